@@ -287,6 +287,9 @@ impl Turns {
         }
         if error.kind() == ErrorKind::LeaseLost || self.engine.lease().is_some_and(|lease| lease.left().is_zero()) {
             tracing::error!(%error, "this replica does not own the store any more; another one goes on");
+            // With a commit whose outcome nobody knows now.
+            let last = health::snapshot(&self.engine, self.counted.clone());
+            self.health.beat(false, self.engine.lease(), Some(last));
             return Err(ThreadEnd::LeaseLost);
         }
         if !self.failing {

@@ -24,10 +24,18 @@ pub(super) async fn claim(
     mut stopped: watch::Receiver<bool>,
 ) -> Result<Option<Box<dyn Writer>>, StoreError> {
     let mut said = LastSaid::default();
+    let mut candidate = location.candidate(replica);
     loop {
         // The attempt is never abandoned: what it wins would be kept from the others until it expires.
-        let (asked, name) = (location.clone(), replica.to_owned());
-        let attempt = tokio::task::spawn_blocking(move || asked.claim(&name, clock::now())).await;
+        let attempt = tokio::task::spawn_blocking(move || {
+            let claimed = candidate.claim(clock::now());
+            (candidate, claimed)
+        });
+        let (asked, attempt) = match attempt.await {
+            Ok((asked, claimed)) => (asked, Ok(claimed)),
+            Err(panicked) => (location.candidate(replica), Err(panicked)),
+        };
+        candidate = asked;
         match attempt {
             Ok(Ok(Claim::Active(writer))) if *stopped.borrow() => {
                 release(writer).await;

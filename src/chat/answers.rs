@@ -21,7 +21,7 @@ use podbell_core::scope::Scope;
 use podbell_core::step::decision::Decision;
 use podbell_core::time::Time;
 use podbell_core::workload;
-use podbell_store::{DecisionFilter, Incidents as Listed, Paging, Snapshot, StoreError, Wanted};
+use podbell_store::{AtPlace, DecisionFilter, Incidents as Listed, Paging, PlaceName, Snapshot, StoreError, Wanted};
 
 /// At most this many episodes of the silent baseline are read.
 const MOST_BASELINE: u32 = 500;
@@ -94,26 +94,24 @@ impl Answers<'_> {
                 return Ok(Answer::Unknown(find::unknown(Kind::Service, ask.named.typed(), &near, again)));
             }
         };
-        let mut ids = match place.workload {
-            true => Vec::new(),
-            false => self.store.open_of_service(&place.cluster, &place.namespace, &place.name)?,
-        };
-        for id in self.store.open_of_workload(&place.cluster, &place.namespace, &place.name)? {
+        let targets: Vec<&Target> = find::to_read(&services).map(|service| &service.target).collect();
+        let name = PlaceName { cluster: &place.cluster, namespace: &place.namespace, name: &place.name };
+        let AtPlace { of_service, of_workload, mutes, mut seen, mut rollouts } =
+            self.store.at_place(name, &targets, self.now)?;
+        let mut ids = if place.workload { Vec::new() } else { of_service };
+        for id in of_workload {
             if !ids.contains(&id) {
                 ids.push(id);
             }
         }
-        let mut briefs = self.briefs(ids)?;
+        let mut briefs: Vec<Brief> = self.all_kept(&ids)?.iter().map(|kept| self.brief(kept, &mutes)).collect();
         briefs.sort_by_key(|brief| std::cmp::Reverse((brief.last_at, brief.id)));
-        let targets: Vec<&Target> = find::to_read(&services).map(|service| &service.target).collect();
-        let mut seen = self.store.seen(&targets)?;
         seen.retain(|one| !place.workload || workload::of(&one.event.obj_type, &one.event.obj_name) == place.name);
         if let Some(label) = &ask.label {
             let labelled = self.labelled(&briefs, label)?;
             briefs.retain(|brief| labelled.incidents.contains(&brief.id));
             seen.retain(|one| labelled.has(&one.event.obj_type, &one.event.obj_name));
         }
-        let mut rollouts = self.store.rollouts(&targets, self.now)?;
         rollouts.retain(|one| !place.workload || one.workload == place.name);
         rollouts.sort_by_key(|one| one.rollout.at);
         let mut events = Events::new(place, ask, briefs, &seen, self.now);

@@ -1,7 +1,10 @@
 //! User actions that go through the store's inbox to the process that owns the store: those of the terminal, and those
 //! of replicas.
 
-use std::time::Duration;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::{ActError, Acting, CommandSink, MessageKey, Repeated};
 use crate::clock;
@@ -10,17 +13,25 @@ use podbell_store::{Command, Inbox, Location, StoreError};
 
 /// How often to look for the answer.
 const LOOK: Duration = Duration::from_millis(50);
+/// How many commands may be under way at once, each with a connection of its own; others wait.
+const MOST: usize = 8;
 
 #[derive(Clone, Debug)]
 pub(crate) struct InboxSink {
     store: Location,
     patience: Duration,
+    free: Arc<Semaphore>,
 }
 
 impl InboxSink {
     /// Uses the inbox of this store, and waits at most `patience` for an answer.
     pub(crate) fn new(store: Location, patience: Duration) -> Self {
-        Self { store, patience }
+        Self { store, patience, free: Arc::new(Semaphore::new(MOST)) }
+    }
+
+    /// The right to one of the connections; `None` if none gets free in time.
+    async fn place(&self) -> Option<OwnedSemaphorePermit> {
+        tokio::time::timeout(self.patience / 2, self.free.clone().acquire_owned()).await.ok()?.ok()
     }
 
     /// Puts the action into the inbox, calls `handed_over`, and waits for the answer of whoever owns the store.
@@ -30,15 +41,29 @@ impl InboxSink {
         key: Option<MessageKey>,
         handed_over: impl FnOnce() + Send + 'static,
     ) -> Result<ActionResult, ActError> {
+        let until = clock::monotonic() + self.patience;
+        let Some(place) = self.place().await else {
+            tracing::warn!(commands = MOST, "a command was not handed over: as many as may be wait for their answers");
+            return Err(ActError::Store);
+        };
         let sink = self.clone();
-        let acting = tokio::task::spawn_blocking(move || sink.hand_over_now(action, key.as_ref(), handed_over));
+        let acting = tokio::task::spawn_blocking(move || {
+            // Held until this thread is done, even if nobody waits for it any more.
+            let _place = place;
+            sink.hand_over_now(action, key.as_ref(), until, handed_over)
+        });
         acting.await.unwrap_or(Err(ActError::Silent))
     }
 
     /// What came of the action that was handed over with this key, if one was.
     pub(crate) async fn repeated(&self, key: MessageKey) -> Option<Repeated> {
-        let sink = self.clone();
-        let looked = tokio::task::spawn_blocking(move || sink.repeated_now(&key)).await;
+        let until = clock::monotonic() + self.patience;
+        let (sink, place) = (self.clone(), self.place().await?);
+        let looked = tokio::task::spawn_blocking(move || {
+            let _place = place;
+            sink.repeated_now(&key, until)
+        })
+        .await;
         match looked.ok()? {
             Ok(repeated) => repeated,
             Err(error) => {
@@ -48,17 +73,18 @@ impl InboxSink {
         }
     }
 
-    fn repeated_now(&self, MessageKey(key): &MessageKey) -> Result<Option<Repeated>, StoreError> {
+    fn repeated_now(&self, MessageKey(key): &MessageKey, until: Instant) -> Result<Option<Repeated>, StoreError> {
         let store = self.store.inbox()?;
         let Some(item) = store.asked(key)? else { return Ok(None) };
         let Command::UserAction { action } = item.command else { return Ok(None) };
-        Ok(Some(Repeated { action: *action, done: self.wait(&*store, item.id) }))
+        Ok(Some(Repeated { action: *action, done: self.wait(&*store, item.id, until) }))
     }
 
     fn hand_over_now(
         &self,
         action: UserAction,
         key: Option<&MessageKey>,
+        until: Instant,
         handed_over: impl FnOnce(),
     ) -> Result<ActionResult, ActError> {
         let store = self.store.inbox().map_err(refused)?;
@@ -76,12 +102,11 @@ impl InboxSink {
             false => refused(error),
         })?;
         handed_over();
-        self.wait(&*store, id)
+        self.wait(&*store, id, until)
     }
 
-    fn wait(&self, store: &dyn Inbox, id: i64) -> Result<ActionResult, ActError> {
-        let start = clock::monotonic();
-        while start.elapsed() < self.patience {
+    fn wait(&self, store: &dyn Inbox, id: i64, until: Instant) -> Result<ActionResult, ActError> {
+        while clock::monotonic() < until {
             // The command was handed over: whatever fails from here on, it may be carried out.
             match store.answer(id) {
                 Ok(Some(answer)) => {

@@ -232,6 +232,10 @@ impl Engine {
     /// again. Answers are kept and recorded with the next turn.
     pub fn turn(&mut self, events: Vec<EngineEvent>, now: Time) -> Result<Vec<SendJob>, StoreError> {
         let now = self.notice_a_clock_set_back(now);
+        // Before the turn, so that what the last one claimed did not wait for it.
+        if self.memory.is_some() {
+            self.delete_old(now);
+        }
         let mut inputs = self.sort(events);
         let turned = match self.memory.take() {
             Some(memory) => Ok(memory),
@@ -372,7 +376,6 @@ impl Engine {
             export(turn.writes.decisions, &turn.writes.notices);
         }
         memory.recent.remember(turn.writes.notices);
-        self.delete_old(turn.now);
         turn.jobs
     }
 

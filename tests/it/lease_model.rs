@@ -32,6 +32,10 @@ enum Without {
     Number,
     /// The lease is measured from before the statement that renewed it.
     Caution,
+    /// A send is told only when the destination has answered.
+    Receipt,
+    /// A commit whose answer was lost is taken up only if it is found in the store.
+    Doubt,
 }
 
 struct Protocol {
@@ -149,6 +153,10 @@ enum Broken {
     SentAgain,
     /// Two engines had requests on their way at once, and nobody froze.
     TwoSend,
+    /// The store says of a notice that it was told, and it never arrived: nobody will send it again.
+    Lost,
+    /// An engine goes on with a notice that the store does not have.
+    Invented,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -248,6 +256,9 @@ impl Protocol {
                 world.broken = world.broken.or(Some(Broken::NumberUsedTwice));
             }
             change(&mut database.sends, commit.write);
+            if matches!(commit.write, Write::Record(notice) if world.arrived[notice] == 0) {
+                world.broken = world.broken.or(Some(Broken::Lost));
+            }
             database.turn = commit.turn;
             database.expires_at = world.now + TTL;
             database.last = commit.epoch;
@@ -293,8 +304,11 @@ impl Protocol {
             return Some(());
         }
         engine.doing = Doing::Nothing;
-        if database.turn == commit.turn {
+        if database.turn == commit.turn || self.without == Without::Doubt {
             Self::adopt(engine, commit);
+        }
+        if engine.sends.len() > database.sends.len() {
+            world.broken = world.broken.or(Some(Broken::Invented));
         }
         if self.without != Without::Number {
             database.turn += 1;
@@ -343,7 +357,8 @@ impl Protocol {
             if let Some(engine) = world.engine_mut(request.replica).filter(|engine| engine.epoch == request.epoch)
                 && engine.doing == Doing::Sends(request.notice)
             {
-                engine.doing = Doing::Nothing;
+                engine.doing =
+                    if self.without == Without::Receipt { Doing::Sent(request.notice) } else { Doing::Nothing };
             }
         }
     }
@@ -568,6 +583,8 @@ fn without_any_one_safeguard_a_promise_is_broken() {
         (Without::Margin, 0, [Broken::TwoSend; 2]),
         (Without::Number, 1, [Broken::NumberUsedTwice; 2]),
         (Without::Caution, 0, [Broken::TwoSend; 2]),
+        (Without::Receipt, 0, [Broken::Lost; 2]),
+        (Without::Doubt, 1, [Broken::Invented; 2]),
     ] {
         let found = breaks(Protocol { without, kills: 0, freezes: 0, cuts });
         assert!(found.is_some_and(|found| broken.contains(&found)), "{without:?}: {found:?}");

@@ -45,7 +45,8 @@ pub(crate) use batch::{DaysRow, Gap, IncidentRow, SendRow, ThreadRow};
 pub use error::{ErrorKind, StoreError};
 pub use inbox::{Command, Inbox, InboxItem};
 pub use lease::{Claim, Holder, LEASE_RENEWAL, LEASE_TTL, Lease, LeaseEnd};
-pub use location::{Location, LocationError};
+pub use location::{Candidate, Location, LocationError};
 pub use reader::*;
+
 pub use readers::{Readers, ReadersError};
 pub use writer::{Loaded, Mishap, ReadingRow, StoredDelivery, Writer};

@@ -74,17 +74,12 @@ impl Location {
         }
     }
 
-    /// Asks once to own the store, as `replica`, and never waits for another owner. Creates and migrates the store if
-    /// it has to.
-    ///
-    /// # Errors
-    /// [`crate::ErrorKind::Newer`] when a newer version wrote the store, [`crate::ErrorKind::InUse`] when a store that
-    /// is not shared has another owner, others when it cannot be reached or opened.
-    pub fn claim(&self, replica: &str, now: Time) -> Result<Claim, StoreError> {
-        match self {
-            Self::Sqlite(_) => self.writer(Duration::ZERO, now).map(Claim::Active),
-            Self::Postgres(server) => postgres::claim(server, replica),
-        }
+    /// A replica of this name that wants to own the store.
+    pub fn candidate(&self, replica: &str) -> Candidate {
+        Candidate(match self {
+            Self::Sqlite(_) => Asks::File(self.clone()),
+            Self::Postgres(server) => Asks::Server(Box::new(postgres::Candidate::new(server, replica))),
+        })
     }
 
     /// Becomes the owner of the store, and creates it if it does not exist. Waits up to `patience` for another owner to
@@ -191,5 +186,34 @@ impl Location {
             Self::Sqlite(path) => sqlite::is_owned(path),
             Self::Postgres(server) => postgres::holder(server).is_ok_and(|holder| holder.is_some()),
         }
+    }
+}
+
+/// A replica that asks for the store until it owns it.
+pub struct Candidate(Asks);
+
+enum Asks {
+    File(Location),
+    /// With the connection that it keeps between questions.
+    Server(Box<postgres::Candidate>),
+}
+
+impl Candidate {
+    /// Asks once to own the store, and never waits for another owner. Creates and migrates the store if it has to.
+    ///
+    /// # Errors
+    /// [`crate::ErrorKind::Newer`] when a newer version wrote the store, [`crate::ErrorKind::InUse`] when a store that
+    /// is not shared has another owner, others when it cannot be reached or opened.
+    pub fn claim(&mut self, now: Time) -> Result<Claim, StoreError> {
+        match &mut self.0 {
+            Asks::File(location) => location.writer(Duration::ZERO, now).map(Claim::Active),
+            Asks::Server(candidate) => candidate.claim(),
+        }
+    }
+}
+
+impl std::fmt::Debug for Candidate {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Candidate")
     }
 }

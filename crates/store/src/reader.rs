@@ -55,7 +55,48 @@ pub trait Reader: Send {
 }
 
 /// The store at one moment; ends when it is dropped.
-pub trait Snapshot: IncidentQueries + ServiceQueries + EventQueries + DeliveryQueries + ServiceState {}
+pub trait Snapshot: IncidentQueries + ServiceQueries + EventQueries + DeliveryQueries + ServiceState {
+    /// What there is about a service or a workload, which these targets show.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    fn at_place(&self, place: PlaceName<'_>, targets: &[&Target], now: Time) -> Result<AtPlace, StoreError> {
+        let PlaceName { cluster, namespace, name } = place;
+        Ok(AtPlace {
+            of_service: self.open_of_service(cluster, namespace, name)?,
+            of_workload: self.open_of_workload(cluster, namespace, name)?,
+            mutes: self.mutes(now)?,
+            seen: self.seen(targets)?,
+            rollouts: self.rollouts(targets, now)?,
+        })
+    }
+}
+
+/// Where a service or a workload lies.
+#[derive(Clone, Copy, Debug)]
+pub struct PlaceName<'a> {
+    /// The cluster's id.
+    pub cluster: &'a str,
+    /// Its namespace.
+    pub namespace: &'a str,
+    /// The service or the workload.
+    pub name: &'a str,
+}
+
+/// See [`Snapshot::at_place`].
+#[derive(Debug, Default)]
+pub struct AtPlace {
+    /// The open incidents of a service of this name, the newest first.
+    pub of_service: Vec<u64>,
+    /// Those of a workload of this name.
+    pub of_workload: Vec<u64>,
+    /// The mutes in force, wherever.
+    pub mutes: Vec<Mute>,
+    /// The events of the targets, as [`EventQueries::seen`] reads them.
+    pub seen: Vec<Seen>,
+    /// Their rollouts, as [`EventQueries::rollouts`] reads them.
+    pub rollouts: Vec<RolloutOf>,
+}
 
 /// Which incidents a page lists.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

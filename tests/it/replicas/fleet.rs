@@ -176,10 +176,21 @@ impl Fleet {
         self.replicas.iter().enumerate().map(log).collect()
     }
 
-    /// Has the database record each change of the lease, and each change of a send with the epoch that made it.
+    /// Has the database record each change of the lease, each change of a send with the epoch of that time, and the
+    /// transactions that wrote any table.
     fn log_epochs(&self) {
         self.database.run(
-            "CREATE TABLE public.lease_log (n bigserial, epoch bigint, turn bigint, at double precision);
+            "CREATE TABLE public.lease_log (n bigserial, epoch bigint, turn bigint, at double precision,
+               transaction bigint DEFAULT txid_current());
+             CREATE TABLE public.write_log (transaction bigint, tab text, op text, PRIMARY KEY (transaction, tab, op));
+             CREATE FUNCTION public.log_write() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+               INSERT INTO public.write_log VALUES (txid_current(), TG_TABLE_NAME, TG_OP) ON CONFLICT DO NOTHING;
+               RETURN NULL; END $$;
+             DO $$ DECLARE t name; BEGIN
+               FOR t IN SELECT tablename FROM pg_tables WHERE schemaname = 'podbell' AND tablename <> 'lease' LOOP
+                 EXECUTE format('CREATE TRIGGER log_write AFTER INSERT OR UPDATE OR DELETE ON podbell.%I
+                   FOR EACH STATEMENT EXECUTE FUNCTION public.log_write()', t);
+               END LOOP; END $$;
              CREATE TABLE public.send_log (n bigserial, send bigint, attempts bigint, settled text, epoch bigint);
              CREATE FUNCTION public.log_lease() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
                IF NEW.turn <> OLD.turn OR NEW.epoch <> OLD.epoch THEN
@@ -212,8 +223,23 @@ impl Fleet {
         rows.first().and_then(|millis| millis.parse().ok()).map(Time::from_millis)
     }
 
-    /// Commits are in one order, each by the owner of its time: epochs only grow, and each turn follows the one before.
+    /// What wrote without taking a turn of the lease in the same transaction. Any replica may put a command into the inbox and
+    /// take it back.
+    pub fn written_without_the_lease(&self) -> Vec<String> {
+        self.database.rows(
+            "SELECT tab, op, count(*) FROM write_log w
+             WHERE NOT EXISTS (SELECT FROM lease_log l WHERE l.transaction = w.transaction)
+             AND NOT (tab = 'inbox' AND op IN ('INSERT', 'DELETE', 'UPDATE')
+               AND NOT EXISTS (SELECT FROM write_log o WHERE o.transaction = w.transaction AND o.tab <> 'inbox'))
+             GROUP BY tab, op",
+        )
+    }
+
+    /// Commits are in one order, each by the owner of its time: epochs only grow, each turn follows the one before, and nothing
+    /// is written without a turn.
     pub fn check_epochs(&self) {
+        let unowned = self.written_without_the_lease();
+        assert!(unowned.is_empty(), "written by nobody who owned the store: {unowned:?}");
         let rows = self.database.rows("SELECT epoch, turn FROM lease_log ORDER BY n");
         let numbers = |row: &String| {
             let (epoch, turn) = row.split_once(' ').unwrap();

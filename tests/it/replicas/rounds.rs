@@ -120,7 +120,7 @@ async fn sequence(seed: u64) -> Times {
     };
     fleet.start_all(&turmoil.site).await;
     fleet.active().await;
-    let (mut times, mut muted, mut off) = (Times::new(), Vec::new(), false);
+    let (mut times, mut muted, mut acknowledged, mut off) = (Times::new(), Vec::new(), Vec::new(), false);
     for round in 0..SEQUENCE {
         let failure = failure(&mut dice, clocks);
         let active = fleet.active().await;
@@ -129,7 +129,13 @@ async fn sequence(seed: u64) -> Times {
         let mute = format!("mute calm 1h {why}");
         let (answered, ()) = tokio::join!(command(fleet.running(on), WRITE, &mute), tokio::task::yield_now());
         if answered.is_some_and(|(said, _)| said["good"] == true) {
-            muted.push(why);
+            muted.push((round, why));
+        }
+        let unseen =
+            "SELECT max(id) FROM incident WHERE phase = 'open' AND id NOT IN (SELECT incident FROM acknowledged)";
+        if let Some(id) = fleet.database.rows(unseen).pop().filter(|id| !id.is_empty()) {
+            let answered = command(fleet.running(fleet.other(on)), WRITE, &format!("ack {id}")).await;
+            acknowledged.extend(answered.filter(|(said, _)| said["good"] == true).map(|_| id));
         }
         let (size, through) = (fleet.replicas.len(), if pooled { ", through PgBouncer" } else { "" });
         println!("sequence {seed}, round {round}: {failure:?} of {size}{through}");
@@ -150,7 +156,18 @@ async fn sequence(seed: u64) -> Times {
     if !off {
         all_counted(&turmoil, &fleet.database);
     }
-    for why in &muted {
+    for id in &acknowledged {
+        let done = format!("SELECT count(*) FROM action WHERE incident = {id} AND body LIKE '%cknowledge%'");
+        let actions = format!("SELECT body FROM action WHERE incident = {id}");
+        assert_eq!(fleet.database.rows(&done), ["1"], "ack {id} was confirmed: {:?}", fleet.database.rows(&actions));
+    }
+    // The last mute that was confirmed is in force, or a later one that was not heard of.
+    if let Some((last, _)) = muted.last() {
+        let in_force = fleet.database.rows("SELECT body FROM mute WHERE ended_at IS NULL");
+        let later = |body: &String| (*last..SEQUENCE).any(|round| body.contains(&format!("round-{round}")));
+        assert!(in_force.iter().any(later), "round {last} was confirmed: {in_force:?}");
+    }
+    for (_, why) in &muted {
         let done = format!("SELECT count(*) FROM action WHERE body LIKE '%{why}%'");
         assert_eq!(
             fleet.database.rows(&done),

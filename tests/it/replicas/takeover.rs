@@ -59,8 +59,13 @@ async fn one_that_is_told_to_end_hands_over_within_two_seconds_and_repeats_nothi
     first.process.signal(Signal::TERM);
     assert!(first.process.end(PATIENCE).await.success(), "{}", first.process.stderr());
     assert_eq!(fleet.active().await, 1);
-    let took = fleet.began(epoch + 1).expect("the next epoch").since(told);
-    println!("the other replica took over {took:?} after SIGTERM");
+    let began = fleet.began(epoch + 1).expect("the next epoch");
+    let next = first_after(&turmoil.receiver, began, PATIENCE).await.expect("the other one tells");
+    let took = began.since(told) + next;
+    println!(
+        "the other replica took over {:?} after SIGTERM, and its first message left {took:?} after",
+        began.since(told)
+    );
     assert!(
         took < Duration::from_secs(2) + (starved() - before),
         "{took:?}\n{}\n{}",
@@ -71,6 +76,10 @@ async fn one_that_is_told_to_end_hands_over_within_two_seconds_and_repeats_nothi
     fleet.check_epochs();
     reckon(&turmoil, &fleet.database, |_| 1);
     all_counted(&turmoil, &fleet.database);
+
+    // The log would have shown a write by somebody who does not own the store.
+    fleet.database.run("UPDATE podbell.meta SET value = value");
+    assert_eq!(fleet.written_without_the_lease(), ["meta UPDATE 1"]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

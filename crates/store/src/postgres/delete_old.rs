@@ -25,7 +25,11 @@ const OLD: &[(&str, Duration)] = &[
          AND NOT EXISTS (SELECT FROM podbell.delivery WHERE notice = n.id) LIMIT $2)",
         keep::DELIVERIES,
     ),
-    ("send WHERE id IN (SELECT id FROM podbell.send WHERE claimed_at < $1 AND settled IS NOT NULL ORDER BY id LIMIT $2)", keep::SENDS),
+    (
+        "send WHERE id IN (SELECT id FROM (SELECT id, claimed_at, settled FROM podbell.send ORDER BY id LIMIT $2) o
+         WHERE claimed_at < $1 AND settled IS NOT NULL)",
+        keep::SENDS,
+    ),
     ("attempt WHERE ctid = ANY (ARRAY(SELECT ctid FROM podbell.attempt WHERE at < $1 LIMIT $2))", keep::SENDS),
     (
         "observation WHERE id IN (SELECT id FROM (SELECT id, at FROM podbell.observation ORDER BY id LIMIT $2) o WHERE at < $1)",
@@ -42,7 +46,6 @@ const OLD: &[(&str, Duration)] = &[
         "tally WHERE (target, quarter) IN (SELECT target, quarter FROM podbell.tally WHERE quarter < $1 / 900000 LIMIT $2)",
         keep::TALLIES,
     ),
-    ("incident WHERE id IN (SELECT id FROM podbell.incident WHERE ended_at < $1 LIMIT $2)", keep::INCIDENTS),
     ("mute WHERE id IN (SELECT id FROM podbell.mute WHERE ended_at < $1 LIMIT $2)", keep::INCIDENTS),
     ("action WHERE id IN (SELECT id FROM podbell.action WHERE at < $1 LIMIT $2)", keep::ACTIONS),
     ("inbox WHERE id IN (SELECT id FROM podbell.inbox WHERE done_at < $1 LIMIT $2)", keep::DELIVERIES),
@@ -62,34 +65,42 @@ const RESERVE: &str = "INSERT INTO podbell.meta
 /// Troubles that are over: few rows, which are not kept.
 const OVER: &str = "trouble WHERE over";
 
-/// Rows of deleted incidents, which are older than all that are kept. `$1` is how many incidents go at most.
-const SHOWN: &str = "shown WHERE incident IN (SELECT DISTINCT incident FROM podbell.shown s
-    WHERE NOT EXISTS (SELECT FROM podbell.incident WHERE id = s.incident) LIMIT $1)";
+/// Incidents, with the services that showed them.
+const INCIDENTS: &str =
+    "WITH gone AS (DELETE FROM podbell.incident WHERE id IN (SELECT id FROM podbell.incident WHERE ended_at < $1 LIMIT $2)
+        RETURNING id),
+    rows AS (DELETE FROM podbell.shown WHERE incident IN (SELECT id FROM gone))
+    SELECT count(*) FROM gone";
 
 /// Deletes rows of a table and counts them.
 fn delete(which: &str) -> String {
     format!("WITH gone AS (DELETE FROM podbell.{which} RETURNING 1) SELECT count(*) FROM gone")
 }
 
-/// What deletes from tables that grow, for the test of their plans.
-#[cfg(test)]
-#[cfg(feature = "outside")]
-pub(super) fn deletions() -> impl Iterator<Item = String> {
-    OLD.iter().map(|(which, _)| *which).chain([SHOWN]).map(delete)
+/// What deletes from tables that grow, and how old rows must be for it.
+pub(super) fn deletions() -> impl Iterator<Item = (String, Duration)> {
+    let incidents = (INCIDENTS.to_owned(), keep::INCIDENTS);
+    OLD.iter().map(|(which, span)| (delete(which), *span)).chain([incidents])
 }
 
 impl Store {
     /// Deletes rows that are no longer needed. Returns whether there are more.
+    ///
+    /// Each table in a transaction of its own: where one takes too long, the others are still emptied.
     pub(super) fn delete_old_rows(&mut self, now: Time) -> Result<bool, PostgresError> {
         let round = i64::from(keep::ROUND);
-        let mut calls = vec![Call::new(RESERVE)];
-        calls.extend(
-            OLD.iter().map(|(which, span)| Call::new(delete(which)).number(now.minus(*span).millis()).number(round)),
-        );
-        calls.push(Call::new(delete(OVER)));
-        calls.push(Call::new(delete(SHOWN)).number(round));
-        let answers = self.commit_fenced(calls)?;
-        let deleted: i64 = answers.iter().skip(1).flatten().map(|row| row.try_get::<_, i64>(0).unwrap_or(0)).sum();
-        Ok(deleted >= round)
+        self.commit_fenced(vec![Call::new(RESERVE)])?;
+        let old = deletions().map(|(sql, span)| Call::new(sql).number(now.minus(span).millis()).number(round));
+        let (mut deleted, mut failed) = (0, None);
+        for call in old.chain([Call::new(delete(OVER))]) {
+            match self.commit_fenced(vec![call]) {
+                Ok(answers) => {
+                    deleted += answers.iter().flatten().map(|row| row.try_get::<_, i64>(0).unwrap_or(0)).sum::<i64>();
+                }
+                Err(error @ PostgresError::LeaseLost { .. }) => return Err(error),
+                Err(error) => failed = failed.or(Some(error)),
+            }
+        }
+        failed.map_or(Ok(deleted >= round), Err)
     }
 }

@@ -1,6 +1,7 @@
 //! The inbox: every replica may hand commands to the one that is active.
 
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use super::call::Call;
 use super::column::get;
@@ -10,6 +11,9 @@ use super::server::Server;
 use super::session::Session;
 use crate::{Command, Inbox, InboxItem, StoreError};
 use podbell_core::time::Time;
+
+/// How long the server may take: shorter than a person waits, because all commands share the connection.
+const LIMIT: Duration = Duration::from_secs(3);
 
 /// A connection for commands. One that broke off is made again with the next command.
 struct Sender {
@@ -24,7 +28,8 @@ pub(crate) fn inbox(server: &Arc<Server>) -> Result<Box<dyn Inbox>, StoreError> 
 }
 
 fn connect(server: &Arc<Server>) -> Result<Session, PostgresError> {
-    let session = Session::open(server)?;
+    let mut session = Session::open(server)?;
+    session.limit_calls(LIMIT);
     migrate::check_beside(&session)?;
     Ok(session)
 }

@@ -54,12 +54,44 @@ const AHEAD: Duration = Duration::from_secs(20);
 #[allow(clippy::cast_possible_truncation)]
 const AHEAD_MS: i64 = AHEAD.as_millis() as i64;
 
-/// See [`crate::Location::claim`].
-pub(crate) fn claim(server: &Arc<Server>, replica: &str) -> Result<Claim, StoreError> {
-    Ok(match try_to_claim(server, replica)? {
-        Ok(store) => Claim::Active(Box::new(store)),
-        Err(holder) => Claim::Standby(holder),
-    })
+/// How long the server may take to renew a lease, and to say who has it over a connection that was kept: so short that there
+/// is time to ask over another connection, because the network may have forgotten this one without a word.
+const ASK_LIMIT: Duration = Duration::from_secs(2);
+
+/// See [`crate::Candidate`].
+pub(crate) struct Candidate {
+    server: Arc<Server>,
+    replica: String,
+    /// From the last question, to which the answer was that another replica owns the store.
+    kept: Option<Session>,
+}
+
+impl Candidate {
+    pub(crate) fn new(server: &Arc<Server>, replica: &str) -> Self {
+        Self { server: server.clone(), replica: replica.to_owned(), kept: None }
+    }
+
+    pub(crate) fn claim(&mut self) -> Result<Claim, StoreError> {
+        if let Some(mut session) = self.kept.take().filter(|session| !session.is_closed()) {
+            session.limit_calls(ASK_LIMIT);
+            match owner(&session) {
+                Ok((_, holder)) if !holder.expires_in.is_zero() => {
+                    self.kept = Some(session);
+                    return Ok(Claim::Standby(holder));
+                }
+                Ok(_) => {}
+                Err(error) => tracing::debug!(%error, "a connection that was kept is of no use"),
+            }
+        }
+        let session = ready(&self.server)?;
+        match try_to_claim(session, &self.replica)? {
+            Ok(store) => Ok(Claim::Active(Box::new(store))),
+            Err((session, holder)) => {
+                self.kept = Some(session);
+                Ok(Claim::Standby(holder))
+            }
+        }
+    }
 }
 
 /// See [`crate::Location::writer`].
@@ -67,9 +99,9 @@ pub(crate) fn writer(server: &Arc<Server>, patience: Duration) -> Result<Box<dyn
     let replica = format!("process {}", std::process::id());
     let start = Moment::now();
     loop {
-        match try_to_claim(server, &replica)? {
+        match try_to_claim(ready(server)?, &replica)? {
             Ok(store) => return Ok(Box::new(store)),
-            Err(holder) if start.elapsed() >= patience => {
+            Err((_, holder)) if start.elapsed() >= patience => {
                 let (server, waited_seconds) = (server.to_string(), patience.as_secs());
                 return Err(PostgresError::InUse { server, holder, waited_seconds }.into());
             }
@@ -104,22 +136,28 @@ pub(super) fn owner(session: &Session) -> Result<(i64, Holder), PostgresError> {
     rows.pop().ok_or_else(|| session.damaged("the lease", "it is not there"))
 }
 
-/// The store, or who owns it.
-fn try_to_claim(server: &Arc<Server>, replica: &str) -> Result<Result<Store, Holder>, PostgresError> {
+/// A connection to a store that is there.
+fn ready(server: &Arc<Server>) -> Result<Session, PostgresError> {
     let session = Session::open(server)?;
     session.check_version()?;
     if !migrate::exists(&session)? {
         migrate::make(&session)?;
     }
+    Ok(session)
+}
+
+/// The store, or who owns it, and the connection that was asked.
+fn try_to_claim(session: Session, replica: &str) -> Result<Result<Store, (Session, Holder)>, PostgresError> {
     let (format, holder) = owner(&session)?;
     migrate::check_known(&session, format)?;
     if !holder.expires_in.is_zero() {
-        return Ok(Err(holder));
+        return Ok(Err((session, holder)));
     }
     let sent = Moment::now();
     let Some(taken) = take(&session, replica)? else {
         session.query(Call::new("ROLLBACK"))?;
-        return Ok(Err(owner(&session)?.1));
+        let holder = owner(&session)?.1;
+        return Ok(Err((session, holder)));
     };
     // It may have been migrated since it was read above; an error ends the connection, and with it the transaction.
     migrate::check_known(&session, taken.format)?;
@@ -225,9 +263,16 @@ impl Store {
         self.check_held()?;
         let sent = Moment::now();
         let call = Call::new(RENEW).number(sql(self.held.epoch)).number(LEASE_MS).text(&self.held.replica);
-        let renewed = self.session()?.query(call);
-        let found = !self.noticed(renewed)?.is_empty();
-        self.renewed_at(sent, found)
+        let renewed = self.session().and_then(|session| session.query_within(call, ASK_LIMIT));
+        match self.noticed(renewed) {
+            Ok(rows) => self.renewed_at(sent, !rows.is_empty()),
+            Err(error @ PostgresError::LeaseLost { .. }) => Err(error),
+            Err(error) => {
+                tracing::warn!(%error, "the lease was not renewed; podbell tries it over another connection");
+                self.session = None;
+                self.resume()
+            }
+        }
     }
 
     /// Finds out what became of the last commit, over a new connection. A commit that is still on its way to the server

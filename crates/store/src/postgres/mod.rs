@@ -35,7 +35,7 @@ use std::time::Duration;
 pub(crate) use copy::{CopySource, CopyTarget};
 pub use error::PostgresError;
 pub(crate) use inbox::inbox;
-pub(crate) use lease::{claim, exists, holder, writer};
+pub(crate) use lease::{Candidate, exists, holder, writer};
 pub use look::{Look, Seen, look};
 pub(crate) use queries::Reader;
 pub use server::{AddressError, Server, TlsMode};
@@ -44,8 +44,8 @@ pub use server::{AddressError, Server, TlsMode};
 pub(super) const LEASE: Duration = crate::LEASE_TTL;
 /// How old the lease gets before its owner renews it.
 pub(super) const RENEWAL: Duration = crate::LEASE_RENEWAL;
-/// How long the server may take for a call, for a commit too: shorter than the lease, longer than the server's own
-/// limits, so that its answer is known before this one gives up.
+/// How long the server may take for a call, for a commit too: shorter than the lease, and longer than the server's own limit
+/// for a statement, so that its refusal is known before this one gives up.
 pub(super) const CALL_LIMIT: Duration = Duration::from_secs(8);
 /// The same for reading all of a large store.
 pub(super) const LOAD_LIMIT: Duration = Duration::from_secs(60);

@@ -130,7 +130,12 @@ impl Session {
 
     /// Runs one statement.
     pub(super) fn query(&self, call: Call<'_>) -> Result<Vec<Row>, PostgresError> {
-        let mut rows = self.pipeline(&[call], self.limit).map_err(|failed| failed.error)?;
+        self.query_within(call, self.limit)
+    }
+
+    /// Runs one statement, with a time limit of its own.
+    pub(super) fn query_within(&self, call: Call<'_>, limit: Duration) -> Result<Vec<Row>, PostgresError> {
+        let mut rows = self.pipeline(&[call], limit).map_err(|failed| failed.error)?;
         Ok(rows.pop().unwrap_or_default())
     }
 

@@ -16,11 +16,34 @@ use podbell_core::time::Time;
 #[cfg(test)]
 #[cfg(feature = "outside")]
 pub(super) const QUERIES: &[&str] = &[WAITING, QUEUES];
+#[cfg(test)]
+#[cfg(feature = "outside")]
+pub(super) fn listings() -> impl Iterator<Item = String> {
+    [NEWEST, BELOW, OF_INCIDENT].into_iter().map(listing)
+}
 
 const WAITING: &str =
     "SELECT state, count(*) FROM podbell.delivery WHERE state IN ('due', 'claimed', 'dead') GROUP BY state";
 const QUEUES: &str = "SELECT destination, state, count(*) FROM podbell.delivery
     WHERE state IN ('due', 'claimed', 'dead') GROUP BY destination, state ORDER BY destination COLLATE \"C\", state";
+
+/// Deliveries from the newest on, until there are enough that match.
+const NEWEST: &str = "($1::text IS NULL OR d.destination = $1) AND ($2 OR d.state IN ('due', 'claimed', 'dead'))
+    ORDER BY d.id DESC LIMIT $3";
+const BELOW: &str = "d.id < $1 AND ($2::text IS NULL OR d.destination = $2) AND ($3::text IS NULL OR d.state = $3)
+    ORDER BY d.id DESC LIMIT $4";
+const OF_INCIDENT: &str = "n.incident = $1 ORDER BY d.id";
+
+/// The deliveries that match a condition.
+fn listing(which: &str) -> String {
+    format!(
+        "SELECT d.id, d.destination, d.state, d.done_at, d.folded_into, d.why, s.attempts, n.facts,
+         (SELECT count(DISTINCT other.incident) FROM podbell.delivery same
+          JOIN podbell.notice other ON other.id = same.notice WHERE same.send = d.send)
+         FROM podbell.delivery d JOIN podbell.notice n ON n.id = d.notice
+         LEFT JOIN podbell.send s ON s.id = d.send AND s.settled IS NULL WHERE {which}"
+    )
+}
 
 const WHAT: &str = "a delivery";
 
@@ -39,9 +62,7 @@ impl DeliveryQueries for Snapshot<'_> {
     }
 
     fn list_deliveries(&self, listing: &Listing) -> Result<Vec<ListedDelivery>, StoreError> {
-        let which = "($1::text IS NULL OR d.destination = $1) AND ($2 OR d.state IN ('due', 'claimed', 'dead'))
-            ORDER BY d.id DESC LIMIT $3";
-        let mut listed = self.listed(which, |sql| {
+        let mut listed = self.listed(NEWEST, |sql| {
             Call::new(sql).maybe_text(listing.destination.as_deref()).flag(listing.all).number(i64::from(listing.limit))
         })?;
         listed.reverse();
@@ -55,9 +76,7 @@ impl DeliveryQueries for Snapshot<'_> {
         destination: Option<&str>,
         state: Option<DeliveryPhase>,
     ) -> Result<Vec<ListedDelivery>, StoreError> {
-        let which = "d.id < $1 AND ($2::text IS NULL OR d.destination = $2) AND ($3::text IS NULL OR d.state = $3)
-            ORDER BY d.id DESC LIMIT $4";
-        self.listed(which, |query| {
+        self.listed(BELOW, |query| {
             Call::new(query)
                 .number(sql(below))
                 .maybe_text(destination)
@@ -67,7 +86,7 @@ impl DeliveryQueries for Snapshot<'_> {
     }
 
     fn deliveries_of(&self, incident: u64) -> Result<Vec<ListedDelivery>, StoreError> {
-        self.listed("n.incident = $1 ORDER BY d.id", |query| Call::new(query).number(sql(incident)))
+        self.listed(OF_INCIDENT, |query| Call::new(query).number(sql(incident)))
     }
 
     fn destinations(&self) -> Result<Vec<(Destination, Health)>, StoreError> {
@@ -97,14 +116,7 @@ impl Snapshot<'_> {
         which: &str,
         call: impl FnOnce(String) -> Call<'a>,
     ) -> Result<Vec<ListedDelivery>, StoreError> {
-        let select = format!(
-            "SELECT d.id, d.destination, d.state, d.done_at, d.folded_into, d.why, s.attempts, n.facts,
-             (SELECT count(DISTINCT other.incident) FROM podbell.delivery same
-              JOIN podbell.notice other ON other.id = same.notice WHERE same.send = d.send)
-             FROM podbell.delivery d JOIN podbell.notice n ON n.id = d.notice
-             LEFT JOIN podbell.send s ON s.id = d.send AND s.settled IS NULL WHERE {which}"
-        );
-        self.query(call(select), WHAT, |row| {
+        self.query(call(listing(which)), WHAT, |row| {
             let notice: Notice =
                 serde_json::from_str(get(row, 7)?).map_err(|error| BadColumn(format!("its notice: {error}")))?;
             Ok(ListedDelivery {

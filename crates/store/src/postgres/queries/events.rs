@@ -17,6 +17,8 @@ use podbell_core::time::Time;
 #[cfg(feature = "outside")]
 pub(super) const QUERIES: &[&str] = &[OF_TARGET, SILENT, SILENT_OF, ROLLOUTS];
 
+const ROLLOUT: &str = "rollouts";
+
 /// Limited, because nobody reads more episodes of one service. In the order of their keys.
 const OF_TARGET: &str = "SELECT t.source, t.cluster, t.namespace, t.service, s.episode, s.last_seen, s.count, s.level,
     s.obj_type, s.obj_name, s.reason, s.message, s.silent FROM podbell.target t JOIN podbell.series s ON s.target = t.id
@@ -37,21 +39,13 @@ const WHAT: &str = "an event";
 
 impl EventQueries for Snapshot<'_> {
     fn seen(&self, targets: &[&Target]) -> Result<Vec<Seen>, StoreError> {
-        let calls = targets.iter().map(|target| Call::new(OF_TARGET).target(target));
-        Ok(self.query_each(calls, WHAT, seen)?.into_iter().flatten().collect())
+        Ok(self.query_each(targets.iter().map(|target| of_target(target)), WHAT, seen)?.into_iter().flatten().collect())
     }
 
     fn rollouts(&self, targets: &[&Target], now: Time) -> Result<Vec<RolloutOf>, StoreError> {
-        let calls = targets.iter().map(|target| Call::new(ROLLOUTS).target(target));
-        let found = self.query_each(calls, "rollouts", |row| Ok((get::<String>(row, 0)?, get::<String>(row, 1)?)))?;
-        let read = |(workload, body): (String, String)| {
-            let known: Rollouts = self.session.json("rollouts", &body)?;
-            Ok((workload, known))
-        };
         let mut all = Vec::new();
-        for rows in found {
-            let known = rows.into_iter().map(read).collect::<Result<_, StoreError>>()?;
-            all.extend(rows::recent_rollouts(known, now));
+        for rows in self.query_each(targets.iter().map(|target| rollouts_of(target)), ROLLOUT, rollout)? {
+            all.extend(self.recent(rows, now)?);
         }
         Ok(all)
     }
@@ -103,6 +97,37 @@ impl EventQueries for Snapshot<'_> {
         })?;
         Ok(history)
     }
+}
+
+pub(super) fn of_target(target: &Target) -> Call<'_> {
+    Call::new(OF_TARGET).target(target)
+}
+
+pub(super) fn rollouts_of(target: &Target) -> Call<'_> {
+    Call::new(ROLLOUTS).target(target)
+}
+
+impl Snapshot<'_> {
+    /// The rollouts of one service that are new enough.
+    fn recent(&self, rows: Vec<(String, String)>, now: Time) -> Result<Vec<RolloutOf>, StoreError> {
+        let read = |(workload, body): (String, String)| {
+            let known: Rollouts = self.session.json(ROLLOUT, &body)?;
+            Ok((workload, known))
+        };
+        Ok(rows::recent_rollouts(rows.into_iter().map(read).collect::<Result<_, StoreError>>()?, now))
+    }
+
+    pub(super) fn seen_of(&self, rows: &[Row]) -> Result<Vec<Seen>, StoreError> {
+        Ok(self.session.decode(rows, WHAT, seen)?)
+    }
+
+    pub(super) fn rollouts_in(&self, rows: &[Row], now: Time) -> Result<Vec<RolloutOf>, StoreError> {
+        self.recent(self.session.decode(rows, ROLLOUT, rollout)?, now)
+    }
+}
+
+fn rollout(row: &Row) -> Column<(String, String)> {
+    Ok((get(row, 0)?, get(row, 1)?))
 }
 
 fn seen(row: &Row) -> Column<Seen> {

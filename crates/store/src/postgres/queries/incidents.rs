@@ -1,5 +1,7 @@
 //! Incidents, user actions on them, decisions, and what was sent.
 
+use tokio_postgres::Row;
+
 use super::Snapshot;
 use crate::postgres::call::Call;
 use crate::postgres::column::{BadColumn, get, id, names, time, word};
@@ -117,7 +119,7 @@ impl IncidentQueries for Snapshot<'_> {
     }
 
     fn open_of_workload(&self, cluster: &str, namespace: &str, workload: &str) -> Result<Vec<u64>, StoreError> {
-        self.ids(Call::new(OF_WORKLOAD).text(workload).text(namespace).text(cluster))
+        self.ids(of_workload(cluster, namespace, workload))
     }
 
     fn escalated_since(&self, since: Time) -> Result<Vec<u64>, StoreError> {
@@ -150,8 +152,8 @@ impl IncidentQueries for Snapshot<'_> {
     }
 
     fn mutes(&self, now: Time) -> Result<Vec<Mute>, StoreError> {
-        let rows = self.query(Call::new(MUTES).number(now.millis()), "a mute", |row| get::<String>(row, 0))?;
-        rows.iter().map(|body| Ok(self.session.json("a mute", body)?)).collect()
+        let rows = self.session.query(mutes(now))?;
+        self.mutes_of(&rows)
     }
 
     fn actions(&self, incident: u64) -> Result<Vec<Logged>, StoreError> {
@@ -200,11 +202,25 @@ fn decision(row: &tokio_postgres::Row, at: usize) -> Result<Decision, BadColumn>
     rmp_serde::from_slice(get(row, at)?).map_err(|error| BadColumn(format!("column {at}: {error}")))
 }
 
-fn of_service<'a>(cluster: &'a str, namespace: &'a str, service: &'a str) -> Call<'a> {
+/// The mutes in force.
+pub(super) fn mutes(now: Time) -> Call<'static> {
+    Call::new(MUTES).number(now.millis())
+}
+
+pub(super) fn of_workload<'a>(cluster: &'a str, namespace: &'a str, workload: &'a str) -> Call<'a> {
+    Call::new(OF_WORKLOAD).text(workload).text(namespace).text(cluster)
+}
+
+pub(super) fn of_service<'a>(cluster: &'a str, namespace: &'a str, service: &'a str) -> Call<'a> {
     Call::new(OF_SERVICE).text(service).text(namespace).text(cluster)
 }
 
 impl Snapshot<'_> {
+    pub(super) fn mutes_of(&self, rows: &[Row]) -> Result<Vec<Mute>, StoreError> {
+        let bodies = self.session.decode(rows, "a mute", |row| get::<String>(row, 0))?;
+        bodies.iter().map(|body| Ok(self.session.json("a mute", body)?)).collect()
+    }
+
     fn ids(&self, call: Call<'_>) -> Result<Vec<u64>, StoreError> {
         self.query(call, WHAT, |row| id(row, 0))
     }

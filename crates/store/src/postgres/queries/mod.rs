@@ -1,4 +1,5 @@
-//! Readers beside the writer. Every query uses an index, and a test asks PostgreSQL for the plan of each.
+//! Readers beside the writer. What a person waits for is found by an index, and a test asks PostgreSQL for the plan of each such
+//! query. All rows are read only of what is watched, for a reader who may see a part of it, and of the history, for a backtest.
 
 mod deliveries;
 mod events;
@@ -16,7 +17,9 @@ use super::error::PostgresError;
 use super::migrate;
 use super::server::Server;
 use super::session::Session;
-use crate::StoreError;
+use crate::{AtPlace, PlaceName, StoreError};
+use podbell_core::event::Target;
+use podbell_core::time::Time;
 
 /// A connection that only reads.
 pub(crate) struct Reader {
@@ -57,7 +60,32 @@ struct Snapshot<'a> {
     session: &'a Session,
 }
 
-impl crate::Snapshot for Snapshot<'_> {}
+impl crate::Snapshot for Snapshot<'_> {
+    /// All at once: a server that is far away is waited for once.
+    fn at_place(&self, place: PlaceName<'_>, targets: &[&Target], now: Time) -> Result<AtPlace, StoreError> {
+        let PlaceName { cluster, namespace, name } = place;
+        let mut calls = vec![
+            incidents::of_service(cluster, namespace, name),
+            incidents::of_workload(cluster, namespace, name),
+            incidents::mutes(now),
+        ];
+        calls.extend(targets.iter().map(|target| events::of_target(target)));
+        calls.extend(targets.iter().map(|target| events::rollouts_of(target)));
+        let rows = self.session.pipeline(&calls, super::CALL_LIMIT).map_err(|failed| failed.error)?;
+        let mut rows = rows.iter();
+        let mut next = || rows.next().map_or(&[] as &[Row], |rows| rows);
+        let ids = |rows: &[Row]| self.session.decode(rows, "an incident", |row| super::column::id(row, 0));
+        let (of_service, of_workload) = (ids(next())?, ids(next())?);
+        let mut at = AtPlace { of_service, of_workload, mutes: self.mutes_of(next())?, ..AtPlace::default() };
+        for _ in targets {
+            at.seen.extend(self.seen_of(next())?);
+        }
+        for _ in targets {
+            at.rollouts.extend(self.rollouts_in(next(), now)?);
+        }
+        Ok(at)
+    }
+}
 
 impl Snapshot<'_> {
     fn query<T>(&self, call: Call<'_>, what: &str, read: impl FnMut(&Row) -> Column<T>) -> Result<Vec<T>, StoreError> {
@@ -102,4 +130,7 @@ impl Drop for Snapshot<'_> {
 
 #[cfg(test)]
 #[cfg(feature = "outside")]
-pub(super) const QUERIES: [&[&str]; 4] = [services::QUERIES, incidents::QUERIES, events::QUERIES, deliveries::QUERIES];
+pub(super) fn all() -> impl Iterator<Item = String> {
+    let queries = [services::QUERIES, incidents::QUERIES, events::QUERIES, deliveries::QUERIES];
+    queries.into_iter().flatten().map(|query| (*query).to_owned()).chain(deliveries::listings())
+}

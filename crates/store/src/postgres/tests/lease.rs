@@ -158,7 +158,7 @@ fn a_replica_that_hangs_in_its_commit_blocks_nobody_for_longer_than_its_lease() 
     let start = Moment::now();
     loop {
         let asked = Moment::now();
-        let claim = location.claim("waits", NOW).unwrap();
+        let claim = location.candidate("waits").claim(NOW).unwrap();
         assert!(asked.elapsed() < Duration::from_secs(3), "asking never waits for the one that hangs");
         match claim {
             Claim::Active(writer) => break assert_eq!(writer.lease().unwrap().epoch, epoch + 1),
@@ -174,9 +174,11 @@ fn a_store_of_a_newer_version_is_neither_taken_over_nor_read() {
     let location = location(&address);
     drop(active(&location, "old"));
     run(&address, "UPDATE podbell.lease SET format = 99");
-    for error in
-        [location.claim("old", NOW).unwrap_err(), location.reader().err().unwrap(), location.inbox().err().unwrap()]
-    {
+    for error in [
+        location.candidate("old").claim(NOW).unwrap_err(),
+        location.reader().err().unwrap(),
+        location.inbox().err().unwrap(),
+    ] {
         assert_eq!(error.kind(), ErrorKind::Newer);
         assert!(error.to_string().contains("neither reads it nor takes over"), "{error}");
     }
@@ -195,7 +197,8 @@ fn a_database_without_a_store_is_said_to_be_one() {
 fn replicas_that_start_at_one_moment_make_one_store() {
     let location = location(&test_server::database());
     let writers: Vec<Claim> = std::thread::scope(|scope| {
-        let claims: Vec<_> = (0..6).map(|_| scope.spawn(|| location.claim("one of six", NOW).unwrap())).collect();
+        let claims: Vec<_> =
+            (0..6).map(|_| scope.spawn(|| location.candidate("one of six").claim(NOW).unwrap())).collect();
         claims.into_iter().map(|claim| claim.join().unwrap()).collect()
     });
     assert_eq!(writers.iter().filter(|claim| matches!(claim, Claim::Active(_))).count(), 1);

@@ -168,7 +168,7 @@ fn a_server_that_crashes_loses_no_commit_and_no_lease() {
     assert_eq!(writer.load().unwrap().state.targets.len(), 1);
     writer.commit(&one_target("api")).unwrap();
     server.stop();
-    assert_eq!(location.claim("other", NOW).unwrap_err().kind(), ErrorKind::Unavailable);
+    assert_eq!(location.candidate("other").claim(NOW).unwrap_err().kind(), ErrorKind::Unavailable);
     assert_eq!(writer.renew().unwrap_err().kind(), ErrorKind::Unavailable);
     server.go_on();
     writer.reconnect().unwrap();

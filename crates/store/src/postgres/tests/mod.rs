@@ -28,14 +28,14 @@ fn location(address: &str) -> Location {
 }
 
 fn active(location: &Location, replica: &str) -> Box<dyn Writer> {
-    match location.claim(replica, NOW).unwrap() {
+    match location.candidate(replica).claim(NOW).unwrap() {
         Claim::Active(writer) => writer,
         Claim::Standby(holder) => panic!("{holder:?} is active"),
     }
 }
 
 fn standby(location: &Location) -> Holder {
-    match location.claim("another", NOW).unwrap() {
+    match location.candidate("another").claim(NOW).unwrap() {
         Claim::Active(_) => panic!("it became active"),
         Claim::Standby(holder) => holder,
     }
