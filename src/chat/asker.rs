@@ -113,6 +113,13 @@ pub(crate) struct Taken {
     pub place: Option<Place>,
 }
 
+/// Whether something is still carried out.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Age {
+    Fresh,
+    Stale,
+}
+
 /// A place among what is in hand.
 pub(crate) type Place = Arc<OwnedSemaphorePermit>;
 
@@ -160,6 +167,15 @@ impl Asker {
     /// Asks in a task of its own, unless the same was asked before. It is carried out even if the other side hangs
     /// up.
     pub(crate) fn hear(self: &Arc<Self>, heard: Heard) -> Result<Taken, NotTaken> {
+        self.take(heard, Age::Fresh)
+    }
+
+    /// The same for what was written so long ago that it is not carried out any more: the answer says so, to those who may ask.
+    pub(crate) fn hear_late(self: &Arc<Self>, heard: Heard) -> Result<Taken, NotTaken> {
+        self.take(heard, Age::Stale)
+    }
+
+    fn take(self: &Arc<Self>, heard: Heard, age: Age) -> Result<Taken, NotTaken> {
         let who =
             Identity { teams: &heard.teams, user: &heard.user, name: heard.name.as_deref(), channel: &heard.channel };
         let access = self.talk.access.speaker(&who, &self.talk.name);
@@ -183,6 +199,7 @@ impl Asker {
             let said = match access {
                 Err(Denied::User | Denied::Team) => Said::Own(AdapterNotice::NotYou),
                 Err(Denied::Channel) => Said::Own(AdapterNotice::NotHere),
+                Ok(_) if age == Age::Stale => Said::Own(AdapterNotice::Late),
                 Ok(_) if heard.text.len() > MOST_TEXT => Said::Own(AdapterNotice::TooLong),
                 Ok(speaker) => {
                     // The semaphore is never closed.

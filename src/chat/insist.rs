@@ -9,8 +9,10 @@ use podbell_core::time::Time;
 use super::ChatDeps;
 use super::rate::Rate;
 
-/// How often an answer is posted.
-const MOST_POSTS: u32 = 5;
+/// How often an answer is posted: for some five minutes, where the platform takes it for so long.
+const MOST_POSTS: u32 = 10;
+/// How often the pause between posts doubles.
+const DOUBLINGS: u32 = 6;
 
 /// What became of one post.
 pub(crate) enum Posted {
@@ -77,7 +79,7 @@ impl Insist<'_> {
                     }
                     None => break,
                 },
-                Posted::Later(after) => after.unwrap_or_else(|| self.again * 2_u32.pow(attempt)),
+                Posted::Later(after) => after.unwrap_or_else(|| self.again * 2_u32.pow(attempt.min(DOUBLINGS))),
             };
             if (self.deps.now)().since(started) + wait > self.within {
                 break;

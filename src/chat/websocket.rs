@@ -7,6 +7,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use reqwest::header::{CONNECTION, UPGRADE};
 use reqwest::{Client, StatusCode};
+use secrecy::{ExposeSecret as _, SecretString};
 use sha1::{Digest as _, Sha1};
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
@@ -15,15 +16,25 @@ use url::Url;
 /// An open connection.
 pub(crate) type Socket = WebSocketStream<reqwest::Upgraded>;
 
-/// Opens a connection to an http(s) address, whose messages have at most `most` bytes.
+/// Opens a connection to an http(s) address, whose messages have at most `most` bytes, with a token in the handshake where the
+/// platform looks for one there.
 ///
 /// # Errors
 /// When it cannot be opened, in words for the log.
-pub(crate) async fn open(client: &Client, url: Url, most: usize) -> Result<Socket, &'static str> {
+pub(crate) async fn open(
+    client: &Client,
+    url: Url,
+    bearer: Option<&SecretString>,
+    most: usize,
+) -> Result<Socket, &'static str> {
     let key = STANDARD.encode(rand::random::<[u8; 16]>());
     let request = client.get(url);
     let request = request.header(CONNECTION, "Upgrade").header(UPGRADE, "websocket");
     let request = request.header("sec-websocket-version", "13").header("sec-websocket-key", &key);
+    let request = match bearer {
+        Some(token) => request.bearer_auth(token.expose_secret()),
+        None => request,
+    };
     let response = request.send().await.map_err(|_| "the WebSocket cannot be reached")?;
     let accepted = response.headers().get("sec-websocket-accept").and_then(|value| value.to_str().ok());
     if response.status() != StatusCode::SWITCHING_PROTOCOLS || accepted != Some(accept(&key).as_str()) {

@@ -66,6 +66,12 @@ impl Reply {
         Self { status, retry_after, body: body.to_owned(), words: words(body, redactor), scopes: None, clocks: None }
     }
 
+    /// Whether the body is a page for people: the answer of something in between, such as an ingress whose service is just being
+    /// replaced.
+    pub(crate) fn is_page(&self) -> bool {
+        self.body.trim_start().starts_with('<')
+    }
+
     /// The reply in words: `status 404: no_service`.
     pub(crate) fn said(&self) -> String {
         match self.words.as_str() {
@@ -95,6 +101,12 @@ pub(crate) fn words(text: &str, redactor: &Redactor) -> String {
 /// The outcome where nobody knows whether the message was taken.
 pub(crate) fn unclear(reply: &Reply, what: &str) -> Outcome {
     Outcome::Unclear { retry_after: reply.retry_after, why: format!("{what}: {}", reply.said()) }
+}
+
+/// The outcome where something in between refused the message, which the receiver has not seen: it is sent again.
+pub(crate) fn in_between(reply: &Reply) -> Outcome {
+    let why = format!("a page in between answered: {}", reply.said());
+    Outcome::Refused { retry_after: reply.retry_after, why }
 }
 
 /// What a status means if the body says nothing.

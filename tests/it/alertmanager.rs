@@ -312,6 +312,10 @@ async fn what_each_answer_means() {
         let outcome = of(status, "no").await;
         assert!(matches!(outcome, Outcome::Dead { .. }), "{status}: {outcome:?}");
     }
+    for status in [404, 405] {
+        let ingress = of(status, "<html><title>404 Not Found</title></html>").await;
+        assert!(matches!(ingress, Outcome::Refused { .. }), "{status}: {ingress:?}");
+    }
     assert!(matches!(of(429, "slowly").await, Outcome::Refused { .. }));
     assert!(matches!(of(500, "oh").await, Outcome::Unclear { .. }));
     let made = notifiers(&format!("kind: alertmanager, url: \"{}\"", nobody().await));

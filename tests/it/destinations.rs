@@ -163,7 +163,7 @@ fn what_was_taken_though_its_answer_was_lost_is_told_again_with_the_same_body() 
         world.run_until(600);
         let told = shown(&server);
         // It carries out a request with the same id once.
-        if name == "feishu-app" {
+        if ["feishu-app", "mattermost bot"].contains(&name) {
             assert_eq!(told.len(), 1, "{name}: {told:?}");
             continue;
         }
@@ -406,15 +406,17 @@ proptest! {
 
 #[test]
 fn a_megabyte_of_text_is_told_within_the_limits() {
-    let newest = Newest { message: "x y\n".repeat(260_000), ..story().newest };
-    let notices = [incident(1, NoticeKind::Opened, Story { newest, ..story() })];
-    for platform in PLATFORMS {
+    // What a platform's escaping or JSON makes longer, too.
+    let texts = ["x y\n", "\"", "\\", "<", "&", "\u{1}", "界", "*"].map(|text| text.repeat(1_000_000 / text.len()));
+    for (platform, text) in PLATFORMS.into_iter().flat_map(|platform| texts.iter().map(move |text| (platform, text))) {
+        let newest = Newest { message: text.clone(), ..story().newest };
+        let notices = [incident(1, NoticeKind::Opened, Story { newest, ..story() })];
         let server = Server::start(platform);
         let wire = server.wire(TOKEN);
         let body = wire.notifiers.freeze("team", &SendContent::full(&notices), "m", at(0));
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let outcome = runtime.block_on(wire.notifiers.deliver("team", "m", body, at(0)));
-        assert!(outcome.arrived(), "{}: {outcome:?}", platform.name);
+        assert!(outcome.arrived(), "{} {:?}: {outcome:?}", platform.name, text.chars().next());
     }
 }
 
@@ -449,9 +451,8 @@ fn an_answer_that_is_not_the_platforms_kills_no_destination_and_proves_nothing()
         for status in [200, 403] {
             let outcome = outcome(platform, (status, "<html>please log in</html>"), NoticeKind::Opened, None);
             let expected = match (platform.name, status) {
-                // Their own refusals have no words by which they could be told apart.
-                ("teams", 403) => matches!(outcome, Outcome::Dead { .. }),
-                ("pagerduty", 403) => matches!(outcome, Outcome::Dead { .. }),
+                // A page in between refused it.
+                ("teams" | "pagerduty", 403) => matches!(outcome, Outcome::Refused { .. }),
                 // Without an access token, no message was sent.
                 ("dingtalk-app" | "dingtalk-app cards" | "feishu-app", _) => matches!(outcome, Outcome::Refused { .. }),
                 _ => matches!(outcome, Outcome::Unclear { .. }),

@@ -182,16 +182,6 @@ fn what_each_reply_means() {
     assert!(!format!("{outcome:?}").contains("marker-of"), "{outcome:?}");
 }
 
-#[test]
-fn a_server_that_took_a_mail_and_says_nothing_may_have_it() {
-    let server = SmtpServer::start();
-    server.state().answers = vec![Answer::Missing];
-    let notices = notice(story());
-    let outcome = deliver(&server, TEAM, &SendContent::full(&notices));
-    assert!(matches!(&outcome, Outcome::Unclear { why, .. } if why.contains("10 s")), "{outcome:?}");
-    assert_eq!(server.mails().len(), 1);
-}
-
 fn made(language: Language, content: &SendContent<'_>) -> String {
     let config = podbell::notifiers::NotifierConfig {
         name: "team".into(),

@@ -4,11 +4,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use podbell::chat::Entry;
+use podbell::chat::access::{Access, DIRECT};
 use serde_json::{Value, json};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-use crate::support::mattermost::{FakeMattermost, TOKEN, bot};
+use crate::support::endpoint::Endpoint;
+use crate::support::mattermost::{FakeMattermost, SLASH, TOKEN, bot, bot_for};
 use crate::support::process::{PATIENCE, eventually, within};
 use crate::support::slack::FakeQueries;
 
@@ -74,6 +76,7 @@ async fn what_was_said_while_the_connection_was_cut_is_heard_once() {
     run.server.say("p3", "@podbell ack 3", false);
     run.posts(3).await;
     assert_eq!(run.queries.texts(), ["ack 1", "ack 2", "ack 3"]);
+    assert_eq!((run.server.resumed(), run.server.catching_up()), (1, 0), "the connection went on");
     assert_eq!(run.server.refused(), Vec::<String>::new());
 }
 
@@ -122,6 +125,24 @@ async fn what_was_written_while_mattermost_restarted_is_heard_once_unless_it_is_
 }
 
 #[tokio::test]
+async fn what_mattermost_does_not_show_at_first_is_asked_for_until_it_does_and_what_it_hides_deafens_nobody() {
+    let run = start().await;
+    run.server.say("p1", "@podbell ack 1", true);
+    run.server.forget();
+    run.server.read_replies(&[503, 429]);
+    run.server.cut();
+    run.posts(1).await;
+    assert_eq!((run.queries.texts(), run.server.catching_up()), (vec!["ack 1".to_owned()], 3));
+    run.server.forget();
+    run.server.read_replies(&[403]);
+    run.server.cut();
+    run.connected(5).await;
+    run.server.say("p2", "@podbell ack 2", false);
+    run.posts(2).await;
+    assert_eq!(run.queries.texts(), ["ack 1", "ack 2"]);
+}
+
+#[tokio::test]
 async fn frames_that_are_not_mattermost_s_are_left_alone_and_an_answer_is_posted_until_it_is_taken() {
     let run = start().await;
     for text in ["", "{", "[]", "{}", r#"{"event": 1}"#, r#"{"event": "posted", "seq": 0, "data": {"post": "{"}}"#] {
@@ -131,6 +152,31 @@ async fn frames_that_are_not_mattermost_s_are_left_alone_and_an_answer_is_posted
     run.server.say("p1", "@podbell help", false);
     run.posts(1).await;
     assert_eq!((run.server.connections(), run.queries.asked().len()), (1, 1));
+}
+
+#[tokio::test]
+async fn a_command_typed_to_the_bot_alone_is_as_direct_as_a_message_to_it() {
+    let (server, queries) = (FakeMattermost::start().await, FakeQueries::new());
+    let access = Access { channels: Some([(DIRECT.to_owned(), Default::default())].into()), ..Access::default() };
+    let chat = bot_for(&server, queries.clone(), TOKEN, access);
+    let (_stop, stopped) = watch::channel(false);
+    let task = tokio::spawn(chat.clone().connect(stopped));
+    eventually(PATIENCE, "a connection", || server.is_connected().then_some(())).await;
+    let endpoint = Endpoint::serve(chat.routes()).await;
+    let headers =
+        [("content-type", "application/x-www-form-urlencoded".to_owned()), ("authorization", format!("Token {SLASH}"))];
+    for (number, (channel, name)) in
+        [("dm", "bot1__u1"), ("dm", "u1__bot1"), ("c1", "town-square"), ("dm2", "u1__u2"), ("c2", "bot1__u2")]
+            .into_iter()
+            .enumerate()
+    {
+        let form = format!(
+            "command=%2Fpodbell&text=ack+{number}&user_id=u1&user_name=ann&channel_id={channel}&channel_name={name}&team_id=t1&trigger_id=t{number}"
+        );
+        assert_eq!(endpoint.post("/mattermost/mm", &headers, &form).await.0, 200, "{name}");
+    }
+    assert_eq!(queries.texts(), ["ack 0", "ack 1"]);
+    task.abort();
 }
 
 #[tokio::test]

@@ -221,6 +221,8 @@ fn stranger(reply: &Reply) -> Outcome {
 /// What a reply means. What Alertmanager takes it answers with an empty body.
 fn classify(reply: &Reply) -> Outcome {
     let advice = match reply.status {
+        // Alertmanager says it in plain text.
+        404 | 405 if reply.is_page() => return reply::in_between(reply),
         401 | 403 => "the server refuses podbell: check `user` and `password`, or `token`, in podbell.yaml",
         404 | 405 => {
             "there is no Alertmanager with API v2 (0.16 or newer): check `url` in podbell.yaml, and the prefix of its path"

@@ -263,7 +263,9 @@ impl Notifier for App {
             pace: CHANGES,
             upkeep: Upkeep::Changes,
         });
-        Policy { pace: Some(PACE), threads, ..Policy::of(endpoint, all) }
+        // Answers to presses on cards are messages to the same group.
+        let pace = if self.cards.is_some() { Pace { most: PACE.most - chat::PRESS_PACE.most, ..PACE } } else { PACE };
+        Policy { pace: Some(pace), threads, ..Policy::of(endpoint, all) }
     }
 
     fn body(&self, rendering: &mut Rendering<'_>) -> Vec<u8> {

@@ -7,7 +7,7 @@ use crate::notifiers::markup::{Markup, escape_address, full_width};
 use podbell_core::message::Message;
 use podbell_core::outbox::Content;
 
-/// The longest text, in bytes: the whole request may have 20,000.
+/// The longest text, in bytes of JSON: the whole request may have 20,000.
 const TEXT: usize = 15_000;
 const SHORT: usize = 1_500;
 const TITLE: usize = 300;
@@ -19,21 +19,19 @@ const MARKUP: Markup = Markup {
     link: |url, text| format!("[{text}]({})", escape_address(url)),
     quote: |lines| lines.iter().map(|line| format!("> {line}")).collect::<Vec<_>>().join("\n\n"),
     line_end: "\n\n",
-    cost: budget::bytes,
+    // Of the text as JSON, because the limits are those of a request.
+    cost: json_bytes,
 };
 
-/// The longest text that an application sends, as JSON: `msgParam` with its keys and title may have 15,000 bytes.
+/// The longest text that an application sends: `msgParam` with its keys and title may have 15,000 bytes.
 const TEMPLATE_TEXT: usize = 14_000;
 
-/// The marks of a message whose text is measured as JSON.
-const IN_JSON: Markup = Markup { cost: json_bytes, ..MARKUP };
-
-/// All below a message's title, of at most `limit` bytes.
+/// All below a message's title, of at most `limit` bytes of JSON.
 pub(super) fn text(message: &Message, limit: usize) -> String {
     MARKUP.body(message, None, limit)
 }
 
-/// A message's two plainest lines, of at most `limit` bytes.
+/// A message's two plainest lines, of at most `limit` bytes of JSON.
 pub(super) fn minimal(message: &Message, limit: usize) -> String {
     MARKUP.minimal(message, limit)
 }
@@ -52,9 +50,9 @@ pub(super) fn template(message: &Message, content: Content) -> Value {
     let limit = match content {
         Content::Full => TEMPLATE_TEXT,
         Content::Short => SHORT,
-        Content::Minimal => return plain_template(&IN_JSON.minimal(message, SHORT)),
+        Content::Minimal => return plain_template(&MARKUP.minimal(message, SHORT)),
     };
-    let text = format!("{}\n\n{}", IN_JSON.title(message), IN_JSON.body(message, None, limit - 2 * TITLE));
+    let text = format!("{}\n\n{}", MARKUP.title(message), MARKUP.body(message, None, limit - 2 * TITLE));
     let title = budget::fit(&message.title, TITLE, json_bytes);
     json!({"msgKey": "sampleMarkdown", "msgParam": json!({"title": title, "text": text}).to_string()})
 }

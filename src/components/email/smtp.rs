@@ -1,7 +1,6 @@
 //! One conversation with an SMTP server, and what its replies mean.
 
 use std::error::Error as _;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use lettre::Address;
@@ -16,8 +15,20 @@ use crate::notifiers::redact::Redactor;
 use crate::notifiers::reply::words;
 use podbell_core::outbox::Outcome;
 
-/// How long a conversation may take.
-const TIMEOUT: Duration = Duration::from_secs(10);
+/// How long the steps of a conversation may take.
+#[derive(Clone, Copy)]
+struct Patience {
+    /// Connecting, logging in and naming the sender: a server may let a stranger wait on purpose.
+    begin: Duration,
+    /// In addition for each recipient, whom the server may look up elsewhere.
+    recipient: Duration,
+    /// From the end of the mail to the answer: the server may scan it first. Whoever waits for less sends a mail again that was
+    /// taken (RFC 5321, 4.5.3.2.6 and 6.1).
+    answer: Duration,
+}
+
+const PATIENCE: Patience =
+    Patience { begin: Duration::from_secs(60), recipient: Duration::from_secs(10), answer: Duration::from_secs(600) };
 /// How long it may take to say goodbye, which changes nothing.
 const GOODBYE: Duration = Duration::from_secs(1);
 
@@ -38,6 +49,7 @@ pub(super) struct Server {
     encryption: Encryption,
     pub(super) login: Option<(String, SecretString)>,
     redactor: Redactor,
+    patience: Patience,
 }
 
 /// A mail, as the server gets it.
@@ -72,7 +84,7 @@ impl Server {
     pub(super) fn new(host: String, port: u16, encryption: Encryption, login: Option<(String, SecretString)>) -> Self {
         let secrets: Vec<SecretString> = login.iter().map(|(_, password)| password.clone()).collect();
         let redactor = Redactor::new("", &secrets, &[]);
-        Self { host, port, encryption, login, redactor }
+        Self { host, port, encryption, login, redactor, patience: PATIENCE }
     }
 
     /// Whether everybody on the way can read what is sent.
@@ -85,25 +97,34 @@ impl Server {
     /// # Errors
     /// What it means for the message that nobody was reached, or that the server did not take it.
     pub(super) async fn talk(&self, envelope: &Envelope<'_>) -> Result<Recipients, Outcome> {
-        let handed_over = AtomicBool::new(false);
-        let talk = tokio::time::timeout(TIMEOUT, self.conversation(envelope, &handed_over));
-        talk.await.unwrap_or_else(|_| {
-            let why = format!("no answer within {} s", TIMEOUT.as_secs());
-            Err(not_heard(handed_over.load(Ordering::Relaxed), why))
-        })
-    }
-
-    async fn conversation(&self, envelope: &Envelope<'_>, handed_over: &AtomicBool) -> Result<Recipients, Outcome> {
-        let mut connection = self.open().await?;
-        let said = self.envelope(&mut connection, envelope).await;
-        let sent = match (said, envelope.mail) {
-            (Ok(recipients), Some(mail)) if !recipients.taken.is_empty() => {
-                self.content(&mut connection, mail, handed_over).await.map(|()| recipients)
-            }
-            (said, _) => said,
+        let most = self.patience.begin + self.patience.recipient * u32::try_from(envelope.to.len()).unwrap_or(u32::MAX);
+        let begun = tokio::time::timeout(most, self.begin(envelope)).await;
+        let (mut connection, recipients) = begun.unwrap_or_else(|_| Err(not_heard(false, silent(most))))?;
+        let mail = envelope.mail.filter(|_| !recipients.taken.is_empty());
+        let sent = match mail {
+            Some(mail) => self.content(&mut connection, mail).await,
+            None => Ok(()),
         };
         let _ = tokio::time::timeout(GOODBYE, connection.quit()).await;
-        sent
+        sent.map(|()| recipients)
+    }
+
+    /// Everything before the mail itself.
+    async fn begin(&self, envelope: &Envelope<'_>) -> Result<(AsyncSmtpConnection, Recipients), Outcome> {
+        let mut connection = self.open().await?;
+        let recipients = self.envelope(&mut connection, envelope).await;
+        match recipients {
+            Ok(recipients) if envelope.mail.is_some() && !recipients.taken.is_empty() => {
+                let ready = connection.command(Data).await;
+                ready.map_err(|error| self.refused(Stage::Content, &error))?;
+                Ok((connection, recipients))
+            }
+            Ok(recipients) => Ok((connection, recipients)),
+            Err(outcome) => {
+                let _ = tokio::time::timeout(GOODBYE, connection.quit()).await;
+                Err(outcome)
+            }
+        }
     }
 
     async fn open(&self) -> Result<AsyncSmtpConnection, Outcome> {
@@ -113,7 +134,7 @@ impl Server {
             Encryption::None | Encryption::Starttls(_) => None,
         };
         let place = (self.host.as_str(), self.port);
-        let opened = AsyncSmtpConnection::connect_tokio1(place, Some(TIMEOUT), &me, implicit, None).await;
+        let opened = AsyncSmtpConnection::connect_tokio1(place, Some(self.patience.begin), &me, implicit, None).await;
         let mut connection = opened.map_err(|error| self.refused(Stage::Connect, &error))?;
         if let Encryption::Starttls(tls) = &self.encryption {
             let encrypted = connection.starttls(tls.clone(), &me).await;
@@ -147,19 +168,14 @@ impl Server {
         Ok(recipients)
     }
 
-    async fn content(
-        &self,
-        connection: &mut AsyncSmtpConnection,
-        mail: &str,
-        handed_over: &AtomicBool,
-    ) -> Result<(), Outcome> {
-        let ready = connection.command(Data).await;
-        ready.map_err(|error| self.refused(Stage::Content, &error))?;
-        handed_over.store(true, Ordering::Relaxed);
-        match connection.message(mail.as_bytes()).await {
-            Ok(_) => Ok(()),
-            Err(error) if error.status().is_some() => Err(self.refused(Stage::Content, &error)),
-            Err(error) => Err(not_heard(true, self.said(&error))),
+    /// The mail, and the server's word that it has it.
+    async fn content(&self, connection: &mut AsyncSmtpConnection, mail: &str) -> Result<(), Outcome> {
+        let answered = tokio::time::timeout(self.patience.answer, connection.message(mail.as_bytes())).await;
+        match answered {
+            Ok(Ok(_)) => Ok(()),
+            Ok(Err(error)) if error.status().is_some() => Err(self.refused(Stage::Content, &error)),
+            Ok(Err(error)) => Err(not_heard(true, self.said(&error))),
+            Err(_) => Err(not_heard(true, silent(self.patience.answer))),
         }
     }
 
@@ -205,6 +221,10 @@ impl Server {
     }
 }
 
+fn silent(limit: Duration) -> String {
+    format!("no answer within {} s", limit.as_secs())
+}
+
 /// The outcome where the server's answer is missing or says "not now".
 fn not_heard(handed_over: bool, why: String) -> Outcome {
     match handed_over {
@@ -217,4 +237,65 @@ fn not_heard(handed_over: bool, why: String) -> Outcome {
 pub(super) fn listed(refused: &[(String, String)]) -> String {
     let all: Vec<String> = refused.iter().map(|(address, said)| format!("{said} ({address})")).collect();
     all.join("; ")
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    /// What becomes of a mail at a server that waits so long before it answers to the end of the mail.
+    async fn after(wait: Duration, patience: Patience) -> Result<Recipients, Outcome> {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        tokio::spawn(async move {
+            let (stream, _) = listener.accept().await.unwrap();
+            let (read, mut write) = stream.into_split();
+            let mut lines = BufReader::new(read).lines();
+            write.write_all(b"220 here\r\n").await.unwrap();
+            while let Some(line) = lines.next_line().await.unwrap() {
+                let answer = match line.get(..4).unwrap_or(&line) {
+                    "DATA" => "354 go on\r\n",
+                    "." => {
+                        tokio::time::sleep(wait).await;
+                        "250 taken\r\n"
+                    }
+                    "EHLO" | "MAIL" | "RCPT" | "QUIT" => "250 ok\r\n",
+                    _ => continue,
+                };
+                if write.write_all(answer.as_bytes()).await.is_err() {
+                    return;
+                }
+            }
+        });
+        let mut server = Server::new("127.0.0.1".to_owned(), port, Encryption::None, None);
+        server.patience = patience;
+        let address: Address = "a@example.com".parse().unwrap();
+        server.talk(&Envelope { from: &address, to: vec![&address], mail: Some("Subject: x\r\n\r\nx\r\n") }).await
+    }
+
+    #[tokio::test]
+    async fn a_server_that_scans_a_mail_for_longer_than_it_takes_to_connect_is_waited_for() {
+        let patience = Patience {
+            begin: Duration::from_millis(1_500),
+            recipient: Duration::ZERO,
+            answer: Duration::from_secs(60),
+        };
+        let taken = after(Duration::from_millis(1_600), patience).await.unwrap();
+        assert_eq!(taken.taken, ["a@example.com"]);
+    }
+
+    #[tokio::test]
+    async fn a_server_that_took_a_mail_and_says_nothing_may_have_it() {
+        let patience = Patience { answer: Duration::from_secs(1), ..PATIENCE };
+        let outcome = after(Duration::from_secs(3600), patience).await.unwrap_err();
+        assert!(matches!(&outcome, Outcome::Unclear { why, .. } if why.contains("1 s")), "{outcome:?}");
+    }
+
+    #[test]
+    fn the_answer_to_a_mail_is_waited_for_as_long_as_the_protocol_asks() {
+        assert!(PATIENCE.answer >= Duration::from_secs(600));
+    }
 }

@@ -188,6 +188,9 @@ impl Channel {
         };
         if !matches!(request.act, Act::Change(_)) {
             arguments["channel_id"] = json!(self.channel);
+            // Mattermost makes no second post with the same one within half a minute, so that one whose answer was lost is shown
+            // once.
+            arguments["pending_post_id"] = json!(attempt.message_id);
         }
         let asked = Post::json(arguments.to_string().into_bytes(), attempt.now).below(below).bearer(&self.token);
         let asked = if matches!(request.act, Act::Change(_)) { asked.put() } else { asked };

@@ -137,6 +137,8 @@ fn classify(reply: &Reply) -> Outcome {
     match reply.status {
         202 => Outcome::Delivered,
         200..=299 => reply::unclear(reply, "a success that is not PagerDuty's (a proxy or a login page in between?)"),
+        // What PagerDuty itself says is JSON.
+        401 | 403 | 404 | 405 if reply.is_page() => reply::in_between(reply),
         400 | 401 | 403 | 404 if says("routing_key") || says("routing key") => Outcome::Dead {
             code: reply.status.to_string(),
             text: reply.said(),

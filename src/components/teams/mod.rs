@@ -106,6 +106,8 @@ fn classify(reply: &Reply) -> Outcome {
         200 if !reply.body.trim().is_empty() => {
             reply::unclear(reply, "a success that is not that of a workflow (a proxy or a login page in between?)")
         }
+        // What a workflow says is JSON.
+        401 | 403 | 404 | 405 | 410 if reply.is_page() => reply::in_between(reply),
         400 if !reply.body.contains("WorkflowTriggerIsNotEnabled") => Outcome::Content { why: reply.said() },
         400 | 401 | 403 | 404 | 410 => Outcome::Dead {
             code: reply.status.to_string(),

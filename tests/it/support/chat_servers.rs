@@ -166,6 +166,8 @@ pub struct Place {
     pub alerts: BTreeMap<String, Vec<String>>,
     /// Ids of requests that are carried out once, with what they made.
     pub once: BTreeMap<String, usize>,
+    /// When those of a platform were carried out that forgets them.
+    once_at: BTreeMap<String, Time>,
     /// When requests were made that its pace counts.
     counted: Vec<Time>,
     /// How many requests were too fast.
@@ -453,7 +455,14 @@ fn mattermost_bot(place: &mut Place, call: &Call) -> Reply {
     if root.as_ref().is_some_and(|root| !stands(root)) {
         return no(400, &json!({"id": "api.post.create_post.root_id.app_error", "status_code": 400}));
     }
-    let id = place.post(call, root);
+    let pending = call.body["pending_post_id"].as_str().unwrap().to_owned();
+    let known = place.once_at.get(&pending).is_some_and(|at| call.at.since(*at) < Duration::from_secs(30));
+    let id = match place.once.get(&pending).copied().filter(|_| known) {
+        Some(id) => id,
+        None => place.post(call, root),
+    };
+    place.once_at.entry(pending.clone()).or_insert(call.at);
+    place.once.insert(pending, id);
     (201, json!({"id": format!("m{id}")}).to_string(), None)
 }
 

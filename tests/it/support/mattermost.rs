@@ -11,6 +11,7 @@ use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use futures_util::{SinkExt as _, StreamExt as _};
+use podbell::chat::access::Access;
 use podbell::chat::{ChatDeps, Talk};
 use podbell::components::mattermost::chat::{Mattermost, MattermostConfig, Timing};
 use podbell_core::message::Language;
@@ -38,6 +39,10 @@ enum Order {
 struct Inner {
     current: Option<mpsc::UnboundedSender<Order>>,
     connections: usize,
+    /// How many of them went on where another one broke off.
+    resumed: usize,
+    /// What the next reads of a channel are answered with.
+    read_replies: Vec<u16>,
     /// The connection that events belong to, and all of its events.
     id: String,
     events: Vec<Value>,
@@ -126,6 +131,15 @@ impl FakeMattermost {
         }
     }
 
+    pub fn resumed(&self) -> usize {
+        self.inner().resumed
+    }
+
+    /// What the next reads of a channel are answered with.
+    pub fn read_replies(&self, statuses: &[u16]) {
+        self.inner().read_replies = statuses.to_vec();
+    }
+
     /// Any text as a frame.
     pub fn text(&self, text: &str) {
         self.order(Order::Send(text.to_owned()));
@@ -155,28 +169,35 @@ impl FakeMattermost {
     }
 
     async fn connection(self, stream: TcpStream) {
-        let mut query = String::new();
+        let (mut query, mut bearer) = (String::new(), String::new());
         #[allow(clippy::result_large_err, reason = "the type is the library's")]
         let shake = |request: &Request, response: Shaken| -> Result<Shaken, ErrorResponse> {
             request.uri().query().unwrap_or_default().clone_into(&mut query);
+            let header = request.headers().get("authorization").and_then(|value| value.to_str().ok());
+            header.unwrap_or_default().clone_into(&mut bearer);
             Ok(response)
         };
         let Ok(mut socket) = tokio_tungstenite::accept_hdr_async(stream, shake).await else { return };
         let query: HashMap<String, String> = url::form_urlencoded::parse(query.as_bytes()).into_owned().collect();
-        let Some(Ok(Frame::Text(first))) = socket.next().await else { return };
-        let first: Value = serde_json::from_str(&first).unwrap();
-        let known = first["action"] == "authentication_challenge" && first["data"]["token"] == TOKEN;
-        if !known {
-            self.inner().refused.push(format!("not authenticated: {first}"));
-            let no = json!({"status": "FAIL", "seq_reply": first["seq"], "error": {"id": "api.web_socket_router.bad_auth.app_error"}});
-            let _ = socket.send(Frame::text(no.to_string())).await;
-            return;
+        // With a session of the handshake, the challenge is ignored; without one, no connection goes on.
+        let known_at_once = bearer == format!("Bearer {TOKEN}");
+        if !known_at_once {
+            let Some(Ok(Frame::Text(first))) = socket.next().await else { return };
+            let first: Value = serde_json::from_str(&first).unwrap();
+            let known = first["action"] == "authentication_challenge" && first["data"]["token"] == TOKEN;
+            if !known {
+                self.inner().refused.push(format!("not authenticated: {first}"));
+                let no = json!({"status": "FAIL", "seq_reply": first["seq"], "error": {"id": "api.web_socket_router.bad_auth.app_error"}});
+                let _ = socket.send(Frame::text(no.to_string())).await;
+                return;
+            }
         }
         let (orders, mut ordered) = mpsc::unbounded_channel();
         let frames: Vec<Value> = {
             let mut inner = self.inner();
             inner.connections += 1;
-            let resumed = !inner.id.is_empty() && query.get("connection_id") == Some(&inner.id);
+            let resumed = known_at_once && !inner.id.is_empty() && query.get("connection_id") == Some(&inner.id);
+            inner.resumed += usize::from(resumed);
             if !resumed {
                 inner.id = format!("connection-{}", inner.connections);
                 inner.events.clear();
@@ -186,8 +207,9 @@ impl FakeMattermost {
             let from: usize = query.get("sequence_number").and_then(|number| number.parse().ok()).unwrap_or(1);
             let missed = inner.events.iter().skip(from.saturating_sub(1)).cloned().collect::<Vec<_>>();
             inner.current = Some(orders);
-            let ok = json!({"status": "OK", "seq_reply": 1});
-            [ok, hello].into_iter().chain(missed).collect()
+            // Only the answer to a challenge says OK, and only a new connection is greeted.
+            let ok = (!known_at_once).then(|| json!({"status": "OK", "seq_reply": 1}));
+            ok.into_iter().chain((!resumed).then_some(hello)).chain(missed).collect()
         };
         for frame in frames {
             let _ = socket.send(Frame::text(frame.to_string())).await;
@@ -235,6 +257,10 @@ fn api(server: &FakeMattermost, uri: &Uri, headers: &HeaderMap, body: &[u8]) -> 
             let since: i64 = query["since"].parse().unwrap();
             let mut inner = server.inner();
             inner.catching_up += 1;
+            if !inner.read_replies.is_empty() {
+                let status = StatusCode::from_u16(inner.read_replies.remove(0)).unwrap();
+                return (status, "{}").into_response();
+            }
             let new = inner.kept.iter().filter(|post| post["create_at"].as_i64().unwrap() > since);
             let posts: serde_json::Map<String, Value> =
                 new.map(|post| (post["id"].as_str().unwrap().to_owned(), post.clone())).collect();
@@ -256,13 +282,16 @@ fn api(server: &FakeMattermost, uri: &Uri, headers: &HeaderMap, body: &[u8]) -> 
 
 /// A bot there, not connected yet.
 pub fn bot(server: &FakeMattermost, queries: Arc<FakeQueries>, token: &str) -> Arc<Mattermost> {
+    bot_for(server, queries, token, Access::default())
+}
+
+/// The slash command that it knows.
+pub const SLASH: &str = "token-of-a-slash-command";
+
+/// The same, for some only.
+pub fn bot_for(server: &FakeMattermost, queries: Arc<FakeQueries>, token: &str, access: Access) -> Arc<Mattermost> {
     let millis = Duration::from_millis;
-    let talk = Talk {
-        name: "mm".into(),
-        access: Default::default(),
-        language: Language::En,
-        time_zone: jiff::tz::TimeZone::UTC,
-    };
+    let talk = Talk { name: "mm".into(), access, language: Language::En, time_zone: jiff::tz::TimeZone::UTC };
     let timing = Timing {
         reply: Duration::from_secs(5),
         ping: millis(50),
@@ -276,7 +305,7 @@ pub fn bot(server: &FakeMattermost, queries: Arc<FakeQueries>, token: &str) -> A
     };
     let config = MattermostConfig {
         talk,
-        tokens: Vec::new(),
+        tokens: vec![SLASH.into()],
         bot_token: Some(token.into()),
         server: Some(server.base.parse().unwrap()),
         actions_url: None,

@@ -27,8 +27,6 @@ pub enum Answer {
     Given,
     /// The connection is closed instead.
     Lost,
-    /// Nothing is said, and the connection stays.
-    Missing,
 }
 
 /// A mail that was taken.
@@ -203,7 +201,6 @@ fn talk(stream: &TcpStream, state: &Mutex<State>) -> std::io::Result<()> {
                 match answer {
                     Answer::Given => say("250 2.0.0 taken")?,
                     Answer::Lost => return Ok(()),
-                    Answer::Missing => {}
                 }
             }
             "QUIT" => return say("221 bye"),

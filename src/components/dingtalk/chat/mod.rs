@@ -50,6 +50,9 @@ impl fmt::Debug for DingTalkConfig {
     }
 }
 
+/// How fast presses on cards are answered.
+pub(super) const PRESS_PACE: Pace = Pace { most: 5, kept_for_critical: 0, ..PACE };
+
 /// How long things take; tests have less patience.
 #[derive(Clone, Copy, Debug)]
 pub struct Timing {
@@ -87,7 +90,7 @@ impl Default for Timing {
             refused: seconds(5 * 60),
             post_again: seconds(1),
             pace: PACE,
-            press_pace: Pace { most: 5, kept_for_critical: 0, ..PACE },
+            press_pace: PRESS_PACE,
             stale: seconds(15 * 60),
         }
     }

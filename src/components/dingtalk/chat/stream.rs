@@ -21,7 +21,6 @@ use url::Url;
 use super::super::{api, app, classify, markdown};
 use super::frame::{self, Address, Frame};
 use super::{DingTalk, Timing};
-use crate::chat::adapter_notice::AdapterNotice;
 use crate::chat::asker::{Answer, NotTaken, Said};
 use crate::chat::insist::{Insist, Posted};
 use crate::chat::reconnect::{Backoff, End, Line, Pauses, keep};
@@ -97,7 +96,7 @@ impl DingTalk {
         };
         let mut url = self.stream_url(&endpoint).ok_or(End::lost("DingTalk names an address that is not its own"))?;
         url.query_pairs_mut().append_pair("ticket", &ticket);
-        websocket::open(client, url, frame::MOST).await.map_err(End::lost)
+        websocket::open(client, url, None, frame::MOST).await.map_err(End::lost)
     }
 
     /// The address of a stream, as HTTP names it.
@@ -126,11 +125,9 @@ impl DingTalk {
         if said.heard.channel != crate::chat::access::DIRECT {
             self.name(&said.heard.channel);
         }
-        if said.at.is_some_and(|at| now.since(at) > self.timing.stale) {
-            self.answer(Arc::new(Said::Own(AdapterNotice::Late)), to);
-            return true;
-        }
-        match self.asker.hear(said.heard) {
+        let is_late = said.at.is_some_and(|at| now.since(at) > self.timing.stale);
+        let taken = if is_late { self.asker.hear_late(said.heard) } else { self.asker.hear(said.heard) };
+        match taken {
             Ok(taken) if taken.first => self.answer_later(taken.answer, to),
             Ok(_) => {}
             Err(NotTaken::Stranger) => self.asker.complain("somebody of a company that is not allowed is not answered"),
@@ -146,14 +143,6 @@ impl DingTalk {
         let (chat, place) = (self.clone(), self.asker.hold());
         tokio::spawn(async move {
             let said = chat.asker.said(answer).await;
-            chat.post_answer(&said, &to).await;
-            drop(place);
-        });
-    }
-
-    fn answer(self: &Arc<Self>, said: Arc<Said>, to: To) {
-        let (chat, place) = (self.clone(), self.asker.hold());
-        tokio::spawn(async move {
             chat.post_answer(&said, &to).await;
             drop(place);
         });

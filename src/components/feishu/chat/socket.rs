@@ -158,7 +158,7 @@ struct Connection {
 async fn open(chat: &Feishu) -> Result<Connection, End> {
     let me = chat.me().await?;
     let Endpoint { url, service, ping } = chat.endpoint().await?;
-    let socket = websocket::open(&chat.asker.deps.client, url, frame::MOST).await.map_err(End::lost)?;
+    let socket = websocket::open(&chat.asker.deps.client, url, None, frame::MOST).await.map_err(End::lost)?;
     let ping = ping.map_or(chat.timing.ping, |ping| ping.min(chat.timing.ping));
     Ok(Connection { socket, service, ping, me })
 }
@@ -267,12 +267,8 @@ fn request(
         conversation: heard.conversation(),
         direct,
     };
-    if chat.asker.now().since(at) > chat.timing.stale {
-        let late = Arc::new(Said::Own(AdapterNotice::Late));
-        tokio::spawn(post(chat.clone(), late, to));
-        return answer(frame, 200);
-    }
-    let taken = match chat.asker.hear(heard) {
+    let is_late = chat.asker.now().since(at) > chat.timing.stale;
+    let taken = match if is_late { chat.asker.hear_late(heard) } else { chat.asker.hear(heard) } {
         Ok(taken) => taken,
         // It comes again.
         Err(NotTaken::Busy | NotTaken::Full) => return answer(frame, 503),

@@ -19,6 +19,7 @@ use subtle::{Choice, ConstantTimeEq as _};
 
 use super::super::actions;
 use super::Mattermost;
+use crate::chat::access::DIRECT;
 use crate::chat::asker::{Heard, command};
 use crate::chat::endpoint;
 use crate::guard::Refused;
@@ -115,6 +116,14 @@ fn heard(
         chat.asker.complain("a call without a `trigger_id`: what comes twice is not recognized");
     }
     let name = Some(field("user_name")).filter(|name| !name.is_empty());
-    let teams = Some(team).filter(|team| !team.is_empty());
+    // As over the websocket: a conversation with the bot is `direct`, and belongs to no team. Mattermost calls it by both ids, and
+    // lets no other channel be called so.
+    let name_of_channel = field("channel_name");
+    let direct = chat
+        .me
+        .get()
+        .is_some_and(|me| name_of_channel == format!("{me}__{user}") || name_of_channel == format!("{user}__{me}"));
+    let channel = if direct { DIRECT.to_owned() } else { channel };
+    let teams = Some(team).filter(|team| !team.is_empty() && !direct);
     Ok(Heard { ids: ids.into_iter().collect(), teams: teams.into_iter().collect(), user, name, channel, entry, text })
 }

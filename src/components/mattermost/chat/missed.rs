@@ -39,16 +39,36 @@ struct Posts {
     posts: BTreeMap<String, Value>,
 }
 
-/// What people wrote for podbell since it last heard of Mattermost, oldest first. `None` if that cannot be read.
-pub(super) async fn since(api: &Api, me: &Me, heard: Time, now: Time) -> Option<Vec<Said>> {
+/// What people wrote for podbell meanwhile.
+pub(super) struct Missed {
+    /// Oldest first.
+    pub said: Vec<Said>,
+    /// How many channels were not read: Mattermost refuses it, or there are too many.
+    pub hidden: usize,
+}
+
+/// Mattermost cannot say at the moment what was written.
+pub(super) struct NotShown;
+
+/// What people wrote since podbell last heard of Mattermost.
+///
+/// # Errors
+/// When Mattermost is in trouble or wants a pause.
+pub(super) async fn since(api: &Api, me: &Me, heard: Time, now: Time) -> Result<Missed, NotShown> {
     let since = heard.minus(MARGIN).max(now.minus(STALE)).millis();
-    let mut channels: Vec<Channel> = read(api, &["users", &me.id, "channels"], Vec::new(), now).await?;
+    let mut missed = Missed { said: Vec::new(), hidden: 0 };
+    let listed = read::<Vec<Channel>>(api, &["users", &me.id, "channels"], Vec::new(), now).await?;
+    let Some(mut channels) = listed else { return Ok(Missed { hidden: 1, ..missed }) };
     channels.retain(|channel| channel.last_post_at > since);
     channels.sort_by_key(|channel| std::cmp::Reverse(channel.last_post_at));
+    missed.hidden = channels.len().saturating_sub(MOST_CHANNELS);
     let mut said = Vec::new();
     for channel in channels.into_iter().take(MOST_CHANNELS) {
         let query = vec![("since", since.to_string())];
-        let Posts { posts } = read(api, &["channels", &channel.id, "posts"], query, now).await?;
+        let Some(Posts { posts }) = read(api, &["channels", &channel.id, "posts"], query, now).await? else {
+            missed.hidden += 1;
+            continue;
+        };
         // `since` also returns older posts that changed.
         let new = posts.into_values().filter(|post| post["create_at"].as_i64().is_some_and(|at| at > since));
         said.extend(new.map(|post| {
@@ -57,17 +77,23 @@ pub(super) async fn since(api: &Api, me: &Me, heard: Time, now: Time) -> Option<
         }));
     }
     said.sort_by_key(|(at, _)| *at);
-    Some(said.into_iter().filter_map(|(_, said)| said).collect())
+    missed.said = said.into_iter().filter_map(|(_, said)| said).collect();
+    Ok(missed)
 }
 
+/// `None`: it is not shown to the bot.
 async fn read<T: serde::de::DeserializeOwned>(
     api: &Api,
     below: &[&str],
     query: Vec<(&'static str, String)>,
     now: Time,
-) -> Option<T> {
+) -> Result<Option<T>, NotShown> {
     let below = [&["api", "v4"][..], below].concat();
     let asked = Post::json(Vec::new(), now).get().below(&below).query(query).reading(MOST_BODY);
-    let reply = api.call(asked).await.ok().filter(|reply| reply.status == 200)?;
-    serde_json::from_str(&reply.body).ok()
+    let reply = api.call(asked).await.map_err(|_| NotShown)?;
+    match reply.status {
+        200 => serde_json::from_str(&reply.body).map(Some).map_err(|_| NotShown),
+        403 | 404 => Ok(None),
+        _ => Err(NotShown),
+    }
 }

@@ -10,7 +10,7 @@ mod missed;
 mod socket;
 
 use std::fmt;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use secrecy::SecretString;
@@ -102,6 +102,8 @@ pub struct Mattermost {
     rate: Rate,
     /// Up to where the websocket was read.
     position: Mutex<Position>,
+    /// The bot's id, once it is known.
+    me: OnceLock<String>,
 }
 
 impl fmt::Debug for Mattermost {
@@ -114,7 +116,13 @@ impl Mattermost {
     /// A chat that does not listen yet: see [`Mattermost::routes`] and [`Mattermost::connect`].
     pub fn new(config: MattermostConfig, deps: ChatDeps) -> Arc<Self> {
         let rate = Rate::new(config.timing.pace);
-        Arc::new(Self { asker: Asker::new(config.talk.clone(), deps), config, rate, position: Mutex::default() })
+        Arc::new(Self {
+            asker: Asker::new(config.talk.clone(), deps),
+            config,
+            rate,
+            position: Mutex::default(),
+            me: OnceLock::new(),
+        })
     }
 
     /// An answer in the parts of a post.

@@ -113,9 +113,11 @@ impl Line for Bot {
     }
 }
 
-/// Opens a connection and says who podbell is.
+/// Opens a connection and says who podbell is: in the handshake, because only then a connection goes on where another one broke
+/// off; and in a frame, in case something in between drops the header. A server that knows podbell already ignores the frame.
 async fn open(bot: &Bot) -> Result<(Socket, Me), End> {
     let me = bot.api.me(bot.chat.asker.now()).await?;
+    bot.chat.me.get_or_init(|| me.id.clone());
     let mut url = bot.api.server.clone();
     if let Ok(mut segments) = url.path_segments_mut() {
         segments.pop_if_empty().extend(["api", "v4", "websocket"]);
@@ -126,7 +128,8 @@ async fn open(bot: &Bot) -> Result<(Socket, Me), End> {
             .append_pair("connection_id", &position.connection)
             .append_pair("sequence_number", &position.next.to_string());
     }
-    let mut socket = websocket::open(&bot.api.client, url, event::MOST).await.map_err(End::lost)?;
+    let opened = websocket::open(&bot.api.client, url, Some(&bot.api.token), event::MOST).await;
+    let mut socket = opened.map_err(End::lost)?;
     match send(&mut socket, event::challenge(bot.api.token.expose_secret())).await {
         true => Ok((socket, me)),
         false => Err(BROKE_OFF),
@@ -161,6 +164,8 @@ async fn listen(
     pings.set_missed_tick_behavior(MissedTickBehavior::Delay);
     // A connection that a router has forgotten looks alive but is silent.
     let mut silent = pin!(sleep(timing.silence));
+    // A connection that goes on is not greeted.
+    let goes_on = !bot.position().connection.is_empty();
     let mut greeted = false;
     loop {
         let received = tokio::select! {
@@ -179,7 +184,12 @@ async fn listen(
         let text = match received {
             Some(Ok(Message::Text(text))) => text,
             Some(Ok(Message::Close(_)) | Err(_)) | None => return BROKE_OFF,
-            Some(Ok(_)) => continue,
+            Some(Ok(_)) => {
+                if goes_on {
+                    backoff.connected();
+                }
+                continue;
+            }
         };
         match event::read(&text, me) {
             None => bot.chat.asker.complain("a frame is not Mattermost's; it is left alone"),
@@ -188,9 +198,9 @@ async fn listen(
             Some(Frame::Event(number, Event::Hello(connection))) => {
                 backoff.connected();
                 if let Some(heard) = bot.forgotten(&connection)
-                    && let Err(NotTaken::Busy | NotTaken::Full) = bot.catch_up(me, heard).await
+                    && let Err(end) = bot.catch_up(me, heard).await
                 {
-                    return End::lost(BUSY);
+                    return end;
                 }
                 bot.greeted(connection, number);
                 greeted = true;
@@ -199,6 +209,8 @@ async fn listen(
                 if bot.next() < number {
                     return End::lost("an event is missing: it is asked for again");
                 }
+                backoff.connected();
+                greeted = true;
                 if let Event::Said(said) = event
                     && let Err(NotTaken::Busy | NotTaken::Full) = bot.hear(*said)
                 {
@@ -221,17 +233,20 @@ impl Bot {
         (!last.connection.is_empty() && last.connection != connection).then_some(last.heard)
     }
 
-    /// Takes what was written since then, as far as the channels show it.
-    async fn catch_up(&self, me: &Me, since: Time) -> Result<(), NotTaken> {
-        let Some(missed) = missed::since(&self.api, me, since, self.chat.asker.now()).await else {
+    /// Takes what was written since then, as far as the channels show it. Until they do, the next connection tries it again.
+    async fn catch_up(&self, me: &Me, since: Time) -> Result<(), End> {
+        let missed = missed::since(&self.api, me, since, self.chat.asker.now()).await;
+        let missed = missed.map_err(|missed::NotShown| {
+            End::lost("Mattermost does not show what was written meanwhile: it is asked again")
+        })?;
+        if missed.hidden > 0 {
             self.chat.asker.complain(
-                "Mattermost forgot a connection that broke off, and does not show its channels: what was written meanwhile is not heard",
+                "Mattermost forgot a connection that broke off, and does not show all channels: some of what was written meanwhile is not heard",
             );
-            return Ok(());
-        };
-        for said in missed {
-            if let Err(not @ (NotTaken::Busy | NotTaken::Full)) = self.hear(said) {
-                return Err(not);
+        }
+        for said in missed.said {
+            if let Err(NotTaken::Busy | NotTaken::Full) = self.hear(said) {
+                return Err(End::lost(BUSY));
             }
         }
         Ok(())

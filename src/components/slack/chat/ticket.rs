@@ -38,7 +38,7 @@ fn later(why: &'static str) -> Failed {
 pub(super) async fn open(slack: &Slack) -> Result<WebSocketStream<reqwest::Upgraded>, Failed> {
     let address = ticket(slack).await?;
     let url = slack.hosts.socket_url(&address).ok_or(later("Slack names an address that is not its own"))?;
-    websocket::open(&slack.asker.deps.client, url, frame::MOST).await.map_err(later)
+    websocket::open(&slack.asker.deps.client, url, None, frame::MOST).await.map_err(later)
 }
 
 /// Requests an address that works once.

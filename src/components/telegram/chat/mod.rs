@@ -24,7 +24,6 @@ use self::api::Api;
 use self::update::{Place, Update, Utterance};
 use super::{PACE, html, keyboard, refused};
 use crate::chat::ChatDeps;
-use crate::chat::adapter_notice::AdapterNotice;
 use crate::chat::asker::{Asker, NotTaken, Said, Talk};
 use crate::chat::insist::{Insist, Posted};
 use crate::chat::rate::Rate;
@@ -174,10 +173,7 @@ impl Telegram {
                     Ok(Some(answer)) => {
                         let telegram = self.clone();
                         doing.spawn(async move {
-                            let answer = match answer {
-                                Hearing::Own(own) => Arc::new(Said::Own(own)),
-                                Hearing::Asked(answer) => telegram.asker.said(answer).await,
-                            };
+                            let answer = telegram.asker.said(answer).await;
                             // The answer is on its way by itself: a slow chat must not hold up the next updates.
                             tokio::spawn(async move {
                                 let _place = telegram.asker.hold();
@@ -195,14 +191,13 @@ impl Telegram {
     }
 
     /// `None` for what was heard before.
-    fn hear(&self, said: &Utterance) -> Result<Option<Hearing>, NotTaken> {
+    fn hear(&self, said: &Utterance) -> Result<Option<crate::chat::asker::Answer>, NotTaken> {
         let age = said.at.map(|at| self.asker.now().seconds().saturating_sub(at));
         let stale = i64::try_from(self.timing.stale.as_secs()).unwrap_or(i64::MAX);
-        if age.is_some_and(|age| age > stale) {
-            return Ok(Some(Hearing::Own(AdapterNotice::Late)));
-        }
-        let taken = self.asker.hear(said.heard.clone())?;
-        Ok(taken.first.then_some(Hearing::Asked(taken.answer)))
+        let heard = said.heard.clone();
+        let is_late = age.is_some_and(|age| age > stale);
+        let taken = if is_late { self.asker.hear_late(heard)? } else { self.asker.hear(heard)? };
+        Ok(taken.first.then_some(taken.answer))
     }
 
     /// Confirms a press, and posts the answer.
@@ -244,12 +239,6 @@ impl Telegram {
         };
         insist.post(body, plain, send).await;
     }
-}
-
-/// How something was heard.
-enum Hearing {
-    Own(AdapterNotice),
-    Asked(crate::chat::asker::Answer),
 }
 
 /// Makes a message answer another one.

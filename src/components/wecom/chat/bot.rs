@@ -217,7 +217,7 @@ async fn open(bot: &Bot) -> Result<Socket, End> {
     let mut url = bot.endpoint.clone();
     let scheme = if url.scheme() == "ws" { "http" } else { "https" };
     url.set_scheme(scheme).map_err(|()| End::lost("the endpoint is no address"))?;
-    let mut socket = websocket::open(&bot.asker.deps.client, url, frame::MOST).await.map_err(End::lost)?;
+    let mut socket = websocket::open(&bot.asker.deps.client, url, None, frame::MOST).await.map_err(End::lost)?;
     let hello = frame::subscribe("subscribe", &bot.bot_id, bot.secret.expose_secret());
     if !send(&mut socket, hello).await {
         return Err(BROKE_OFF);
