@@ -490,6 +490,39 @@ fn what_only_people_can_mend_pauses_a_destination_and_loses_nothing() {
             r#"{"ok":false,"error_code":400,"description":"Bad Request: need administrator rights in the channel chat"}"#,
         ),
         ("telegram", 400, r#"{"ok":false,"error_code":400,"description":"Bad Request: TOPIC_CLOSED"}"#),
+        // A channel that is unknown, or not open to podbell any more.
+        ("telegram", 400, r#"{"ok":false,"error_code":400,"description":"Bad Request: chat not found"}"#),
+        (
+            "telegram",
+            403,
+            r#"{"ok":false,"error_code":403,"description":"Forbidden: bot was kicked from the supergroup chat"}"#,
+        ),
+        ("discord", 404, r#"{"message":"Unknown Webhook","code":10015}"#),
+        ("discord", 404, r#"{"message":"Unknown Channel","code":10003}"#),
+        (
+            "mattermost bot",
+            403,
+            r#"{"id":"api.context.permissions.app_error","message":"You do not have the appropriate permissions."}"#,
+        ),
+        (
+            "mattermost bot",
+            404,
+            r#"{"id":"app.channel.get.existing.app_error","message":"Unable to find the existing channel."}"#,
+        ),
+        (
+            "mattermost",
+            404,
+            r#"{"id":"web.incoming_webhook.channel.app_error","message":"Couldn't find the channel."}"#,
+        ),
+        ("mattermost", 400, r#"{"id":"web.incoming_webhook.invalid.app_error","message":"Invalid webhook."}"#),
+        ("feishu", 200, r#"{"code":19001,"msg":"param invalid: incoming webhook access token invalid"}"#),
+        ("googlechat", 404, r#"{"error":{"code":404,"message":"Space not found.","status":"NOT_FOUND"}}"#),
+        ("teams", 404, r#"{"error":{"code":"WorkflowNotFound","message":"The workflow could not be found."}}"#),
+        (
+            "pagerduty",
+            400,
+            r#"{"status":"invalid event","message":"Event object is invalid","errors":["Invalid routing key"]}"#,
+        ),
     ] {
         let platform = *PLATFORMS.iter().find(|platform| platform.name == name).unwrap();
         let outcome = outcome(platform, (status, body), NoticeKind::Opened, None);
