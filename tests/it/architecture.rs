@@ -32,7 +32,7 @@ fn the_core_does_no_input_or_output() {
 }
 
 /// A platform's name, wherever it could stand in code: a word, a part of a word, a text.
-const PLATFORMS: [&str; 12] = [
+const PLATFORMS: [&str; 14] = [
     "slack",
     "wecom",
     "feishu",
@@ -45,7 +45,11 @@ const PLATFORMS: [&str; 12] = [
     "pagerduty",
     "alertmanager",
     "email",
+    "lark",
+    "microsoft",
 ];
+/// What is a label in clusters, and no word about the platform.
+const LABEL: &str = "qcloud-app";
 
 #[test]
 fn a_platform_is_named_in_its_folder_and_in_the_registry_only() {
@@ -59,6 +63,20 @@ fn a_platform_is_named_in_its_folder_and_in_the_registry_only() {
                 !(rest.starts_with("registry") || rest.starts_with(';'))
             });
             if inside || PLATFORMS.iter().any(|platform| lower.contains(platform)) {
+                wrong.push(format!("{path}: {}", line.trim()));
+            }
+        }
+    }
+    for (path, text) in sources() {
+        let Some((own, _)) = path.strip_prefix("src/components/").and_then(|rest| rest.split_once('/')) else {
+            continue;
+        };
+        // Other names of a platform.
+        let is_own =
+            |platform: &str| own == platform || [("feishu", "lark"), ("teams", "microsoft")].contains(&(own, platform));
+        for line in code(&text).lines() {
+            let lower = line.to_lowercase().replace(LABEL, "");
+            if PLATFORMS.iter().any(|platform| !is_own(platform) && lower.contains(platform)) {
                 wrong.push(format!("{path}: {}", line.trim()));
             }
         }
