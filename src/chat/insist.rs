@@ -9,7 +9,7 @@ use podbell_core::time::Time;
 use super::ChatDeps;
 use super::rate::Rate;
 
-/// How often an answer is posted: for some five minutes, where the platform takes it for so long.
+/// How often an answer is posted where the platform does not count: for some five minutes.
 const MOST_POSTS: u32 = 10;
 /// How often the pause between posts doubles.
 const DOUBLINGS: u32 = 6;
@@ -50,6 +50,8 @@ pub(crate) struct Insist<'a> {
     pub again: Duration,
     /// How long the platform takes an answer.
     pub within: Duration,
+    /// How often it takes one, where it counts.
+    pub most: Option<u32>,
 }
 
 impl Insist<'_> {
@@ -62,7 +64,7 @@ impl Insist<'_> {
     {
         let started: Time = (self.deps.now)();
         let (mut body, mut plain) = (body, Some(plain));
-        for attempt in 0..MOST_POSTS {
+        for attempt in 0..self.most.unwrap_or(MOST_POSTS) {
             if !self.takes_a_place(started).await {
                 break;
             }

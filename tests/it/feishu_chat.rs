@@ -85,7 +85,7 @@ async fn a_press_types_its_command_and_is_answered_at_once_and_below_the_card() 
     assert_eq!((posts[0].0.as_str(), run.queries.texts()), ("om_card", vec!["ack 12".to_owned()]));
     let card: Value = serde_json::from_str(posts[0].1["content"].as_str().unwrap()).unwrap();
     let buttons = card["elements"].as_array().unwrap().iter().find(|one| one["tag"] == "action").unwrap();
-    assert_eq!(buttons["actions"][0]["value"], json!({"command": "ack 12"}));
+    assert_eq!(buttons["actions"][0]["value"], json!({"command": "mute 12 1h"}));
     // A button of another's making.
     run.server.press("2", &json!({"key": "x"}));
     assert_eq!(run.answers(2).await[1].1, json!({"code": 200}));

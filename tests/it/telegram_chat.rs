@@ -83,7 +83,11 @@ async fn a_press_is_confirmed_once_and_answered_with_buttons() {
     assert_eq!(posts[0]["reply_parameters"]["message_id"], 77);
     let row = &posts[0]["reply_markup"]["inline_keyboard"][0];
     let data: Vec<&str> = row.as_array().unwrap().iter().map(|one| one["callback_data"].as_str().unwrap()).collect();
-    assert_eq!(data, ["ack 12", "mute 12 1h", "show 12"]);
+    assert_eq!(data, ["mute 12 1h", "show 12"]);
+    // Nor can the message be acknowledged again on which it was pressed.
+    let edited = run.telegram.edited();
+    assert_eq!((edited.len(), &edited[0]["message_id"], &edited[0]["chat_id"]), (1, &json!(77), &json!(-1001)));
+    assert_eq!(edited[0]["reply_markup"]["inline_keyboard"][0], *row);
     // The same press comes again under another number.
     run.telegram.press("p1", 5, "ack 12");
     run.telegram.press("p2", 5, "show 12");

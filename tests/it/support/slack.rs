@@ -378,6 +378,7 @@ impl Queries for FakeQueries {
         let mut open = self.open.subscribe();
         Box::pin(async move {
             open.wait_for(|open| *open).await.unwrap();
+            let acknowledged = question.text.starts_with("ack ");
             let message = Message {
                 title: format!("You said {}", question.text),
                 severity: Severity::Info,
@@ -387,7 +388,8 @@ impl Queries for FakeQueries {
                 mentions: Vec::new(),
                 blocks: vec![Block::Line(vec![Span::Data(question.text)])],
             };
-            Reply { message, public: self.public, good: true, incident: self.incident }
+            let incident = self.incident.map(|incident| OpenIncident { acknowledged, ..incident });
+            Reply { message, public: self.public, good: true, incident }
         })
     }
 }

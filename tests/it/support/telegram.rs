@@ -38,6 +38,8 @@ struct Inner {
     taken: Vec<Time>,
     presses: HashSet<String>,
     confirmed: Vec<String>,
+    /// Changes of buttons.
+    edited: Vec<Value>,
     /// The next answers, instead of good ones: method, status, body; without a body the connection is cut.
     answers: VecDeque<(&'static str, u16, Option<Value>)>,
     refused: Vec<String>,
@@ -118,6 +120,10 @@ impl FakeTelegram {
 
     pub fn posts(&self) -> Vec<Value> {
         self.inner().posts.clone()
+    }
+
+    pub fn edited(&self) -> Vec<Value> {
+        self.inner.lock().unwrap().edited.clone()
     }
 
     pub fn confirmed(&self) -> Vec<String> {
@@ -219,6 +225,10 @@ impl FakeTelegram {
                     );
                 }
                 inner.confirmed.push(press);
+                (200, json!({"ok": true, "result": true}))
+            }
+            "editMessageReplyMarkup" => {
+                inner.edited.push(arguments.clone());
                 (200, json!({"ok": true, "result": true}))
             }
             "sendMessage" => {

@@ -155,8 +155,14 @@ impl DingTalk {
             Address::Group { .. } => (POSTS_WITHIN, &self.press_rate),
         };
         let (chat, deps) = (&self.asker.talk.name, &self.asker.deps);
-        let insist =
-            Insist { chat, deps, rate: Some((rate, &*to.conversation)), again: self.timing.post_again, within };
+        let insist = Insist {
+            chat,
+            deps,
+            rate: Some((rate, &*to.conversation)),
+            again: self.timing.post_again,
+            within,
+            most: None,
+        };
         let body = |content| self.body(said, &to.address, content);
         let send = |body: Value| async move {
             let outcome = match &to.address {

@@ -155,6 +155,7 @@ impl Discord {
             rate: None,
             again: self.config.timing.again,
             within: CHANGED_WITHIN,
+            most: None,
         };
         let [full, plain] = [Content::Full, Content::Minimal].map(|content| self.message(said, content));
         insist.post(full, plain, change).await;

@@ -341,6 +341,7 @@ async fn post(chat: Arc<Feishu>, said: Arc<Said>, to: To) {
         rate: Some((&chat.rate, &*to.conversation)),
         again,
         within: POSTS_WITHIN,
+        most: None,
     };
     insist.post(body(Content::Full), body(Content::Minimal), send).await;
     drop(place);

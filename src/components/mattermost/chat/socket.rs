@@ -310,6 +310,7 @@ impl Bot {
                 rate: Some((&chat.rate, &*channel)),
                 again,
                 within: POSTS_WITHIN,
+                most: None,
             };
             insist.post(body(Content::Full), body(Content::Minimal), send).await;
             drop(place);

@@ -17,6 +17,8 @@ use crate::chat::insist::{Insist, Posted};
 use podbell_core::outbox::Content;
 use podbell_core::time::Time;
 
+/// How often Slack takes something at a `response_url`.
+const MOST_POSTS: u32 = 5;
 /// How long an address may be called.
 const POSTS_WITHIN: Duration = Duration::from_secs(30 * 60);
 /// How much of a reply is read.
@@ -27,7 +29,8 @@ pub(super) async fn send(slack: &Slack, utterance: &Utterance, said: &Said) {
     let SlackConfig { talk, timing: Timing { post_again: again, .. }, .. } = &slack.config;
     let [body, plain] = [Content::Full, Content::Minimal].map(|content| answer::said(said, content, talk.language));
     let deps = &slack.asker.deps;
-    let insist = Insist { chat: &talk.name, deps, rate: None, again: *again, within: POSTS_WITHIN };
+    let insist =
+        Insist { chat: &talk.name, deps, rate: None, again: *again, within: POSTS_WITHIN, most: Some(MOST_POSTS) };
     let heard = &utterance.heard;
     match &utterance.answer {
         AnswerTo::Command(address) | AnswerTo::Button(address) => {

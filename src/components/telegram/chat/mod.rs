@@ -211,6 +211,14 @@ impl Telegram {
             let arguments = json!({"callback_query_id": press, "text": podbell_core::message::clip(title, TOAST)});
             // One that is too old cannot be confirmed; the answer is posted all the same.
             let _ = self.api.call("answerCallbackQuery", &arguments).await;
+            if let Said::Reply(reply) = answer
+                && let Some(incident) = reply.incident.filter(|incident| reply.public && incident.acknowledged)
+            {
+                let mut without = json!({"chat_id": said.place.chat, "message_id": said.place.message});
+                keyboard(&mut without, incident.into(), language);
+                // It may have lost the button already: the message of an incident follows it.
+                let _ = self.api.call("editMessageReplyMarkup", &without).await;
+            }
         }
         let (body, plain) = match answer {
             Said::Own(own) => (html::own(own.say(language)), html::own(own.say(language))),
@@ -228,6 +236,7 @@ impl Telegram {
             rate: Some((&self.rate, &said.place.chat.to_string())),
             again: self.timing.post_again,
             within: POSTS_WITHIN,
+            most: None,
         };
         let [body, plain] = [body, plain].map(|arguments| below(&said.place, arguments));
         let send = |arguments: Value| async move {
