@@ -220,7 +220,12 @@ async fn fail(turmoil: &Turmoil, fleet: &mut Fleet, failure: Failure, times: &mu
             assert!(old.process.end(PATIENCE).await.success(), "{}", old.process.stderr());
             fleet.active().await;
             match fleet.began(epoch + 1) {
-                Some(began) => times.entry("next owner after a SIGTERM").or_default().push(began.since(told)),
+                Some(began) => {
+                    times.entry("next owner after a SIGTERM").or_default().push(began.since(told));
+                    if let Some(next) = first_after(turmoil, began).await {
+                        times.entry("its first message, after the SIGTERM").or_default().push(began.since(told) + next);
+                    }
+                }
                 // One that was frozen says for a moment that it is active: another owned the store already, and still does.
                 None => assert!(owner.is_some() && fleet.owner() == owner, "no next epoch\n{}", fleet.logs()),
             }
