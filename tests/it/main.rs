@@ -34,6 +34,7 @@ mod explain;
 mod feishu;
 mod feishu_app;
 mod feishu_chat;
+mod feishu_events;
 mod file_source;
 mod gateway;
 mod history;

@@ -283,7 +283,7 @@ impl Of {
                     }],
                 });
                 let feishu_chat = json!({
-                    "name": "f", "kind": "feishu-app", "language": "zh", "time_zone": "UTC", "app_id": "cli_a1",
+                    "name": "f", "kind": "feishu-app", "language": "zh", "time_zone": "UTC", "app_id": "cli_a1", "encrypt_key": "${EXAMPLE_KEY}", "verification_token": "${EXAMPLE_TOKEN}",
                     "app_secret": "${BOT}", "api": "https://open.larksuite.com", "tenants": ["736588c9260f175d"],
                     "users": ["ou_1"], "channels": [{
                         "id": "oc_1", "cluster": "a", "namespace": ["shop"], "service": "/x/", "read_only": true,

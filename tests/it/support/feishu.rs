@@ -353,7 +353,8 @@ pub fn app(server: &FakeFeishu, queries: Arc<FakeQueries>, secret: &str, access:
         stale: Duration::from_secs(15 * 60),
     };
     let api = server.base.parse().unwrap();
-    let config = FeishuConfig { talk, app_id: "cli_a1".into(), app_secret: secret.into(), api, timing };
+    let config =
+        FeishuConfig { talk, app_id: "cli_a1".into(), app_secret: secret.into(), api, subscription: None, timing };
     let deps = ChatDeps { queries, client: client(), now: Arc::new(podbell::clock::now), chance: Arc::new(|| 1.0) };
     Feishu::new(config, deps)
 }

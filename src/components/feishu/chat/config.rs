@@ -5,13 +5,13 @@ use std::sync::Arc;
 use url::Url;
 
 use super::super::app::{API, APP_ID, APP_SECRET, is_id};
-use super::{Feishu, FeishuConfig, Timing};
-use crate::chat::access::{Access, AllowList, Channels, DIRECT, Id};
+use super::{Feishu, FeishuConfig, Subscription, Timing};
+use crate::chat::access::{Access, AllowList, Channels, DIRECT, Id, called};
 use crate::chat::{Chat, ChatDeps, ChatHead, ChatKind, Served, Talk};
 use crate::clock;
 use crate::examine::{Checked, Finding, Group, Net, not_well};
 use crate::http::{ClientError, HttpOptions};
-use crate::settings::Draft;
+use crate::settings::{Draft, Secret, SecretKind};
 use crate::tasks::{BoxFuture, SideTask, Waiting};
 use podbell_core::message::Language;
 use podbell_core::yaml::key::Key;
@@ -38,6 +38,13 @@ const CHANNEL: Id = Id {
     fits: |text| text == DIRECT || is_id(text, "oc_"),
     pattern: "^(direct|oc_[A-Za-z0-9]{1,64})$",
 };
+const ENCRYPT_KEY: Key<Secret> = Key::optional(
+    "encrypt_key",
+    Secret(SecretKind::Any),
+    "Of Events & Callbacks: Feishu posts events to podbell, and podbell opens no connection [default: the long connection].",
+);
+const VERIFICATION_TOKEN: Key<Secret> =
+    Key::optional("verification_token", Secret(SecretKind::Any), "Of the same page, with `encrypt_key`.");
 const TENANTS: Key<AllowList<Id>> = Key::optional(
     "tenants",
     AllowList(TENANT),
@@ -54,10 +61,10 @@ const CHANNELS: Key<Channels<Id>> = Key::optional(
 /// Its registry row.
 pub const CHAT: ChatKind = ChatKind {
     name: "feishu-app",
-    about: "An app of Feishu or Lark, over its long connection: mentions, direct messages, buttons.",
+    about: "An app of Feishu or Lark, over its long connection or by events over HTTP: mentions, direct messages, buttons.",
     language: Language::Zh,
     time_zone: "Asia/Shanghai",
-    keys: &[&APP_ID, &APP_SECRET, &API, &TENANTS, &USERS, &CHANNELS],
+    keys: &[&APP_ID, &APP_SECRET, &API, &ENCRYPT_KEY, &VERIFICATION_TOKEN, &TENANTS, &USERS, &CHANNELS],
     read,
     elsewhere: |key| match key {
         "chat" => Some("a chat is asked, a notifier tells: which groups may ask is `channels`"),
@@ -68,6 +75,15 @@ pub const CHAT: ChatKind = ChatKind {
 
 fn read(map: &mut MapReader<'_>, head: &ChatHead, reader: &mut Reader) -> Option<Draft<dyn Chat>> {
     let (app, secret, api) = (APP_ID.take(map, reader), APP_SECRET.take(map, reader), API.take(map, reader));
+    let (encrypt_key, verification_token) = (ENCRYPT_KEY.take(map, reader), VERIFICATION_TOKEN.take(map, reader));
+    if encrypt_key.is_some() != verification_token.is_some() {
+        let message = format!("`{}` needs `encrypt_key` and `verification_token`, or neither", head.name);
+        reader.error_help(
+            &map.head(),
+            message,
+            "copy both from the app's page Events & Callbacks, Encryption Strategy",
+        );
+    }
     let access = Access {
         teams: TENANTS.take(map, reader),
         users: USERS.take(map, reader),
@@ -78,28 +94,47 @@ fn read(map: &mut MapReader<'_>, head: &ChatHead, reader: &mut Reader) -> Option
     Some(Draft::<dyn Chat>::new(move |secrets| {
         let (talk, app_id, api) = (talk.clone(), app_id.clone(), api.clone());
         let app_secret = secrets.get(&secret)?;
-        Some(Arc::new(FeishuConfig { talk, app_id, app_secret, api, timing: Timing::default() }))
+        let subscription = match (&encrypt_key, &verification_token) {
+            (Some(key), Some(token)) => {
+                let (encrypt_key, verification_token) = (secrets.get(key), secrets.get(token));
+                Some(Subscription { encrypt_key: encrypt_key?, verification_token: verification_token? })
+            }
+            _ => None,
+        };
+        Some(Arc::new(FeishuConfig { talk, app_id, app_secret, api, subscription, timing: Timing::default() }))
     }))
 }
 
 impl Chat for FeishuConfig {
     fn serve(&self, deps: &ChatDeps, _: &HttpOptions) -> Result<Served, ClientError> {
         let chat = Feishu::new(self.clone(), deps.clone());
+        if self.subscription.is_some() {
+            return Ok(Served { routes: chat.routes(), ..Served::default() });
+        }
         let connection: SideTask = Box::new(move |stop| Box::pin(chat.connect(stop)) as BoxFuture<()>);
         Ok(Served { connections: vec![connection], ..Served::default() })
     }
 
-    fn examine<'a>(&'a self, net: &'a Net, _: Option<&'a Url>) -> Waiting<'a, Checked> {
+    fn examine<'a>(&'a self, net: &'a Net, public_url: Option<&'a Url>) -> Waiting<'a, Checked> {
         Box::pin(async move {
             let (subject, group) = (self.talk.name.as_str(), Group::Chats);
             let api = super::Api::new(self.api.clone(), self.app_id.clone(), self.app_secret.clone());
             let finding = match api.token(&net.client, clock::now(), None).await {
+                Ok(_) if self.subscription.is_some() => Finding::ok(
+                    group,
+                    subject,
+                    "the app's id and secret are good; whether it posts its events is not tried",
+                ),
                 Ok(_) => {
                     Finding::ok(group, subject, "the app's id and secret are good; its long connection is not tried")
                 }
                 Err(outcome) => not_well(group, subject, "the app", &outcome),
             };
-            finding.into()
+            let mut findings = vec![finding];
+            if self.subscription.is_some() {
+                findings.push(called(subject, "Feishu", "feishu", public_url));
+            }
+            findings.into()
         })
     }
 }

@@ -1,12 +1,15 @@
 //! Feishu or Lark: mentions of an app's bot, direct messages to it and presses of its buttons, over a long connection that
-//! podbell opens.
+//! podbell opens, or as events that the platform posts to podbell.
 //!
 //! The platform sends a request again until it is answered, over whichever connection there is then; what comes twice is
 //! remembered.
 
+mod answer;
+mod callback;
 mod config;
 mod event;
 mod frame;
+mod signed;
 mod socket;
 
 use std::fmt;
@@ -15,6 +18,7 @@ use std::time::Duration;
 
 use secrecy::SecretString;
 use serde_json::Value;
+use tokio::sync::OnceCell;
 use url::Url;
 
 use super::api::Api;
@@ -26,6 +30,7 @@ use podbell_core::outbox::Content;
 use podbell_core::outbox::pace::Pace;
 
 pub use config::CHAT;
+pub use signed::Subscription;
 
 /// One app.
 #[derive(Clone)]
@@ -38,6 +43,8 @@ pub struct FeishuConfig {
     pub app_secret: SecretString,
     /// The API.
     pub api: Url,
+    /// Events are posted to podbell if there is one; otherwise it opens the long connection.
+    pub subscription: Option<Subscription>,
     /// How long things take.
     pub timing: Timing,
 }
@@ -91,6 +98,7 @@ impl fmt::Debug for FeishuConfig {
             .field("talk", &self.talk)
             .field("app_id", &self.app_id)
             .field("api", &self.api.as_str())
+            .field("is_called", &self.subscription.is_some())
             .finish_non_exhaustive()
     }
 }
@@ -101,6 +109,9 @@ pub struct Feishu {
     api: Api,
     timing: Timing,
     rate: Rate,
+    subscription: Option<Subscription>,
+    /// The bot's open_id, once it was asked for.
+    me: OnceCell<String>,
 }
 
 impl fmt::Debug for Feishu {
@@ -112,13 +123,20 @@ impl fmt::Debug for Feishu {
 impl Feishu {
     /// A chat that does not listen yet: see [`Feishu::connect`].
     pub fn new(config: FeishuConfig, deps: ChatDeps) -> Arc<Self> {
-        let FeishuConfig { talk, app_id, app_secret, api, timing } = config;
+        let FeishuConfig { talk, app_id, app_secret, api, subscription, timing } = config;
         Arc::new(Self {
             asker: Asker::new(talk, deps),
             api: Api::new(api, app_id, app_secret),
             timing,
             rate: Rate::new(timing.pace),
+            subscription,
+            me: OnceCell::new(),
         })
+    }
+
+    /// The bot's open_id; `None` if it cannot be asked for now.
+    async fn bot(&self) -> Option<&str> {
+        self.me.get_or_try_init(|| self.me()).await.ok().map(String::as_str)
     }
 
     /// An answer as it is posted. `direct` is the chat, if it is a conversation of one person with the bot.

@@ -16,32 +16,25 @@ use tokio_tungstenite::tungstenite::Message;
 use url::Url;
 
 use super::super::api::{code, refused_code};
-use super::event::{self, Event, How};
+use super::answer;
+use super::event::{self, Event};
 use super::frame::{self, Frame, Pieces};
 use super::{Feishu, Timing};
-use crate::chat::adapter_notice::AdapterNotice;
-use crate::chat::asker::{Answer, NotTaken, Said};
-use crate::chat::insist::{Insist, Posted};
+use crate::chat::asker::NotTaken;
 use crate::chat::reconnect::{Backoff, End, Line, Pauses, keep};
 use crate::chat::websocket::{self, Socket};
-use crate::notifiers::budget;
-use crate::notifiers::fingerprint;
 use crate::notifiers::post::Post;
 use crate::notifiers::reply::Reply;
 use crate::tasks::{Waiting, told};
-use podbell_core::outbox::{Content, Outcome};
+use podbell_core::outbox::Outcome;
 
 const BROKE_OFF: End = End::Lost { why: "the connection broke off", after: None };
 const REFUSED: &str =
     "the app is refused: check `app_id`, `app_secret` and `api`, and that the app is published with a bot";
 /// Sending one frame may take this long: a connection that takes none is dead.
 const SEND: Duration = Duration::from_secs(10);
-/// How long an answer is tried.
-const POSTS_WITHIN: Duration = Duration::from_secs(10 * 60);
 /// How long answers may take when podbell ends.
 const END: Duration = Duration::from_secs(3);
-/// The longest text of a toast, in bytes.
-const TOAST: usize = 300;
 
 impl Feishu {
     /// Listens until the watch turns true, then finishes what is in hand.
@@ -251,100 +244,30 @@ fn request(
 ) {
     let Some(payload) = pieces.add(&mut frame, chat.asker.now()) else { return };
     // The connection that does not take an answer is at its end, and what was not answered comes again.
-    let answer = |frame: Frame, status| drop(answers.send(frame.answer(status, None)));
+    let done = |frame: Frame, status| drop(answers.send(frame.answer(status, None)));
     let said = match event::read(&payload, me) {
         Some(Event::Said(said)) => *said,
-        Some(Event::Other) => return answer(frame, 200),
+        Some(Event::Other) => return done(frame, 200),
         None => {
             chat.asker.complain("a request cannot be read; it is left alone");
-            return answer(frame, 200);
+            return done(frame, 200);
         }
     };
-    let event::Said { heard, how, at, message, direct } = said;
-    let to = To {
-        id: fingerprint(heard.ids.iter().map(String::as_str)).to_string(),
-        message,
-        conversation: heard.conversation(),
-        direct,
-    };
-    let is_late = chat.asker.now().since(at) > chat.timing.stale;
-    let taken = match if is_late { chat.asker.hear_late(heard) } else { chat.asker.hear(heard) } {
-        Ok(taken) => taken,
+    let hearing = match answer::hear(chat, said) {
+        Ok(hearing) => hearing,
         // It comes again.
-        Err(NotTaken::Busy | NotTaken::Full) => return answer(frame, 503),
-        Err(NotTaken::Stranger) => return answer(frame, 200),
+        Err(NotTaken::Busy | NotTaken::Full) => return done(frame, 503),
+        Err(NotTaken::Stranger) => return done(frame, 200),
     };
     let (chat, answers) = (chat.clone(), answers.clone());
     tokio::spawn(async move {
-        let shown = ready(&chat, taken.answer.clone()).await;
-        let toast = (how == How::Pressed).then(|| toast(&chat, shown.as_deref()));
+        let toast = hearing.ready(&chat).await;
         let _ = answers.send(frame.answer(200, toast.as_ref()));
         drop(answers);
-        if taken.first {
-            let said = chat.asker.said(taken.answer).await;
-            post(chat, said, to).await;
+        if hearing.taken.first {
+            hearing.follow(chat).await;
         }
     });
-}
-
-/// The answer, if it is there in time.
-async fn ready(chat: &Feishu, answer: Answer) -> Option<Arc<Said>> {
-    timeout(chat.timing.reply, chat.asker.said(answer)).await.ok()
-}
-
-/// What the person who pressed a button sees at once.
-fn toast(chat: &Feishu, said: Option<&Said>) -> Value {
-    let language = chat.asker.talk.language;
-    let (kind, text) = match said {
-        Some(Said::Reply(reply)) => (if reply.good { "success" } else { "error" }, reply.message.title.clone()),
-        Some(Said::Own(own)) => ("error", own.say(language).to_owned()),
-        None => ("info", AdapterNotice::Working.say(language).to_owned()),
-    };
-    json!({"toast": {"type": kind, "content": budget::fit(&text, TOAST, budget::bytes)}})
-}
-
-/// Where an answer goes.
-struct To {
-    /// The answer's id: the platform posts it once.
-    id: String,
-    /// The message that it answers.
-    message: String,
-    /// The conversation that this is in.
-    conversation: String,
-    /// The chat, if it is a conversation of one person with the bot.
-    direct: Option<String>,
-}
-
-/// Posts an answer until it is taken.
-async fn post(chat: Arc<Feishu>, said: Arc<Said>, to: To) {
-    let place = chat.asker.hold();
-    let body = |content| {
-        let mut body = chat.content(&said, content, to.direct.as_deref());
-        body["uuid"] = json!(to.id);
-        body["reply_in_thread"] = json!(to.direct.is_none());
-        body
-    };
-    let send = |body: Value| {
-        let (chat, message) = (&chat, &to.message);
-        async move {
-            match chat.api.answer(&chat.asker.deps.client, chat.asker.now(), message, body).await {
-                Ok(reply) if code(&reply) == Some(0) => Posted::Done,
-                Ok(reply) => Posted::from(refused_code(&reply)),
-                Err(outcome) => Posted::from(outcome),
-            }
-        }
-    };
-    let (name, again) = (&chat.asker.talk.name, chat.timing.post_again);
-    let insist = Insist {
-        chat: name,
-        deps: &chat.asker.deps,
-        rate: Some((&chat.rate, &*to.conversation)),
-        again,
-        within: POSTS_WITHIN,
-        most: None,
-    };
-    insist.post(body(Content::Full), body(Content::Minimal), send).await;
-    drop(place);
 }
 
 /// Sends one frame. Returns whether the connection took it.

@@ -1,0 +1,109 @@
+//! Events over HTTP: for an application that sends them to a server instead of the long connection.
+//!
+//! Sources: "Send events to developer's server", "Card callback". The platform waits 3 s and posts again what was not answered
+//! with 200; what comes twice is remembered by its `event_id`, so that a recorded request runs nothing a second time.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::Bytes;
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse as _, Response};
+use axum::routing::post;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::Feishu;
+use super::answer;
+use super::event::{self, Event};
+use super::signed::{Headers, Subscription};
+use crate::chat::endpoint;
+use crate::chat::replays::Unproved;
+use crate::guard::Refused;
+
+/// What podbell is asked when the address is written into the application's settings.
+#[derive(Deserialize)]
+struct Asked {
+    r#type: String,
+    challenge: String,
+    token: String,
+}
+
+#[derive(Deserialize)]
+struct Raw {
+    header: Head,
+}
+
+#[derive(Deserialize)]
+struct Head {
+    token: String,
+    app_id: String,
+}
+
+impl Feishu {
+    /// The routes of events over HTTP; none without a subscription.
+    pub fn routes(self: &Arc<Self>) -> Router {
+        match self.subscription {
+            Some(_) => Router::new()
+                .route(&endpoint::path("feishu", &self.asker.talk.name), post(called))
+                .with_state(self.clone()),
+            None => Router::new(),
+        }
+    }
+}
+
+async fn called(State(chat): State<Arc<Feishu>>, headers: HeaderMap, body: Bytes) -> Response {
+    match call(&chat, &headers, &body).await {
+        Ok(body) => endpoint::json(&body),
+        Err(refused) => refused.into_response(),
+    }
+}
+
+async fn call(chat: &Arc<Feishu>, headers: &HeaderMap, body: &[u8]) -> Result<Value, Refused> {
+    let Some(subscription) = &chat.subscription else {
+        return Err(Refused::new(StatusCode::NOT_FOUND, "an event without a subscription"));
+    };
+    if endpoint::content_type(headers) != "application/json" {
+        return Err(endpoint::wrong_type());
+    }
+    let header = |name| endpoint::one(headers, name);
+    let proof = (header("x-lark-request-timestamp"), header("x-lark-request-nonce"), header("x-lark-signature"));
+    let (Some(timestamp), Some(nonce), Some(signature)) = proof else {
+        // The question whether podbell is there is encrypted, but not signed.
+        return challenge(subscription, &subscription.decrypt(body).unwrap_or_default())
+            .ok_or(Unproved::Unsigned.into());
+    };
+    subscription.verify(&Headers { timestamp, nonce, signature }, body, chat.asker.now())?;
+    let plain = subscription.decrypt(body).ok_or(endpoint::malformed())?;
+    if let Some(answer) = challenge(subscription, &plain) {
+        return Ok(answer);
+    }
+    let Raw { header } = serde_json::from_slice(&plain).map_err(|_| endpoint::malformed())?;
+    if !subscription.knows(&header.token) {
+        return Err(Refused::new(StatusCode::UNAUTHORIZED, "a wrong verification token"));
+    }
+    if header.app_id != chat.api.app {
+        return Err(Refused::new(StatusCode::FORBIDDEN, "an event of another application"));
+    }
+    let me =
+        chat.bot().await.ok_or(Refused::new(StatusCode::SERVICE_UNAVAILABLE, "the bot's id cannot be asked for"))?;
+    match event::read(&plain, me).ok_or(endpoint::malformed())? {
+        Event::Other => Ok(json!({})),
+        Event::Said(said) => {
+            let hearing = answer::hear(chat, *said)?;
+            let toast = hearing.ready(chat).await;
+            if hearing.taken.first {
+                tokio::spawn(hearing.follow(chat.clone()));
+            }
+            Ok(toast.unwrap_or(json!({})))
+        }
+    }
+}
+
+/// The answer to the question whether podbell is there; `None` if this is none, or another's.
+fn challenge(subscription: &Subscription, plain: &[u8]) -> Option<Value> {
+    let asked: Asked = serde_json::from_slice(plain).ok()?;
+    let is_own = asked.r#type == "url_verification" && subscription.knows(&asked.token);
+    is_own.then(|| json!({"challenge": asked.challenge}))
+}
