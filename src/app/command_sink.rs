@@ -14,8 +14,8 @@ use podbell_store::Location;
 
 /// How many user actions may wait for the engine.
 const QUEUE: usize = 64;
-/// How long a person waits for the result.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// How long a person waits for the result: less than for an answer at all, so that it says whether the command was taken back.
+const PATIENCE: Duration = Duration::from_secs(8);
 
 /// The sending end, for chats and the server.
 #[derive(Clone, Debug)]

@@ -287,7 +287,7 @@ impl Turns {
         }
         if error.kind() == ErrorKind::LeaseLost || self.engine.lease().is_some_and(|lease| lease.left().is_zero()) {
             tracing::error!(%error, "this replica does not own the store any more; another one goes on");
-            // With a commit whose outcome nobody knows now.
+            // So that a commit whose outcome nobody will know is counted.
             let last = health::snapshot(&self.engine, self.counted.clone());
             self.health.beat(false, self.engine.lease(), Some(last));
             return Err(ThreadEnd::LeaseLost);

@@ -29,7 +29,7 @@ impl InboxSink {
         Self { store, patience, free: Arc::new(Semaphore::new(MOST)) }
     }
 
-    /// The right to one of the connections; `None` if none gets free in time.
+    /// A place among the commands under way; `None` if none gets free in time.
     async fn place(&self) -> Option<OwnedSemaphorePermit> {
         tokio::time::timeout(self.patience / 2, self.free.clone().acquire_owned()).await.ok()?.ok()
     }
@@ -43,7 +43,7 @@ impl InboxSink {
     ) -> Result<ActionResult, ActError> {
         let until = clock::monotonic() + self.patience;
         let Some(place) = self.place().await else {
-            tracing::warn!(commands = MOST, "a command was not handed over: as many as may be wait for their answers");
+            tracing::warn!(commands = MOST, "a command was not handed over: too many are under way");
             return Err(ActError::Store);
         };
         let sink = self.clone();
@@ -88,6 +88,10 @@ impl InboxSink {
         handed_over: impl FnOnce(),
     ) -> Result<ActionResult, ActError> {
         let store = self.store.inbox().map_err(refused)?;
+        if clock::monotonic() >= until {
+            tracing::warn!("a command was not handed over: connecting to the store took too long");
+            return Err(ActError::Store);
+        }
         let (command, now) = (Command::UserAction { action: Box::new(action) }, clock::now());
         let asked = match key {
             Some(MessageKey(key)) => store.ask_once(key, &command, now),

@@ -64,7 +64,8 @@ impl Insist<'_> {
     {
         let started: Time = (self.deps.now)();
         let (mut body, mut plain) = (body, Some(plain));
-        for attempt in 0..self.most.unwrap_or(MOST_POSTS) {
+        let most = self.most.unwrap_or(MOST_POSTS);
+        for attempt in 0..most {
             if !self.takes_a_place(started).await {
                 break;
             }
@@ -83,7 +84,7 @@ impl Insist<'_> {
                 },
                 Posted::Later(after) => after.unwrap_or_else(|| self.again * 2_u32.pow(attempt.min(DOUBLINGS))),
             };
-            if (self.deps.now)().since(started) + wait > self.within {
+            if attempt + 1 == most || (self.deps.now)().since(started) + wait > self.within {
                 break;
             }
             tokio::time::sleep(wait).await;

@@ -21,6 +21,8 @@ const MOST: u32 = 200;
 const USUAL: u32 = 50;
 /// At most this many are read for one page. For a team that sees few of them the page may be short; `next` goes on.
 const MOST_LOOKED_AT: usize = 2_000;
+/// How many of them are read together at least.
+const TOGETHER: usize = 100;
 
 /// Where things are. What is `None` is not asked.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
@@ -182,7 +184,7 @@ impl Answers<'_> {
         while looked_at < MOST_LOOKED_AT {
             let ids = self.store.incidents_below(key, MOST, which)?;
             let last = ids.len() < MOST as usize;
-            for some in ids.chunks(filter.limit().max(1)) {
+            for some in ids.chunks(filter.limit().max(TOGETHER)) {
                 for kept in self.all_kept(some)? {
                     if everything || kept.incident.targets.iter().any(|target| self.sees(filter, target)) {
                         items.push(Brief::of(&kept, self.scope, self.known, &mutes, self.now));

@@ -490,7 +490,7 @@ impl Engine {
             Ok(true) => {}
             Ok(false) => self.last_delete_old = now,
             Err(error) => {
-                tracing::warn!(%error, "old data could not be deleted; trying again in an hour");
+                tracing::warn!(%error, "old data could not be deleted; trying again in an hour, if the store is still owned");
                 self.last_delete_old = now;
             }
         }

@@ -140,6 +140,7 @@ async fn what_mattermost_does_not_show_at_first_is_asked_for_until_it_does_and_w
     run.server.say("p2", "@podbell ack 2", false);
     run.posts(2).await;
     assert_eq!(run.queries.texts(), ["ack 1", "ack 2"]);
+    assert_eq!(run.server.connections(), 5, "it was not asked for again");
 }
 
 #[tokio::test]

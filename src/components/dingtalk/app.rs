@@ -264,7 +264,10 @@ impl Notifier for App {
             upkeep: Upkeep::Changes,
         });
         // Answers to presses on cards are messages to the same group.
-        let pace = if self.cards.is_some() { Pace { most: PACE.most - chat::PRESS_PACE.most, ..PACE } } else { PACE };
+        let pace = match self.cards {
+            Some(Cards { buttons: true }) => Pace { most: PACE.most - chat::PRESS_PACE.most, ..PACE },
+            _ => PACE,
+        };
         Policy { pace: Some(pace), threads, ..Policy::of(endpoint, all) }
     }
 

@@ -224,13 +224,13 @@ impl Fleet {
     }
 
     /// What wrote without taking a turn of the lease in the same transaction. Any replica may put a command into the inbox and
-    /// take it back.
+    /// take it back; the insertion that finds it there counts as an update, too.
     pub fn written_without_the_lease(&self) -> Vec<String> {
         self.database.rows(
             "SELECT tab, op, count(*) FROM write_log w
              WHERE NOT EXISTS (SELECT FROM lease_log l WHERE l.transaction = w.transaction)
-             AND NOT (tab = 'inbox' AND op IN ('INSERT', 'DELETE', 'UPDATE')
-               AND NOT EXISTS (SELECT FROM write_log o WHERE o.transaction = w.transaction AND o.tab <> 'inbox'))
+             AND NOT (tab = 'inbox' AND (op <> 'UPDATE' OR EXISTS
+               (SELECT FROM write_log i WHERE i.transaction = w.transaction AND i.tab = 'inbox' AND i.op = 'INSERT')))
              GROUP BY tab, op",
         )
     }

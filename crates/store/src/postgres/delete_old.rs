@@ -6,6 +6,7 @@ use super::call::Call;
 use super::error::PostgresError;
 use super::writer::Store;
 use crate::HISTORY;
+use crate::moment::Moment;
 use crate::rows::keep;
 use podbell_core::time::Time;
 
@@ -72,6 +73,20 @@ const INCIDENTS: &str =
     rows AS (DELETE FROM podbell.shown WHERE incident IN (SELECT id FROM gone))
     SELECT count(*) FROM gone";
 
+/// How long one call goes on.
+const BUDGET: Duration = Duration::from_secs(1);
+/// A deletion that takes longer is given up, so that the lease does not end meanwhile.
+const LIMIT: &str = "SELECT set_config('statement_timeout', '2s', true)";
+
+/// How far a round of deletions has come.
+#[derive(Debug, Default)]
+pub(super) struct Deletion {
+    /// The table that is next.
+    next: usize,
+    /// How many rows were deleted in this round.
+    deleted: i64,
+}
+
 /// Deletes rows of a table and counts them.
 fn delete(which: &str) -> String {
     format!("WITH gone AS (DELETE FROM podbell.{which} RETURNING 1) SELECT count(*) FROM gone")
@@ -86,21 +101,33 @@ pub(super) fn deletions() -> impl Iterator<Item = (String, Duration)> {
 impl Store {
     /// Deletes rows that are no longer needed. Returns whether there are more.
     ///
-    /// Each table in a transaction of its own: where one takes too long, the others are still emptied.
+    /// Each table in a transaction of its own, and for a moment only: the turn that waits for it must renew the lease. What is left
+    /// goes on with the next call.
     pub(super) fn delete_old_rows(&mut self, now: Time) -> Result<bool, PostgresError> {
         let round = i64::from(keep::ROUND);
-        self.commit_fenced(vec![Call::new(RESERVE)])?;
+        let begun = Moment::now();
+        if self.deletion.next == 0 {
+            self.commit_fenced(vec![Call::new(RESERVE)])?;
+        }
         let old = deletions().map(|(sql, span)| Call::new(sql).number(now.minus(span).millis()).number(round));
-        let (mut deleted, mut failed) = (0, None);
-        for call in old.chain([Call::new(delete(OVER))]) {
-            match self.commit_fenced(vec![call]) {
+        let calls: Vec<Call<'_>> = old.chain([Call::new(delete(OVER))]).skip(self.deletion.next).collect();
+        for call in calls {
+            if begun.elapsed() > BUDGET {
+                return Ok(true);
+            }
+            self.deletion.next += 1;
+            match self.commit_fenced(vec![Call::new(LIMIT), call]) {
                 Ok(answers) => {
-                    deleted += answers.iter().flatten().map(|row| row.try_get::<_, i64>(0).unwrap_or(0)).sum::<i64>();
+                    let counts = answers.get(1).into_iter().flatten();
+                    self.deletion.deleted += counts.map(|row| row.try_get::<_, i64>(0).unwrap_or(0)).sum::<i64>();
                 }
                 Err(error @ PostgresError::LeaseLost { .. }) => return Err(error),
-                Err(error) => failed = failed.or(Some(error)),
+                Err(error) => {
+                    tracing::warn!(%error, "the old rows of a table could not be deleted; it is tried again with the next round");
+                    return Ok(true);
+                }
             }
         }
-        failed.map_or(Ok(deleted >= round), Err)
+        Ok(std::mem::take(&mut self.deletion).deleted >= round)
     }
 }

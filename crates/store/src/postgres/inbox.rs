@@ -12,7 +12,7 @@ use super::session::Session;
 use crate::{Command, Inbox, InboxItem, StoreError};
 use podbell_core::time::Time;
 
-/// How long the server may take: shorter than a person waits, because all commands share the connection.
+/// How long the server may take: shorter than a person waits.
 const LIMIT: Duration = Duration::from_secs(3);
 
 /// A connection for commands. One that broke off is made again with the next command.

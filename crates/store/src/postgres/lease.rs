@@ -75,7 +75,9 @@ impl Candidate {
         if let Some(mut session) = self.kept.take().filter(|session| !session.is_closed()) {
             session.limit_calls(ASK_LIMIT);
             match owner(&session) {
-                Ok((_, holder)) if !holder.expires_in.is_zero() => {
+                Ok((format, holder)) if !holder.expires_in.is_zero() => {
+                    // The owner may be of a newer version.
+                    migrate::check_known(&session, format)?;
                     self.kept = Some(session);
                     return Ok(Claim::Standby(holder));
                 }

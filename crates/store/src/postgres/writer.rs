@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::call::Call;
 use super::column::{get, id, level, time};
+use super::delete_old::Deletion;
 use super::error::PostgresError;
 use super::keeper::Keeper;
 use super::lease::Held;
@@ -36,6 +37,7 @@ pub(super) struct Store {
     /// How many services of each incident are in the table `shown`, as far as this process knows.
     pub shown: HashMap<u64, usize>,
     pub unknown_commits: u64,
+    pub deletion: Deletion,
 }
 
 /// The row number of each target. The one writer gives them, so that a commit needs no answer before its end.
@@ -58,6 +60,7 @@ impl Store {
             targets: None,
             shown: HashMap::new(),
             unknown_commits: 0,
+            deletion: Deletion::default(),
         }
     }
 

@@ -221,7 +221,7 @@ async fn answer(discord: &Arc<Discord>, asked: Asked) -> Result<Value, Refused> 
         chat.follow(&asked.token, &said).await;
         drop(place);
     });
-    // Who sees an answer that follows is decided now: everybody sees a change, as if it had been in time.
+    // Who sees an answer that follows is decided now, before it is known: everybody sees what a command that changes something led to.
     let data = if changes { json!({}) } else { json!({"flags": EPHEMERAL}) };
     Ok(json!({"type": FOLLOWS, "data": data}))
 }

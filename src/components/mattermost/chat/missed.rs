@@ -14,7 +14,7 @@ use crate::notifiers::post::Post;
 use podbell_core::time::Time;
 
 /// What is older is not carried out any more: people have seen that nothing came of it.
-const STALE: Duration = Duration::from_secs(15 * 60);
+pub(super) const STALE: Duration = Duration::from_secs(15 * 60);
 /// Longer than a clock is usually off.
 const MARGIN: Duration = Duration::from_secs(120);
 /// The most channels whose posts are read.
@@ -48,7 +48,10 @@ pub(super) struct Missed {
 }
 
 /// Mattermost cannot say at the moment what was written.
-pub(super) struct NotShown;
+pub(super) struct NotShown {
+    /// How long it wants to be left alone.
+    pub after: Option<Duration>,
+}
 
 /// What people wrote since podbell last heard of Mattermost.
 ///
@@ -90,10 +93,10 @@ async fn read<T: serde::de::DeserializeOwned>(
 ) -> Result<Option<T>, NotShown> {
     let below = [&["api", "v4"][..], below].concat();
     let asked = Post::json(Vec::new(), now).get().below(&below).query(query).reading(MOST_BODY);
-    let reply = api.call(asked).await.map_err(|_| NotShown)?;
+    let reply = api.call(asked).await.map_err(|_| NotShown { after: None })?;
     match reply.status {
-        200 => serde_json::from_str(&reply.body).map(Some).map_err(|_| NotShown),
+        200 => serde_json::from_str(&reply.body).map(Some).map_err(|_| NotShown { after: None }),
         403 | 404 => Ok(None),
-        _ => Err(NotShown),
+        _ => Err(NotShown { after: reply.retry_after }),
     }
 }

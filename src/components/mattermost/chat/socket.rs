@@ -20,7 +20,7 @@ use url::Url;
 
 use super::super::reply;
 use super::event::{self, Event, Frame, Me};
-use super::missed;
+use super::missed::{self, Missed};
 use super::{Mattermost, Timing};
 use crate::chat::asker::NotTaken;
 use crate::chat::insist::{Insist, Posted};
@@ -166,7 +166,7 @@ async fn listen(
     let mut silent = pin!(sleep(timing.silence));
     // A connection that goes on is not greeted.
     let goes_on = !bot.position().connection.is_empty();
-    let mut greeted = false;
+    let (mut greeted, mut frames) = (false, 0);
     loop {
         let received = tokio::select! {
             received = socket.next() => received,
@@ -185,7 +185,9 @@ async fn listen(
             Some(Ok(Message::Text(text))) => text,
             Some(Ok(Message::Close(_)) | Err(_)) | None => return BROKE_OFF,
             Some(Ok(_)) => {
-                if goes_on {
+                // By the second answer to a ping, a connection that does not go on would have been greeted.
+                frames += 1;
+                if goes_on && frames > 1 {
                     backoff.connected();
                 }
                 continue;
@@ -196,12 +198,12 @@ async fn listen(
             Some(Frame::Answer(true)) => {}
             Some(Frame::Answer(false)) => return End::Refused(REFUSED),
             Some(Frame::Event(number, Event::Hello(connection))) => {
-                backoff.connected();
                 if let Some(heard) = bot.forgotten(&connection)
                     && let Err(end) = bot.catch_up(me, heard).await
                 {
                     return end;
                 }
+                backoff.connected();
                 bot.greeted(connection, number);
                 greeted = true;
             }
@@ -233,12 +235,18 @@ impl Bot {
         (!last.connection.is_empty() && last.connection != connection).then_some(last.heard)
     }
 
-    /// Takes what was written since then, as far as the channels show it. Until they do, the next connection tries it again.
+    /// Takes what was written since then, as far as the channels show it. Until they do, the next connection tries it again, as
+    /// long as it would be carried out.
     async fn catch_up(&self, me: &Me, since: Time) -> Result<(), End> {
-        let missed = missed::since(&self.api, me, since, self.chat.asker.now()).await;
-        let missed = missed.map_err(|missed::NotShown| {
-            End::lost("Mattermost does not show what was written meanwhile: it is asked again")
-        })?;
+        let now = self.chat.asker.now();
+        let missed = match missed::since(&self.api, me, since, now).await {
+            Ok(missed) => missed,
+            Err(missed::NotShown { .. }) if now.since(since) > missed::STALE => Missed { said: Vec::new(), hidden: 1 },
+            Err(missed::NotShown { after }) => {
+                let why = "Mattermost does not show what was written meanwhile: it is asked again";
+                return Err(End::Lost { why, after });
+            }
+        };
         if missed.hidden > 0 {
             self.chat.asker.complain(
                 "Mattermost forgot a connection that broke off, and does not show all channels: some of what was written meanwhile is not heard",

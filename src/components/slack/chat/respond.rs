@@ -73,7 +73,7 @@ pub(super) async fn send(slack: &Slack, utterance: &Utterance, said: &Said) {
                 }
             };
             let rate = Some((&slack.rate, &*heard.channel));
-            Insist { rate, ..insist }.post(body, plain, send).await;
+            Insist { rate, most: None, ..insist }.post(body, plain, send).await;
         }
     }
 }

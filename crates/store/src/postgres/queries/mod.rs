@@ -40,7 +40,7 @@ impl crate::Reader for Reader {
         // The second statement takes the snapshot. A snapshot keeps the server from freeing rows, so it has an end.
         let limits = "SELECT set_config('statement_timeout', '55s', true),
             set_config('idle_in_transaction_session_timeout', '60s', true)";
-        // Nobody waits for the answers: if it does not begin, the first query fails.
+        // Nobody waits for the answers: what makes these fail, such as a broken connection, makes the first query fail, too.
         self.session.send("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY");
         self.session.send(limits);
         Ok(Box::new(Snapshot { session: &self.session }))

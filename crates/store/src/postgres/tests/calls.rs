@@ -67,3 +67,24 @@ fn a_commit_needs_a_number_of_statements_that_does_not_grow_with_its_rows() {
     assert!(start.elapsed() < Duration::from_secs(5));
     assert_eq!(targets(&location), 20_000);
 }
+
+#[test]
+fn a_table_whose_old_rows_cannot_be_deleted_keeps_no_other_from_it_and_the_lease_stands() {
+    let address = test_server::database();
+    let location = location(&address);
+    let mut writer = active(&location, "only");
+    let session = Session::open(&server(&address)).unwrap();
+    session.query(Call::new("INSERT INTO podbell.inbox (at, command, done_at) VALUES (0, '{}', 0)")).unwrap();
+    let done = || session.query(Call::new("SELECT count(*) FROM podbell.inbox")).unwrap()[0].get::<_, i64>(0);
+    let other = Session::open(&server(&address)).unwrap();
+    let lock = [Call::new("BEGIN"), Call::new("LOCK TABLE podbell.attempt IN ACCESS EXCLUSIVE MODE")];
+    other.pipeline(&lock, Duration::from_secs(5)).unwrap();
+    let mut calls = 1;
+    while writer.delete_old(NOW).unwrap() {
+        calls += 1;
+        assert!(calls < 30, "it ends");
+    }
+    assert!(calls > 1, "the table that is locked ends one");
+    assert_eq!(done(), 0);
+    writer.commit(&Batch { now: NOW, ..Batch::default() }).unwrap();
+}
