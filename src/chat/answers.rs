@@ -98,14 +98,16 @@ impl Answers<'_> {
         let name = PlaceName { cluster: &place.cluster, namespace: &place.namespace, name: &place.name };
         let AtPlace { of_service, of_workload, mutes, mut seen, mut rollouts } =
             self.store.at_place(name, &targets, self.now)?;
-        let mut ids = if place.workload { Vec::new() } else { of_service };
-        for id in of_workload {
-            if !ids.contains(&id) {
-                ids.push(id);
-            }
-        }
-        let mut briefs: Vec<Brief> = self.all_kept(&ids)?.iter().map(|kept| self.brief(kept, &mutes)).collect();
+        let of_service = if place.workload { Vec::new() } else { of_service };
+        let mut briefs: Vec<Brief> = of_service
+            .into_iter()
+            .chain(of_workload)
+            .filter(|kept| self.sees_any(kept))
+            .map(|kept| self.brief(&kept, &mutes))
+            .collect();
         briefs.sort_by_key(|brief| std::cmp::Reverse((brief.last_at, brief.id)));
+        // Most are of both.
+        briefs.dedup_by_key(|brief| brief.id);
         seen.retain(|one| !place.workload || workload::of(&one.event.obj_type, &one.event.obj_name) == place.name);
         if let Some(label) = &ask.label {
             let labelled = self.labelled(&briefs, label)?;
@@ -239,8 +241,12 @@ impl Answers<'_> {
     /// Those of the incidents of which this reader may see any target, in this order.
     pub(super) fn all_kept(&self, ids: &[u64]) -> Result<Vec<Kept>, StoreError> {
         let mut all = self.store.kept(ids)?;
-        all.retain(|kept| self.scope.sees_any(&kept.incident.targets));
+        all.retain(|kept| self.sees_any(kept));
         Ok(all)
+    }
+
+    fn sees_any(&self, kept: &Kept) -> bool {
+        self.scope.sees_any(&kept.incident.targets)
     }
 
     fn briefs(&self, ids: Vec<u64>) -> Result<Vec<Brief>, StoreError> {

@@ -66,7 +66,7 @@ impl Location {
     }
 
     /// Whether several replicas may use this store at once: one is active, the others stand by. See
-    /// [`Location::claim`].
+    /// [`Candidate::claim`].
     pub fn is_shared(&self) -> bool {
         match self {
             Self::Sqlite(_) => false,

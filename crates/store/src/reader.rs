@@ -63,8 +63,8 @@ pub trait Snapshot: IncidentQueries + ServiceQueries + EventQueries + DeliveryQu
     fn at_place(&self, place: PlaceName<'_>, targets: &[&Target], now: Time) -> Result<AtPlace, StoreError> {
         let PlaceName { cluster, namespace, name } = place;
         Ok(AtPlace {
-            of_service: self.open_of_service(cluster, namespace, name)?,
-            of_workload: self.open_of_workload(cluster, namespace, name)?,
+            of_service: self.kept(&self.open_of_service(cluster, namespace, name)?)?,
+            of_workload: self.kept(&self.open_of_workload(cluster, namespace, name)?)?,
             mutes: self.mutes(now)?,
             seen: self.seen(targets)?,
             rollouts: self.rollouts(targets, now)?,
@@ -86,10 +86,10 @@ pub struct PlaceName<'a> {
 /// See [`Snapshot::at_place`].
 #[derive(Debug, Default)]
 pub struct AtPlace {
-    /// The open incidents of a service of this name, the newest first.
-    pub of_service: Vec<u64>,
+    /// The newest open incidents of a service of this name, in no order.
+    pub of_service: Vec<Kept>,
     /// Those of a workload of this name.
-    pub of_workload: Vec<u64>,
+    pub of_workload: Vec<Kept>,
     /// The mutes in force, wherever.
     pub mutes: Vec<Mute>,
     /// The events of the targets, as [`EventQueries::seen`] reads them.

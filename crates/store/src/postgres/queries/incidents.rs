@@ -4,7 +4,7 @@ use tokio_postgres::Row;
 
 use super::Snapshot;
 use crate::postgres::call::Call;
-use crate::postgres::column::{BadColumn, get, id, names, time, word};
+use crate::postgres::column::{BadColumn, Column, get, id, names, time, word};
 use crate::rows::{self, NewestDecisions, sql};
 use crate::{DecisionFilter, IncidentQueries, Incidents, Paging, StoreError, Wanted, incident_codec};
 use podbell_core::ask::show::ToldOnce;
@@ -59,7 +59,7 @@ const OF_WORKLOAD: &str =
     AND EXISTS (SELECT FROM podbell.shown WHERE shown.incident = i.id AND shown.namespace = $2 AND shown.cluster = $3)
     ORDER BY last_at DESC, id DESC LIMIT 50";
 const KEPT: &str =
-    "SELECT i.state, i.ended_at, a.body FROM podbell.incident i LEFT JOIN podbell.acknowledged a ON a.incident = i.id
+    "SELECT i.id, i.state, i.ended_at, a.body FROM podbell.incident i LEFT JOIN podbell.acknowledged a ON a.incident = i.id
     WHERE i.id = $1 AND i.phase <> 'gathering'";
 const MUTES: &str = "SELECT body FROM podbell.mute WHERE ended_at IS NULL AND until > $1 ORDER BY until, id LIMIT 1000";
 const ACTIONS: &str = "SELECT body FROM podbell.action WHERE incident = $1 ORDER BY id DESC LIMIT 100";
@@ -132,17 +132,8 @@ impl IncidentQueries for Snapshot<'_> {
     }
 
     fn kept(&self, ids: &[u64]) -> Result<Vec<Kept>, StoreError> {
-        let found = self.query_each(ids.iter().map(|id| Call::new(KEPT).number(sql(*id))), WHAT, |row| {
-            Ok((get::<Vec<u8>>(row, 0)?, get::<Option<i64>>(row, 1)?, get::<Option<String>>(row, 2)?))
-        })?;
-        let mut all = Vec::with_capacity(ids.len());
-        for (id, rows) in ids.iter().zip(found) {
-            let Some((state, ended_at, body)) = rows.into_iter().next() else { continue };
-            let what = format!("the acknowledgement of {id}");
-            let acknowledged = body.map(|body| self.session.json(what, &body)).transpose()?;
-            all.push(rows::kept(self.decoded(*id, &state)?, ended_at, acknowledged));
-        }
-        Ok(all)
+        let calls = ids.iter().map(|id| Call::new(KEPT).number(sql(*id)));
+        self.query_each(calls, WHAT, kept)?.into_iter().flatten().map(|row| self.kept_of(row)).collect()
     }
 
     fn incident(&self, id: u64) -> Result<Option<Incident>, StoreError> {
@@ -202,20 +193,61 @@ fn decision(row: &tokio_postgres::Row, at: usize) -> Result<Decision, BadColumn>
     rmp_serde::from_slice(get(row, at)?).map_err(|error| BadColumn(format!("column {at}: {error}")))
 }
 
+/// The columns of an incident that is kept: its number, state, end and acknowledgement.
+type KeptRow = (u64, Vec<u8>, Option<i64>, Option<String>);
+
+fn kept(row: &Row) -> Column<KeptRow> {
+    Ok((id(row, 0)?, get(row, 1)?, get(row, 2)?, get(row, 3)?))
+}
+
+/// The incidents that a query finds, as they are kept.
+fn all_kept(found: &str) -> String {
+    format!(
+        "SELECT k.id, k.state, k.ended_at, a.body FROM ({found}) found JOIN podbell.incident k ON k.id = found.id
+         LEFT JOIN podbell.acknowledged a ON a.incident = k.id"
+    )
+}
+
+#[cfg(test)]
+#[cfg(feature = "outside")]
+pub(super) fn kept_at_places() -> impl Iterator<Item = String> {
+    [OF_SERVICE, OF_WORKLOAD].into_iter().map(all_kept)
+}
+
+/// The open incidents of a service.
+pub(super) fn kept_of_service<'a>(cluster: &'a str, namespace: &'a str, service: &'a str) -> Call<'a> {
+    Call::new(all_kept(OF_SERVICE)).text(service).text(namespace).text(cluster)
+}
+
+/// The open incidents of a workload.
+pub(super) fn kept_of_workload<'a>(cluster: &'a str, namespace: &'a str, workload: &'a str) -> Call<'a> {
+    Call::new(all_kept(OF_WORKLOAD)).text(workload).text(namespace).text(cluster)
+}
+
 /// The mutes in force.
 pub(super) fn mutes(now: Time) -> Call<'static> {
     Call::new(MUTES).number(now.millis())
 }
 
-pub(super) fn of_workload<'a>(cluster: &'a str, namespace: &'a str, workload: &'a str) -> Call<'a> {
+fn of_workload<'a>(cluster: &'a str, namespace: &'a str, workload: &'a str) -> Call<'a> {
     Call::new(OF_WORKLOAD).text(workload).text(namespace).text(cluster)
 }
 
-pub(super) fn of_service<'a>(cluster: &'a str, namespace: &'a str, service: &'a str) -> Call<'a> {
+fn of_service<'a>(cluster: &'a str, namespace: &'a str, service: &'a str) -> Call<'a> {
     Call::new(OF_SERVICE).text(service).text(namespace).text(cluster)
 }
 
 impl Snapshot<'_> {
+    fn kept_of(&self, (id, state, ended_at, body): KeptRow) -> Result<Kept, StoreError> {
+        let what = format!("the acknowledgement of {id}");
+        let acknowledged = body.map(|body| self.session.json(what, &body)).transpose()?;
+        Ok(rows::kept(self.decoded(id, &state)?, ended_at, acknowledged))
+    }
+
+    pub(super) fn kept_in(&self, rows: &[Row]) -> Result<Vec<Kept>, StoreError> {
+        self.session.decode(rows, WHAT, kept)?.into_iter().map(|row| self.kept_of(row)).collect()
+    }
+
     pub(super) fn mutes_of(&self, rows: &[Row]) -> Result<Vec<Mute>, StoreError> {
         let bodies = self.session.decode(rows, "a mute", |row| get::<String>(row, 0))?;
         bodies.iter().map(|body| Ok(self.session.json("a mute", body)?)).collect()

@@ -65,8 +65,8 @@ impl crate::Snapshot for Snapshot<'_> {
     fn at_place(&self, place: PlaceName<'_>, targets: &[&Target], now: Time) -> Result<AtPlace, StoreError> {
         let PlaceName { cluster, namespace, name } = place;
         let mut calls = vec![
-            incidents::of_service(cluster, namespace, name),
-            incidents::of_workload(cluster, namespace, name),
+            incidents::kept_of_service(cluster, namespace, name),
+            incidents::kept_of_workload(cluster, namespace, name),
             incidents::mutes(now),
         ];
         calls.extend(targets.iter().map(|target| events::of_target(target)));
@@ -74,8 +74,7 @@ impl crate::Snapshot for Snapshot<'_> {
         let rows = self.session.pipeline(&calls, super::CALL_LIMIT).map_err(|failed| failed.error)?;
         let mut rows = rows.iter();
         let mut next = || rows.next().map_or(&[] as &[Row], |rows| rows);
-        let ids = |rows: &[Row]| self.session.decode(rows, "an incident", |row| super::column::id(row, 0));
-        let (of_service, of_workload) = (ids(next())?, ids(next())?);
+        let (of_service, of_workload) = (self.kept_in(next())?, self.kept_in(next())?);
         let mut at = AtPlace { of_service, of_workload, mutes: self.mutes_of(next())?, ..AtPlace::default() };
         for _ in targets {
             at.seen.extend(self.seen_of(next())?);
@@ -132,5 +131,10 @@ impl Drop for Snapshot<'_> {
 #[cfg(feature = "outside")]
 pub(super) fn all() -> impl Iterator<Item = String> {
     let queries = [services::QUERIES, incidents::QUERIES, events::QUERIES, deliveries::QUERIES];
-    queries.into_iter().flatten().map(|query| (*query).to_owned()).chain(deliveries::listings())
+    queries
+        .into_iter()
+        .flatten()
+        .map(|query| (*query).to_owned())
+        .chain(deliveries::listings())
+        .chain(incidents::kept_at_places())
 }
