@@ -4,6 +4,7 @@
 //! with 200; what comes twice is remembered by its `event_id`, so that a recorded request runs nothing a second time.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::Bytes;
@@ -13,14 +14,18 @@ use axum::response::{IntoResponse as _, Response};
 use axum::routing::post;
 use serde::Deserialize;
 use serde_json::{Value, json};
+use tokio::sync::oneshot;
 
 use super::Feishu;
 use super::answer;
-use super::event::{self, Event};
+use super::event::{self, Event, How};
 use super::signed::{Headers, Subscription};
 use crate::chat::endpoint;
 use crate::chat::replays::Unproved;
 use crate::guard::Refused;
+
+/// How long asking for the bot's name may take, of the 3 s that the platform waits.
+const NAMED: Duration = Duration::from_secs(1);
 
 /// What podbell is asked when the address is written into the application's settings.
 #[derive(Deserialize)]
@@ -86,19 +91,29 @@ async fn call(chat: &Arc<Feishu>, headers: &HeaderMap, body: &[u8]) -> Result<Va
     if header.app_id != chat.api.app {
         return Err(Refused::new(StatusCode::FORBIDDEN, "an event of another application"));
     }
-    let me =
-        chat.bot().await.ok_or(Refused::new(StatusCode::SERVICE_UNAVAILABLE, "the bot's id cannot be asked for"))?;
-    match event::read(&plain, me).ok_or(endpoint::malformed())? {
-        Event::Other => Ok(json!({})),
-        Event::Said(said) => {
-            let hearing = answer::hear(chat, *said)?;
-            let toast = hearing.ready(chat).await;
-            if hearing.taken.first {
-                tokio::spawn(hearing.follow(chat.clone()));
+    let said = match event::read(&plain, "").ok_or(endpoint::malformed())? {
+        Event::Said(said) if said.how == How::Pressed => said,
+        // Whether podbell is meant depends on the bot's name.
+        _ => {
+            let named = tokio::time::timeout(NAMED, chat.bot()).await.ok().flatten();
+            let me = named.ok_or(Refused::new(StatusCode::SERVICE_UNAVAILABLE, "the bot's id cannot be asked for"))?;
+            match event::read(&plain, me).ok_or(endpoint::malformed())? {
+                Event::Said(said) => said,
+                Event::Other => return Ok(json!({})),
             }
-            Ok(toast.unwrap_or(json!({})))
         }
-    }
+    };
+    let hearing = answer::hear(chat, *said)?;
+    let (chat, (answers, answer)) = (chat.clone(), oneshot::channel());
+    // Whoever hangs up gets the answer below the message all the same.
+    tokio::spawn(async move {
+        let toast = hearing.ready(&chat).await;
+        let _ = answers.send(toast);
+        if hearing.taken.first {
+            hearing.follow(chat).await;
+        }
+    });
+    Ok(answer.await.ok().flatten().unwrap_or(json!({})))
 }
 
 /// The answer to the question whether podbell is there; `None` if this is none, or another's.
