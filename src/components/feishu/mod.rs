@@ -190,7 +190,8 @@ mod tests {
     fn signatures_are_those_of_the_vectors() {
         let vectors = include_str!("../../../tests/fixtures/vectors/feishu.json");
         let vectors: Value = serde_json::from_str(vectors).unwrap();
-        let cases: Vec<&Value> = vectors["cases"].as_array().unwrap().iter().collect();
+        let of_robots = |case: &&Value| case["kind"] == "custom_bot_sign";
+        let cases: Vec<&Value> = vectors["cases"].as_array().unwrap().iter().filter(of_robots).collect();
         assert_eq!(cases.len(), 3);
         for case in cases {
             let seconds = case["timestamp"].as_str().unwrap().parse().unwrap();
