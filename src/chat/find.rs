@@ -52,7 +52,8 @@ impl<'k> Answers<'k> {
 
     fn services(&self, named: &Named) -> Result<Seen, StoreError> {
         let mine = |service: &Service| self.scope.sees(&service.target);
-        let mut services: Vec<Service> = self.store.services_named(&named.name)?.into_iter().filter(mine).collect();
+        let of_name = self.store.services_to_show(&named.name, self.now)?;
+        let mut services: Vec<Service> = of_name.into_iter().filter(mine).collect();
         let here = |service: &Service| named.lies_in(&service.target, self.known.alias(&service.target.cluster));
         if !services.iter().any(here) {
             let of_workload = self.store.services_of_workload(&named.name)?.into_iter();

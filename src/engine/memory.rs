@@ -1,6 +1,6 @@
 //! The engine's copy of the store in memory, and its adjustment when the wall clock is set.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use super::{Engine, Turn};
 use podbell_core::notice::Notice;
@@ -14,27 +14,43 @@ pub(super) struct InMemoryState {
     pub state: State,
     pub outbox: Outbox,
     /// Notices that may still be on their way.
-    pub recent: RecentNotices,
+    pub notices: KnownNotices,
     /// Writes that restoring produced; they go into the first commit.
     pub pending: Turn,
 }
 
-/// The newest notices, so that rendering them does not read the store. Older ones are read from it.
+/// Notices that are rendered without a read of the store.
 #[derive(Default)]
-pub(super) struct RecentNotices(BTreeMap<u64, Notice>);
+pub(super) struct KnownNotices {
+    newest: BTreeMap<u64, Notice>,
+    /// Older ones, read together with those that the next messages carry: with a read for each message, thousands that wait
+    /// for a store that is far away would leave half as fast.
+    read: BTreeMap<u64, Notice>,
+}
 
-/// How many notices are remembered: some 4 MB.
-const MOST_RECENT: usize = 1_000;
+/// How many notices of either kind are kept: some 4 MB.
+const MOST: usize = 1_000;
 
-impl RecentNotices {
+impl KnownNotices {
     pub(crate) fn get(&self, id: u64) -> Option<&Notice> {
-        self.0.get(&id)
+        self.newest.get(&id).or_else(|| self.read.get(&id))
     }
 
     pub(crate) fn remember(&mut self, notices: Vec<Notice>) {
-        self.0.extend(notices.into_iter().map(|notice| (notice.id, notice)));
-        while self.0.len() > MOST_RECENT {
-            self.0.pop_first();
+        self.newest.extend(notices.into_iter().map(|notice| (notice.id, notice)));
+        while self.newest.len() > MOST {
+            self.newest.pop_first();
+        }
+    }
+
+    pub(crate) fn keep_read(&mut self, notices: HashMap<u64, Notice>) {
+        self.read.extend(notices);
+    }
+
+    /// Forgets what was read, if that is much.
+    pub(crate) fn make_room(&mut self) {
+        if self.read.len() > MOST {
+            self.read.clear();
         }
     }
 }
@@ -95,7 +111,7 @@ impl Engine {
         let then = now.moved(jump.undone());
         let state = State::restore(loaded.state, &self.setup, then);
         let outbox = Outbox::restore(loaded.outbox, self.policies.clone(), then, &mut pending.outbox);
-        let mut memory = InMemoryState { state, outbox, recent: RecentNotices::default(), pending };
+        let mut memory = InMemoryState { state, outbox, notices: KnownNotices::default(), pending };
         memory.clock_set(jump, &self.setup, now);
         let InMemoryState { state, outbox, pending, .. } = &mut memory;
         state.adopt_workloads(std::mem::take(&mut self.workloads));

@@ -375,7 +375,7 @@ impl Engine {
         if let Some(export) = &self.on_committed {
             export(turn.writes.decisions, &turn.writes.notices);
         }
-        memory.recent.remember(turn.writes.notices);
+        memory.notices.remember(turn.writes.notices);
         turn.jobs
     }
 

@@ -1,6 +1,6 @@
 //! The requests of a turn. What they are made from is loaded at once, and they are complete before the commit.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use super::{Engine, InMemoryState, SendJob, Turn};
 use podbell_core::message::fold;
@@ -8,11 +8,8 @@ use podbell_core::notice::Notice;
 use podbell_core::outbox::{Claimed, Job, MessageState, Outcome, SendContent, SendId, is_end};
 use podbell_store::StoreError;
 
-/// Notices and bodies of claimed sends that are not in memory.
-struct Stored {
-    notices: HashMap<u64, Notice>,
-    bodies: HashMap<SendId, Vec<u8>>,
-}
+/// How many notices are read beside those that are needed at once.
+const READ_AHEAD: usize = 500;
 
 impl Engine {
     /// Renders first attempts, and looks up the bodies of repeated ones.
@@ -22,13 +19,13 @@ impl Engine {
         jobs: Vec<Job>,
         turn: &mut Turn,
     ) -> Result<(), StoreError> {
-        let mut stored = self.load_for(&jobs, memory, turn)?;
+        let mut bodies = self.load_for(&jobs, memory, turn)?;
         for job in jobs {
             match job {
-                Job::First(claimed) => self.first(&claimed, &stored, memory, turn),
+                Job::First(claimed) => self.first(&claimed, memory, turn),
                 Job::Again { send, destination } => {
                     // Never missing: loading would have failed.
-                    let Some(body) = stored.bodies.remove(&send) else { continue };
+                    let Some(body) = bodies.remove(&send) else { continue };
                     turn.jobs.push(SendJob { send, destination, message_id: self.store.message_id(send), body });
                 }
             }
@@ -36,35 +33,48 @@ impl Engine {
         Ok(())
     }
 
-    /// The notices and bodies that only the store has: two reads, however many requests there are.
-    fn load_for(&self, jobs: &[Job], memory: &InMemoryState, turn: &Turn) -> Result<Stored, StoreError> {
-        let (mut notices, mut bodies) = (Vec::new(), Vec::new());
+    /// Reads what only the store has: the notices into memory, the bodies as a result. Two reads, however many requests there are.
+    fn load_for(
+        &self,
+        jobs: &[Job],
+        memory: &mut InMemoryState,
+        turn: &Turn,
+    ) -> Result<HashMap<SendId, Vec<u8>>, StoreError> {
+        memory.notices.make_room();
+        let (mut notices, mut destinations, mut bodies) = (BTreeSet::new(), BTreeSet::new(), Vec::new());
         for job in jobs {
             match job {
                 Job::First(claimed) => {
                     let carried = claimed.deliveries.iter().map(|delivery| delivery.notice);
+                    let known = notices.len();
                     notices.extend(carried.filter(|id| in_memory(*id, memory, turn).is_none()));
+                    if notices.len() > known {
+                        destinations.insert(&claimed.destination);
+                    }
                 }
                 Job::Again { send, .. } => bodies.push(*send),
             }
         }
-        notices.sort_unstable();
-        notices.dedup();
-        let notices = if notices.is_empty() { HashMap::new() } else { self.store.notices(&notices)? };
-        let bodies = if bodies.is_empty() { HashMap::new() } else { self.store.bodies(&bodies)? };
-        Ok(Stored { notices, bodies })
+        for destination in &destinations {
+            let next = memory.outbox.upcoming(destination, READ_AHEAD / destinations.len());
+            notices.extend(next.filter(|id| in_memory(*id, memory, turn).is_none()));
+        }
+        if !notices.is_empty() {
+            let notices: Vec<u64> = notices.into_iter().collect();
+            memory.notices.keep_read(self.store.notices(&notices)?);
+        }
+        if bodies.is_empty() { Ok(HashMap::new()) } else { self.store.bodies(&bodies) }
     }
 
     /// The first attempt of a send.
-    fn first(&mut self, claimed: &Claimed, stored: &Stored, memory: &mut InMemoryState, turn: &mut Turn) {
+    fn first(&mut self, claimed: &Claimed, memory: &mut InMemoryState, turn: &mut Turn) {
         let Claimed { send, destination, .. } = claimed;
         let refresh = claimed.deliveries.is_empty();
         let notices: Vec<Notice> = match claimed.incident.filter(|_| refresh) {
             Some(incident) => memory.state.current_notice(&self.setup, incident, turn.now).into_iter().collect(),
             None => {
                 let carried = claimed.deliveries.iter().map(|delivery| delivery.notice);
-                let one = |id| in_memory(id, memory, turn).or_else(|| stored.notices.get(&id)).cloned();
-                carried.filter_map(one).collect()
+                carried.filter_map(|id| in_memory(id, memory, turn).cloned()).collect()
             }
         };
         let content = SendContent {
@@ -101,9 +111,9 @@ impl Engine {
     }
 }
 
-/// A notice of this turn, or a recent one.
+/// A notice of this turn, or a known one.
 fn in_memory<'a>(id: u64, memory: &'a InMemoryState, turn: &'a Turn) -> Option<&'a Notice> {
     // Notices are sorted by number.
     let fresh = turn.writes.notices.binary_search_by_key(&id, |notice| notice.id);
-    fresh.ok().and_then(|at| turn.writes.notices.get(at)).or_else(|| memory.recent.get(id))
+    fresh.ok().and_then(|at| turn.writes.notices.get(at)).or_else(|| memory.notices.get(id))
 }

@@ -539,3 +539,32 @@ fn an_answer_for_an_unknown_send_changes_nothing() {
         world.engine().turn(vec![EngineEvent::Answered(podbell_core::outbox::SendId(99), unclear())], now).unwrap();
     assert!(jobs.is_empty());
 }
+
+#[test]
+fn more_messages_than_memory_holds_wait_and_each_leaves_once_with_its_own_words() {
+    const MANY: usize = 1_800;
+    let mut world = world(None);
+    let opens_at = at(3 * 3600);
+    for name in ["team", "other"] {
+        world.receiver(name, move |now, _| {
+            let outcome = if now < opens_at { unclear() } else { Outcome::Delivered };
+            (outcome, Duration::from_millis(20))
+        });
+    }
+    (0..MANY).for_each(|n| problem(&mut world, n));
+    world.kill();
+    world.start();
+    world.run_until(6 * 3600);
+    for name in ["team", "other"] {
+        let arrived = world.log.iter().filter(|request| request.to == name && request.outcome == Outcome::Delivered);
+        let mut told: BTreeMap<String, usize> = BTreeMap::new();
+        for request in arrived {
+            let body = String::from_utf8_lossy(&request.body);
+            // The name of the problem's namespace. Podbell's own notices have none.
+            let Some((_, rest)) = body.split_once("\"ns") else { continue };
+            *told.entry(rest.split('"').next().unwrap().to_owned()).or_default() += 1;
+        }
+        assert_eq!(told.len(), MANY, "{name}");
+        assert!(told.values().all(|times| *times == 1), "{name}");
+    }
+}

@@ -58,3 +58,90 @@ fn the_documentation_s_tables_of_keys_are_the_readers() {
         }
     }
 }
+
+/// The YAML blocks of a page that are podbell.yaml or parts of it, with the lines they begin at.
+fn configurations(page: &str) -> Vec<(usize, String)> {
+    let parts =
+        ["sources:", "notifiers:", "chats:", "mentions:", "server:", "store:", "otlp:", "http:", "maintenance:"];
+    let mut blocks = Vec::new();
+    let mut lines = page.lines().enumerate();
+    while let Some((at, line)) = lines.next() {
+        if line.trim() != "```yaml" {
+            continue;
+        }
+        let indent = line.len() - line.trim_start().len();
+        let block: Vec<&str> = lines
+            .by_ref()
+            .map(|(_, line)| line)
+            .take_while(|line| line.trim() != "```")
+            .map(|line| line.get(indent..).unwrap_or_default())
+            .collect();
+        let first = block.iter().find(|line| !line.is_empty() && !line.starts_with('#'));
+        if first.is_some_and(|first| parts.iter().any(|part| first.starts_with(part))) {
+            blocks.push((at + 1, block.join("\n")));
+        }
+    }
+    blocks
+}
+
+#[test]
+fn what_the_documentation_shows_of_podbell_yaml_passes_the_check() {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::create_dir(folder.path().join("rules")).unwrap();
+    std::fs::write(folder.path().join("rules/shop.yaml"), "version: 1\nrules: []\n").unwrap();
+    let pages = std::fs::read_dir(root.join("docs")).unwrap().map(|entry| entry.unwrap().path());
+    let pages = pages.filter(|path| path.extension().is_some_and(|end| end == "md")).chain([root.join("README.md")]);
+    let (mut checked, mut failed) = (0, Vec::new());
+    for page in pages {
+        let text = std::fs::read_to_string(&page).unwrap();
+        for (line, block) in configurations(&text) {
+            let missing = [
+                ("sources:", "sources: [{name: file, kind: file, path: x.json}]\n"),
+                ("notifiers:", "notifiers: [{name: team, kind: console}]\n"),
+            ];
+            let missing = missing.iter().filter(|(key, _)| !block.lines().any(|line| line.starts_with(key)));
+            let whole = missing.map(|(_, part)| *part).collect::<String>() + &block + "\n";
+            let path = folder.path().join("podbell.yaml");
+            std::fs::write(&path, &whole).unwrap();
+            let mut check = std::process::Command::new(env!("CARGO_BIN_EXE_podbell"));
+            check.arg("check").arg(&path).current_dir(root);
+            for name in whole.split("${").skip(1).filter_map(|rest| rest.split('}').next()) {
+                check.env(
+                    name,
+                    if name.ends_with("_URL") {
+                        "https://example.com/hook/1"
+                    } else {
+                        "whsec_c2VjcmV0LW9mLXRoZS1kb2Nz"
+                    },
+                );
+            }
+            let output = check.output().unwrap();
+            checked += 1;
+            if !output.status.success() {
+                failed.push(format!("{}:{line}\n{}", page.display(), String::from_utf8_lossy(&output.stdout)));
+            }
+        }
+    }
+    assert!(failed.is_empty(), "{}", failed.join("\n"));
+    assert!(checked > 45, "{checked}");
+}
+
+#[test]
+fn every_platform_has_its_five_minutes_in_both_languages() {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    let read = |pages: &[&str]| -> String {
+        pages.iter().map(|page| std::fs::read_to_string(root.join(page)).unwrap()).collect()
+    };
+    let english = read(&["README.md", "docs/chats.md", "docs/feishu.md", "docs/slack.md", "docs/configuration.md"]);
+    let chinese = read(&["docs/setup.zh.md"]);
+    let notifiers = NOTIFIERS.iter().map(|kind| kind.name).filter(|name| *name != "console");
+    for name in notifiers.chain(CHATS.iter().map(|kind| kind.name)) {
+        for (language, text) in [("English", &english), ("Chinese", &chinese)] {
+            assert!(
+                text.contains(&format!("kind: {name},")) || text.contains(&format!("kind: {name}`")),
+                "{name} in {language}"
+            );
+        }
+    }
+}

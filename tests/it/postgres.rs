@@ -74,7 +74,7 @@ fn the_doctor_says_how_it_is_with_the_database() {
     let folder = tempfile::tempdir().unwrap();
     let doctor = |store: &str| {
         let config = format!(
-            "version: 1\nsources: [{{name: file, kind: file, path: x.json}}]\nnotifiers: [{{name: team, kind: print}}]\nstore: {store}\n"
+            "version: 1\nsources: [{{name: file, kind: file, path: x.json}}]\nnotifiers: [{{name: team, kind: console}}]\nstore: {store}\n"
         );
         std::fs::write(folder.path().join("podbell.yaml"), config).unwrap();
         let output = Command::new(env!("CARGO_BIN_EXE_podbell"))

@@ -23,6 +23,14 @@ use podbell_core::time::Time;
 
 const NOW: Time = Time::from_millis(1_800_000_000_000);
 
+#[path = "contract_tests/readers.rs"]
+mod readers;
+
+use readers::{
+    a_reader_sees_what_is_committed_and_a_snapshot_stays_as_it_was, what_is_read_for_several_at_once_is_in_their_order,
+    what_is_read_with_a_name_is_what_is_read_about_its_place,
+};
+
 fn after(seconds: u64) -> Time {
     NOW.plus(Duration::from_secs(seconds))
 }
@@ -235,65 +243,6 @@ fn a_batch_is_written_whole_or_not_at_all(location: &Location) {
     assert_eq!(writer.load().unwrap().state.targets.len(), 1);
 }
 
-fn a_reader_sees_what_is_committed_and_a_snapshot_stays_as_it_was(location: &Location) {
-    let mut writer = open(location);
-    let mut reader = location.reader().unwrap();
-    let snapshot = reader.snapshot().unwrap();
-    assert_eq!(snapshot.service_count().unwrap(), 0);
-    let targets = vec![(web(), TargetState::restored(Some(NOW), None, false))];
-    let batch = Batch { targets, series: vec![series(&web(), 1, 3)], incidents: vec![incident_row(9)], ..at(1) };
-    writer.commit(&batch).unwrap();
-    assert_eq!(snapshot.service_count().unwrap(), 0, "a snapshot is of one moment");
-    drop(snapshot);
-    let snapshot = reader.snapshot().unwrap();
-    assert_eq!(snapshot.services_named("web").unwrap().iter().map(|one| one.read_at).collect::<Vec<_>>(), [Some(NOW)]);
-    assert_eq!(snapshot.seen(&[&web()]).unwrap().iter().map(|seen| seen.event.count).collect::<Vec<_>>(), [3]);
-    assert_eq!(snapshot.open_of_service("cls-1", "shop", "web").unwrap(), [9]);
-    assert_eq!(snapshot.timelines(&[&web()], NOW).unwrap()[0].warnings(), 3);
-    assert_eq!(snapshot.history(NOW).unwrap().observations.len(), 1);
-    assert!(snapshot.decisions(&DecisionFilter::default(), 10).unwrap().is_empty());
-}
-
-fn what_is_read_for_several_at_once_is_in_their_order(location: &Location) {
-    let mut writer = open(location);
-    let api = Target::new("prod", "cls-1", "shop", "api");
-    let targets = [web(), api.clone()].map(|target| (target, TargetState::default())).to_vec();
-    let rows = vec![series(&web(), 1, 3), series(&web(), 2, 4), series(&api, 1, 9)];
-    // More than are sent together.
-    let incidents = (1..=300).map(incident_row).collect();
-    writer.commit(&Batch { targets, series: rows, incidents, ..at(1) }).unwrap();
-    let mut reader = location.reader().unwrap();
-    let snapshot = reader.snapshot().unwrap();
-    let ids: Vec<u64> = [7, 400].into_iter().chain((1..=300).rev()).collect();
-    let kept: Vec<u64> = snapshot.kept(&ids).unwrap().iter().map(|kept| kept.incident.id).collect();
-    let there: Vec<u64> = ids.iter().copied().filter(|id| *id <= 300).collect();
-    assert_eq!(kept, there);
-    let seen = |targets: &[&Target]| -> Vec<u64> {
-        snapshot.seen(targets).unwrap().iter().map(|seen| seen.event.count).collect()
-    };
-    let mut of_web = seen(&[&web()]);
-    of_web.sort_unstable();
-    assert_eq!((of_web, seen(&[&api])), (vec![3, 4], vec![9]));
-    assert_eq!((seen(&[&api, &web()])[0], seen(&[&web(), &api])[2], seen(&[])), (9, 9, vec![]));
-    let warnings: Vec<u64> =
-        snapshot.timelines(&[&api, &web(), &api], NOW).unwrap().iter().map(|line| line.warnings()).collect();
-    assert_eq!(warnings[0], warnings[2]);
-    assert!(warnings[0] != warnings[1]);
-    let open = snapshot.open_of_services(&[&api, &web()]).unwrap();
-    assert_eq!((open[0].len(), open[1].len()), (0, 50), "the newest");
-    let place = crate::PlaceName { cluster: "cls-1", namespace: "shop", name: "web" };
-    let at = snapshot.at_place(place, &[&api, &web()], NOW).unwrap();
-    let ids = |kept: &[podbell_core::ask::Kept]| -> std::collections::BTreeSet<u64> {
-        kept.iter().map(|kept| kept.incident.id).collect()
-    };
-    assert_eq!(ids(&at.of_service), open[1].iter().copied().collect());
-    let of_workload = snapshot.open_of_workload("cls-1", "shop", "web").unwrap();
-    assert_eq!(ids(&at.of_workload), of_workload.into_iter().collect());
-    assert!(!at.of_workload.is_empty() && at.mutes.is_empty() && at.rollouts.is_empty());
-    assert_eq!(at.seen.iter().map(|seen| seen.event.count).collect::<Vec<_>>(), seen(&[&api, &web()]));
-    assert!(snapshot.kept(&[]).unwrap().is_empty() && snapshot.timelines(&[], NOW).unwrap().is_empty());
-}
-
 fn readings_are_those_of_the_asked_targets_and_go_with_them(location: &Location) {
     let mut writer = open(location);
     let (api, new) = (Target::new("prod", "cls-1", "shop", "api"), Target::new("prod", "cls-1", "shop", "new"));
@@ -473,6 +422,7 @@ macro_rules! adapter {
             a_batch_is_written_whole_or_not_at_all,
             a_reader_sees_what_is_committed_and_a_snapshot_stays_as_it_was,
             what_is_read_for_several_at_once_is_in_their_order,
+            what_is_read_with_a_name_is_what_is_read_about_its_place,
             readings_are_those_of_the_asked_targets_and_go_with_them,
             a_command_is_answered_once_and_one_that_was_taken_back_is_not_there,
             a_command_that_two_replicas_hand_over_is_carried_out_once,

@@ -56,6 +56,15 @@ pub trait Reader: Send {
 
 /// The store at one moment; ends when it is dropped.
 pub trait Snapshot: IncidentQueries + ServiceQueries + EventQueries + DeliveryQueries + ServiceState {
+    /// The services of this name, as [`ServiceQueries::services_named`] reads them, for a caller that asks
+    /// [`Snapshot::at_place`] about one of them next: a store that is far away reads both at once.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    fn services_to_show(&self, name: &str, _now: Time) -> Result<Vec<Service>, StoreError> {
+        self.services_named(name)
+    }
+
     /// What there is about a service or a workload, which these targets show.
     ///
     /// # Errors

@@ -401,6 +401,11 @@ impl Outbox {
         self.destinations.iter().find(|(_, state)| state.sends.contains_key(&send)).map(|(name, _)| name)
     }
 
+    /// At most so many notices that a destination's next messages carry, about in their order.
+    pub fn upcoming(&self, destination: &str, most: usize) -> impl Iterator<Item = u64> {
+        self.destinations.get(destination).into_iter().flat_map(|state| state.due.upcoming()).take(most)
+    }
+
     /// A destination's state and policy.
     pub fn destination(&self, name: &str) -> Option<(&DestinationState, &Policy)> {
         Some((self.destinations.get(name)?, self.policies.get(name)?))

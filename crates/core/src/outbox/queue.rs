@@ -256,6 +256,13 @@ impl Queue {
         self.ready().filter_map(|(_, (_, _, group))| self.groups.get(group)).flatten().copied().collect()
     }
 
+    /// The notices of the deliveries that go next, about in their order.
+    pub(super) fn upcoming(&self) -> impl Iterator<Item = u64> {
+        let ranks = self.ready().map(|(_, rank)| rank).chain(&self.silent);
+        let deliveries = ranks.filter_map(|(_, _, group)| self.groups.get(group)).flatten();
+        deliveries.filter_map(|id| self.deliveries.get(id)).map(|delivery| delivery.notice)
+    }
+
     fn ready(&self) -> impl Iterator<Item = (Class, &Rank)> {
         [Class::News, Class::Word, Class::End]
             .into_iter()

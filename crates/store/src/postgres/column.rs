@@ -67,7 +67,17 @@ pub(super) fn names(row: &Row) -> Column<Names<'_>> {
 
 /// A target from the first four columns.
 pub(super) fn target(row: &Row) -> Column<Target> {
-    Ok(Target { source: text(row, 0)?, cluster: text(row, 1)?, namespace: text(row, 2)?, service: text(row, 3)? })
+    target_from(row, 0)
+}
+
+/// A target from four columns.
+pub(super) fn target_from(row: &Row, at: usize) -> Column<Target> {
+    Ok(Target {
+        source: text(row, at)?,
+        cluster: text(row, at + 1)?,
+        namespace: text(row, at + 2)?,
+        service: text(row, at + 3)?,
+    })
 }
 
 /// How many queries are sent together at most.
@@ -103,13 +113,13 @@ impl Session {
     }
 
     /// Rows that were read already.
-    pub(super) fn decode<T>(
+    pub(super) fn decode<'r, T>(
         &self,
-        rows: &[Row],
+        rows: impl IntoIterator<Item = &'r Row>,
         what: &str,
-        read: impl FnMut(&Row) -> Column<T>,
+        read: impl FnMut(&'r Row) -> Column<T>,
     ) -> Result<Vec<T>, PostgresError> {
-        rows.iter().map(read).collect::<Result<_, _>>().map_err(|BadColumn(why)| self.damaged(what, why))
+        rows.into_iter().map(read).collect::<Result<_, _>>().map_err(|BadColumn(why)| self.damaged(what, why))
     }
 
     /// What a row says as JSON.

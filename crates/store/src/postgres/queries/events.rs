@@ -19,6 +19,10 @@ pub(super) const QUERIES: &[&str] = &[OF_TARGET, SILENT, SILENT_OF, ROLLOUTS];
 
 const ROLLOUT: &str = "rollouts";
 
+/// What is read of an event; `t` is its target.
+pub(super) const COLUMNS: &str =
+    "t.source, t.cluster, t.namespace, t.service, s.episode, s.last_seen, s.count, s.level,
+    s.obj_type, s.obj_name, s.reason, s.message, s.silent";
 /// Limited, because nobody reads more episodes of one service. In the order of their keys.
 const OF_TARGET: &str = "SELECT t.source, t.cluster, t.namespace, t.service, s.episode, s.last_seen, s.count, s.level,
     s.obj_type, s.obj_name, s.reason, s.message, s.silent FROM podbell.target t JOIN podbell.series s ON s.target = t.id
@@ -117,11 +121,15 @@ impl Snapshot<'_> {
         Ok(rows::recent_rollouts(rows.into_iter().map(read).collect::<Result<_, StoreError>>()?, now))
     }
 
-    pub(super) fn seen_of(&self, rows: &[Row]) -> Result<Vec<Seen>, StoreError> {
+    pub(super) fn seen_of<'r>(&self, rows: impl IntoIterator<Item = &'r Row>) -> Result<Vec<Seen>, StoreError> {
         Ok(self.session.decode(rows, WHAT, seen)?)
     }
 
-    pub(super) fn rollouts_in(&self, rows: &[Row], now: Time) -> Result<Vec<RolloutOf>, StoreError> {
+    pub(super) fn rollouts_in<'r>(
+        &self,
+        rows: impl IntoIterator<Item = &'r Row>,
+        now: Time,
+    ) -> Result<Vec<RolloutOf>, StoreError> {
         self.recent(self.session.decode(rows, ROLLOUT, rollout)?, now)
     }
 }

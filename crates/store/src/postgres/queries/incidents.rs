@@ -51,10 +51,10 @@ const ALL_SCOPED: &str = "SELECT s.source, s.cluster, s.namespace, s.service, i.
     JOIN podbell.shown s ON s.incident = i.id ORDER BY i.id DESC";
 const COUNT_OPEN: &str = "SELECT count(*) FROM podbell.incident WHERE ended_at IS NULL AND phase = $1";
 const COUNT_OVER: &str = "SELECT count(*) FROM podbell.incident WHERE ended_at IS NOT NULL";
-const OF_SERVICE: &str = "SELECT i.id FROM podbell.incident i WHERE i.id IN
+pub(super) const OF_SERVICE: &str = "SELECT i.id FROM podbell.incident i WHERE i.id IN
     (SELECT incident FROM podbell.shown WHERE service = $1 AND namespace = $2 AND cluster = $3)
     AND i.ended_at IS NULL AND i.phase = 'open' ORDER BY i.last_at DESC, i.id DESC LIMIT 50";
-const OF_WORKLOAD: &str =
+pub(super) const OF_WORKLOAD: &str =
     "SELECT id FROM podbell.incident i WHERE workload = $1 AND ended_at IS NULL AND phase = 'open'
     AND EXISTS (SELECT FROM podbell.shown WHERE shown.incident = i.id AND shown.namespace = $2 AND shown.cluster = $3)
     ORDER BY last_at DESC, id DESC LIMIT 50";
@@ -200,12 +200,14 @@ fn kept(row: &Row) -> Column<KeptRow> {
     Ok((id(row, 0)?, get(row, 1)?, get(row, 2)?, get(row, 3)?))
 }
 
+/// What is read of an incident that is kept, and of which tables beside those that were found.
+pub(super) const KEPT_COLUMNS: &str = "k.id, k.state, k.ended_at, a.body";
+pub(super) const KEPT_OF_FOUND: &str = "JOIN podbell.incident k ON k.id = found.id
+    LEFT JOIN podbell.acknowledged a ON a.incident = k.id";
+
 /// The incidents that a query finds, as they are kept.
 fn all_kept(found: &str) -> String {
-    format!(
-        "SELECT k.id, k.state, k.ended_at, a.body FROM ({found}) found JOIN podbell.incident k ON k.id = found.id
-         LEFT JOIN podbell.acknowledged a ON a.incident = k.id"
-    )
+    format!("SELECT {KEPT_COLUMNS} FROM ({found}) found {KEPT_OF_FOUND}")
 }
 
 #[cfg(test)]
@@ -244,7 +246,7 @@ impl Snapshot<'_> {
         Ok(rows::kept(self.decoded(id, &state)?, ended_at, acknowledged))
     }
 
-    pub(super) fn kept_in(&self, rows: &[Row]) -> Result<Vec<Kept>, StoreError> {
+    pub(super) fn kept_in<'r>(&self, rows: impl IntoIterator<Item = &'r Row>) -> Result<Vec<Kept>, StoreError> {
         self.session.decode(rows, WHAT, kept)?.into_iter().map(|row| self.kept_of(row)).collect()
     }
 

@@ -1,15 +1,18 @@
 //! Readers beside the writer. What a person waits for is found by an index, and a test asks PostgreSQL for the plan of each such
 //! query. All rows are read only of what is watched, for a reader who may see a part of it, and of the history, for a backtest.
 
+mod by_name;
 mod deliveries;
 mod events;
 mod incidents;
 mod services;
 
+use std::cell::RefCell;
 use std::sync::Arc;
 
 use tokio_postgres::Row;
 
+use self::by_name::ByName;
 use super::LOAD_LIMIT;
 use super::call::Call;
 use super::column::Column;
@@ -17,7 +20,7 @@ use super::error::PostgresError;
 use super::migrate;
 use super::server::Server;
 use super::session::Session;
-use crate::{AtPlace, PlaceName, StoreError};
+use crate::{AtPlace, PlaceName, Service, StoreError};
 use podbell_core::event::Target;
 use podbell_core::time::Time;
 
@@ -43,7 +46,7 @@ impl crate::Reader for Reader {
         // Nobody waits for the answers: what makes these fail, such as a broken connection, makes the first query fail, too.
         self.session.send("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY");
         self.session.send(limits);
-        Ok(Box::new(Snapshot { session: &self.session }))
+        Ok(Box::new(Snapshot { session: &self.session, by_name: RefCell::default() }))
     }
 
     fn is_current(&self) -> bool {
@@ -58,11 +61,24 @@ impl crate::Reader for Reader {
 /// The store at one moment; ends when it is dropped.
 struct Snapshot<'a> {
     session: &'a Session,
+    /// The last name that was looked up.
+    by_name: RefCell<Option<ByName>>,
 }
 
 impl crate::Snapshot for Snapshot<'_> {
-    /// All at once: a server that is far away is waited for once.
+    fn services_to_show(&self, name: &str, now: Time) -> Result<Vec<Service>, StoreError> {
+        let (services, by_name) = self.by_name(name, now)?;
+        self.by_name.replace(Some(by_name));
+        Ok(services)
+    }
+
+    /// All at once: a server that is far away is waited for once, or not again.
     fn at_place(&self, place: PlaceName<'_>, targets: &[&Target], now: Time) -> Result<AtPlace, StoreError> {
+        if let Some(by_name) = &*self.by_name.borrow()
+            && let Some(at) = self.of_place(by_name, place, targets, now)?
+        {
+            return Ok(at);
+        }
         let PlaceName { cluster, namespace, name } = place;
         let mut calls = vec![
             incidents::kept_of_service(cluster, namespace, name),
@@ -137,4 +153,5 @@ pub(super) fn all() -> impl Iterator<Item = String> {
         .map(|query| (*query).to_owned())
         .chain(deliveries::listings())
         .chain(incidents::kept_at_places())
+        .chain(by_name::queries())
 }

@@ -36,7 +36,7 @@ const WHAT: &str = "a service";
 
 impl ServiceQueries for Snapshot<'_> {
     fn services_named(&self, name: &str) -> Result<Vec<Service>, StoreError> {
-        self.query(Call::new(NAMED).text(name), WHAT, service)
+        self.query(named(name), WHAT, service)
     }
 
     fn services_like(&self, beginning: &str) -> Result<Vec<Service>, StoreError> {
@@ -73,6 +73,16 @@ impl ServiceQueries for Snapshot<'_> {
             Ok((get(row, 0)?, Bar { warnings: id(row, 1)?, others: id(row, 2)? }))
         })?;
         Ok(bars.into_iter().map(|bars| Timeline::new(bars, now)).collect())
+    }
+}
+
+pub(super) fn named(name: &str) -> Call<'_> {
+    Call::new(NAMED).text(name)
+}
+
+impl Snapshot<'_> {
+    pub(super) fn services_in(&self, rows: &[Row]) -> Result<Vec<Service>, StoreError> {
+        Ok(self.session.decode(rows, WHAT, service)?)
     }
 }
 
