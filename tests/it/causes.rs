@@ -283,3 +283,31 @@ fn another_node_that_is_down_later_is_named_alone_with_what_it_affects() {
     assert!(words.contains("n1") && !words.contains("n2"), "{words}");
     assert!(words.contains("shop/web") && !words.contains("cache"), "{words}");
 }
+
+#[test]
+fn a_kill_for_memory_explains_its_node_also_where_the_pod_had_another_trouble_first() {
+    let mut world = World::builtin();
+    world.watch(&[web(), nodes()]);
+    world.poll(&web(), &[]);
+    world.poll(&nodes(), &[]);
+    let killed = |count, last| on("n1", warning(POD, "OOMKilled", "Container web was killed", count, 70, last));
+    let of_the_node = |count, last| {
+        let event = warning("n1", "SystemOOM", "System OOM encountered, victim process: web", count, 70, last);
+        Event { obj_type: "Node".into(), ..event }
+    };
+    world.run_until(60);
+    world.poll(&web(), &[mount("n1", 1, 60)]);
+    world.run_until(70);
+    world.poll(&web(), &[mount("n1", 1, 60), killed(1, 70)]);
+    world.poll(&nodes(), &[of_the_node(1, 70)]);
+    world.run_until(120);
+    world.kill();
+    world.start();
+    for second in (130..=600).step_by(60) {
+        let count = u64::try_from(second / 60).unwrap();
+        world.run_until(second);
+        world.poll(&web(), &[mount("n1", 1, 60), killed(count, second)]);
+        world.poll(&nodes(), &[of_the_node(count, second)]);
+    }
+    assert_eq!(world.told_to("team").iter().filter(|line| line.contains("opened")).count(), 1, "{:?}", world.told());
+}

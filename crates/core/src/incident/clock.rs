@@ -38,6 +38,7 @@ impl Incident {
             unacknowledged,
             follows,
             rhythm: _,
+            joined_rules: _,
         } = self;
         if let Phase::Resolved { at } = phase {
             at.carry(by);

@@ -134,6 +134,9 @@ pub struct Incident {
     /// How long its trouble has paused so far.
     #[serde(default)]
     pub rhythm: Rhythm,
+    /// Rules whose changes joined it although it has another rule, as far as they inhibit others.
+    #[serde(default)]
+    pub joined_rules: Vec<RuleKey>,
 }
 
 /// A change that is about to join an incident.
@@ -204,6 +207,7 @@ impl Incident {
             unacknowledged: None,
             follows: None,
             rhythm: Rhythm::default(),
+            joined_rules: Vec::new(),
         }
     }
 
@@ -264,6 +268,11 @@ impl Incident {
         if window::settle(&mut self.recent, &mut self.runs, still_fail, rule.open_when, now) {
             self.open(rule, now);
         }
+    }
+
+    /// The rules whose `inhibit` counts for it.
+    pub(crate) fn inhibiting_rules(&self) -> impl Iterator<Item = &RuleKey> {
+        std::iter::once(&self.rule).chain(&self.joined_rules)
     }
 
     /// All that gathered has ended: starts to gather anew.

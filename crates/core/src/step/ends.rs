@@ -8,6 +8,7 @@ use crate::event::{Subject, Target};
 use crate::history::Report;
 use crate::incident::Incident;
 use crate::reports::{self, Deleted, End, Of};
+use crate::rules::rule::RuleKey;
 use crate::source::ObjectName;
 use crate::time::Time;
 
@@ -47,11 +48,11 @@ impl State {
                 ended |= incident.deleted(gone, at);
             }
             if ended {
-                let rule = incident.rule.clone();
+                let rules: Vec<RuleKey> = incident.inhibiting_rules().cloned().collect();
                 turn.writes.incidents.insert(id);
                 self.schedule(id, turn.setup, turn.now);
                 // What it explained is told if it goes on.
-                self.release(turn.setup, &rule);
+                self.release(turn.setup, &rules);
             }
         }
     }

@@ -109,10 +109,11 @@ impl State {
         }
     }
 
-    /// An incident of this rule ended: at the end of this step the incidents that it inhibited are evaluated.
-    pub(super) fn release(&mut self, setup: &Setup, rule: &RuleKey) {
-        let Some(id) = setup.rules.find(rule) else { return };
-        self.released.extend(setup.rules.get(id).settings.inhibits.iter().map(|inhibit| inhibit.rule.clone()));
+    /// An incident of these rules ended: at the end of this step the incidents that it inhibited are evaluated.
+    pub(super) fn release(&mut self, setup: &Setup, rules: &[RuleKey]) {
+        for id in rules.iter().filter_map(|rule| setup.rules.find(rule)) {
+            self.released.extend(setup.rules.get(id).settings.inhibits.iter().map(|inhibit| inhibit.rule.clone()));
+        }
     }
 
     /// Evaluates the incidents whose inhibitors ended: once a step, however many ended in it.
@@ -287,11 +288,12 @@ pub(super) fn words(incident: &Incident) -> String {
     format!("{namespace}/{}: {}", incident.workload, reasons.join(", "))
 }
 
-/// Notes an incident whose rule inhibits others.
+/// Notes an incident whose rules inhibit others.
 pub(super) fn note_inhibiting(inhibiting: &mut FastMap<RuleKey, BTreeSet<u64>>, setup: &Setup, incident: &Incident) {
-    let Incident { rule, id, .. } = incident;
-    let holds = setup.rules.find(rule).is_some_and(|rule| !setup.rules.get(rule).settings.inhibits.is_empty());
-    if holds {
-        inhibiting.entry(rule.clone()).or_default().insert(*id);
+    for rule in incident.inhibiting_rules() {
+        let holds = setup.rules.find(rule).is_some_and(|rule| !setup.rules.get(rule).settings.inhibits.is_empty());
+        if holds {
+            inhibiting.entry(rule.clone()).or_default().insert(incident.id);
+        }
     }
 }

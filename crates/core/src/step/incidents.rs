@@ -10,7 +10,7 @@ use crate::incident::{Incident, Phase};
 use crate::map::FastMap;
 use crate::notice::{Notice, NoticeBody, NoticeKind};
 use crate::outbox::MessageState;
-use crate::rules::rule::{RuleSettings, Until};
+use crate::rules::rule::{RuleKey, RuleSettings, Until};
 use crate::time::Time;
 
 impl State {
@@ -137,17 +137,18 @@ impl State {
         if incident.acknowledged.take().is_some() {
             turn.writes.acknowledged.insert(id);
         }
-        let key = incident.rule.clone();
+        let rules: Vec<RuleKey> = incident.inhibiting_rules().cloned().collect();
         turn.writes.incidents.insert(id);
         self.note_windows(id, true, turn);
         self.tell(id, Some(rule), dues, None, turn);
-        self.release(turn.setup, &key);
+        self.release(turn.setup, &rules);
     }
 
     /// Ends an incident whose rule or targets are gone, and notifies the destinations that know of it.
     pub(super) fn close(&mut self, id: u64, because: &str, turn: &mut Turn<'_>) {
         let Some(incident) = self.incidents.get(&id) else { return };
-        let (was_open, key) = (incident.phase == Phase::Open, incident.rule.clone());
+        let was_open = incident.phase == Phase::Open;
+        let rules: Vec<RuleKey> = incident.inhibiting_rules().cloned().collect();
         if was_open {
             let (rule, holds) = (rule_of(turn.setup, incident), self.holds(turn.setup, incident, turn.now));
             let Some(incident) = self.incidents.get_mut(&id) else { return };
@@ -157,7 +158,7 @@ impl State {
         }
         self.end(id, turn);
         if was_open {
-            self.release(turn.setup, &key);
+            self.release(turn.setup, &rules);
         }
     }
 
@@ -173,8 +174,10 @@ impl State {
                 self.by_shape.remove(&shape);
             }
         }
-        if let Some(ids) = self.inhibiting.get_mut(&incident.rule) {
-            ids.remove(&id);
+        for rule in incident.inhibiting_rules() {
+            if let Some(ids) = self.inhibiting.get_mut(rule) {
+                ids.remove(&id);
+            }
         }
         for target in &incident.targets {
             if let Some(ids) = self.by_target.get_mut(target) {

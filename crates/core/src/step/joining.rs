@@ -49,6 +49,7 @@ impl State {
         let group = turn.setup.rules.group_key(rule, subject);
         let own =
             self.by_problem.get(&self.identities.problem(&turn.setup.rules.get(rule).settings.key, &group)).copied();
+        let matched = &turn.setup.rules.get(rule).settings;
         let (rule, own) = self.place(turn.setup, rule, own, &group, joining);
         let settings = &turn.setup.rules.get(rule).settings;
         let own = own.filter(|id| !self.is_another_trouble(*id, joining, turn));
@@ -60,6 +61,18 @@ impl State {
             None => self.create(turn.setup, settings.key.clone(), group, joining, turn.now),
         };
         let incident = self.incidents.get_mut(&id)?;
+        // What the change explains, its incident explains, whichever rule opened it. Two incidents must not explain each other:
+        // only what explains nothing itself is explained in this way.
+        let inhibits = |rule: &RuleKey| {
+            turn.setup.rules.find(rule).is_some_and(|id| !turn.setup.rules.get(id).settings.inhibits.is_empty())
+        };
+        let explains = inhibits(&matched.key)
+            && !matched.inhibits.iter().any(|inhibited| inhibits(&inhibited.rule))
+            && incident.inhibiting_rules().all(|rule| *rule != matched.key);
+        if explains {
+            incident.joined_rules.push(matched.key.clone());
+            note_inhibiting(&mut self.inhibiting, turn.setup, incident);
+        }
         let mut times = joining.times;
         if joining.late {
             let OpenWhen { within, lasts, .. } = settings.open_when;
