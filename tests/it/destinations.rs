@@ -42,7 +42,8 @@ fn crash(name: &str, count: u64, last: i64) -> Event<'static> {
 
 /// A platform on which one message stands for an incident.
 fn changes(platform: &Platform) -> bool {
-    ["discord", "telegram", "mattermost bot", "feishu-app", "dingtalk-app cards"].contains(&platform.name)
+    ["discord", "discord bot", "telegram", "mattermost bot", "feishu-app", "dingtalk-app cards"]
+        .contains(&platform.name)
 }
 
 /// A platform of which each notice is a new message.
@@ -80,7 +81,7 @@ fn an_incident_that_opens_gets_worse_and_ends_is_told_in_the_platforms_own_way()
             assert!(over(&told[2].0), "{name}: {told:?}");
         }
         match name {
-            "telegram" | "mattermost bot" | "feishu-app" => {
+            "telegram" | "mattermost bot" | "feishu-app" | "discord bot" => {
                 assert!(told[1].1.is_some(), "{name}: the escalation answers: {told:?}")
             }
             // Of one thread, or one alert.
@@ -91,7 +92,7 @@ fn an_incident_that_opens_gets_worse_and_ends_is_told_in_the_platforms_own_way()
             _ => assert!(told.iter().all(|(_, answers)| answers.is_none()), "{name}: {told:?}"),
         }
         // Only an answer to the first message may leave out what that one says.
-        let answers = ["telegram", "mattermost bot", "feishu-app"].contains(&name);
+        let answers = ["telegram", "mattermost bot", "feishu-app", "discord bot"].contains(&name);
         assert_eq!(told[1].0.contains("kubectl"), !answers, "{name}: {told:?}");
         server.place(|place| assert_eq!((place.refused, place.too_fast), (0, 0), "{name}"));
     }
@@ -119,9 +120,10 @@ fn an_acknowledgement_reaches_messages_that_can_be_changed_and_alerts() {
             assert_eq!(told.len(), 1, "{name}: {told:?}");
             assert!(told[0].0.contains("alice"), "{name}: {told:?}");
             // Nobody can acknowledge it again, and it can still be muted.
-            let presses = |command: &str| told[0].0.contains(&format!("{command} {id}"));
+            let presses =
+                |command: &str| ["\"", "podbell:"].iter().any(|before| told[0].0.contains(&format!("{before}{command} {id}")));
             let has_buttons = name != "discord";
-            assert_eq!((presses("\"ack"), presses("\"mute")), (false, has_buttons), "{name}: {told:?}");
+            assert_eq!((presses("ack"), presses("mute")), (false, has_buttons), "{name}: {told:?}");
         }
     }
 }
@@ -163,7 +165,7 @@ fn what_was_taken_though_its_answer_was_lost_is_told_again_with_the_same_body() 
         world.run_until(600);
         let told = shown(&server);
         // It carries out a request with the same id once.
-        if ["feishu-app", "mattermost bot"].contains(&name) {
+        if ["feishu-app", "mattermost bot", "discord bot"].contains(&name) {
             assert_eq!(told.len(), 1, "{name}: {told:?}");
             continue;
         }
@@ -284,6 +286,7 @@ fn who_is_to_be_called_is_called_and_nobody_at_the_end() {
         ("dingtalk", "@manager4220"),
         ("teams", "<at>alice@example.com</at>"),
         ("discord", "<@80351110224678912>"),
+        ("discord bot", "<@80351110224678912>"),
         ("googlechat", "<users/123456789012345678901>"),
         ("mattermost", "@alice"),
         ("mattermost bot", "@alice"),
@@ -499,6 +502,10 @@ fn what_only_people_can_mend_pauses_a_destination_and_loses_nothing() {
         ),
         ("discord", 404, r#"{"message":"Unknown Webhook","code":10015}"#),
         ("discord", 404, r#"{"message":"Unknown Channel","code":10003}"#),
+        ("discord bot", 404, r#"{"message":"Unknown Channel","code":10003}"#),
+        ("discord bot", 403, r#"{"message":"Missing Access","code":50001}"#),
+        ("discord bot", 403, r#"{"message":"Missing Permissions","code":50013}"#),
+        ("discord bot", 401, r#"{"message":"401: Unauthorized","code":0}"#),
         (
             "mattermost bot",
             403,

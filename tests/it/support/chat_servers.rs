@@ -1,6 +1,8 @@
 //! Chats and on-call services as their vendors document them, on real sockets and in virtual time: each takes messages within
 //! its limits of length and pace, knows its credential, and answers in its own words.
 
+mod discord;
+
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
@@ -38,7 +40,7 @@ pub struct Platform {
     pub serve: fn(&mut Place, &Call) -> Reply,
 }
 
-pub const PLATFORMS: [Platform; 12] = [
+pub const PLATFORMS: [Platform; 13] = [
     Platform {
         name: "dingtalk",
         keys: |base, token| format!("kind: dingtalk, url: \"{base}/robot/send?access_token={token}\""),
@@ -72,7 +74,14 @@ pub const PLATFORMS: [Platform; 12] = [
     Platform {
         name: "discord",
         keys: |base, token| format!("kind: discord, url: \"{base}/api/webhooks/1/{token}\""),
-        serve: discord,
+        serve: discord::webhook,
+    },
+    Platform {
+        name: "discord bot",
+        keys: |base, token| {
+            format!("kind: discord, api: \"{base}/api/v10\", channel: \"7\", buttons: true, token: \"{token}\"")
+        },
+        serve: discord::bot,
     },
     Platform {
         name: "googlechat",
@@ -131,6 +140,8 @@ pub struct Call {
     pub path: String,
     pub query: BTreeMap<String, String>,
     pub bearer: String,
+    /// The token of a bot of Discord.
+    pub bot: String,
     pub access_token: String,
     pub length: usize,
     pub body: Value,
@@ -339,42 +350,6 @@ fn teams(place: &mut Place, call: &Call) -> Reply {
     }
     place.post(call, None);
     (202, String::new(), None)
-}
-
-fn discord(place: &mut Place, call: &Call) -> Reply {
-    let Some(rest) = call.path.strip_prefix(&format!("/api/webhooks/1/{TOKEN}")) else {
-        return no(401, &json!({"message": "Invalid Webhook Token", "code": 50_027}));
-    };
-    if call.method == Method::POST && !place.is_in_time(call, 5, Duration::from_secs(2)) {
-        return (
-            429,
-            json!({"message": "You are being rate limited.", "retry_after": 1.5, "global": false}).to_string(),
-            Some(2),
-        );
-    }
-    let units = |value: &Value| value.as_str().map_or(0, |text| text.encode_utf16().count());
-    let embed = &call.body["embeds"][0];
-    let empty = units(&call.body["content"]) == 0 && embed.is_null();
-    if empty {
-        return place.refuse(400, &json!({"message": "Cannot send an empty message", "code": 50_006}));
-    }
-    let (title, text) = (units(&embed["title"]), units(&embed["description"]));
-    if units(&call.body["content"]) > 2000 || title > 256 || text > 4096 || title + text > 6000 {
-        return place.refuse(400, &json!({"message": "Invalid Form Body", "code": 50_035}));
-    }
-    assert_eq!(call.body["allowed_mentions"]["parse"], json!([]), "nobody is called by words");
-    if let Some(id) = rest.strip_prefix("/messages/") {
-        assert_eq!(call.method, Method::PATCH);
-        return match place.change(id, &call.body) {
-            true => ok(&json!({"id": id, "channel_id": "7"})),
-            false => no(404, &json!({"message": "Unknown Message", "code": 10_008})),
-        };
-    }
-    let id = place.post(call, None);
-    match call.query.get("wait").map(String::as_str) {
-        Some("true") => ok(&json!({"id": id.to_string(), "channel_id": "7"})),
-        _ => (204, String::new(), None),
-    }
 }
 
 fn googlechat(place: &mut Place, call: &Call) -> Reply {
@@ -700,6 +675,7 @@ async fn answer(
         path: uri.path().to_owned(),
         query: url::form_urlencoded::parse(query.as_bytes()).into_owned().collect(),
         access_token: access_token.to_owned(),
+        bot: bearer.strip_prefix("Bot ").unwrap_or_default().to_owned(),
         bearer: bearer.trim_start_matches("Bearer ").to_owned(),
         length: body.len(),
         body: serde_json::from_slice(&body).unwrap_or_default(),

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use serde_json::json;
 use url::Url;
 
+use super::super::{API, id, is_id};
 use super::{Discord, DiscordConfig, PublicKey, Timing};
 use crate::chat::access::{Access, AllowList, Channels, DIRECT, Id, called};
 use crate::chat::replays::unhex;
@@ -12,19 +13,10 @@ use crate::chat::{Chat, ChatDeps, ChatHead, ChatKind, Served, Talk};
 use crate::examine::{Checked, Net};
 use crate::http::{ClientError, HttpOptions};
 use crate::settings::Draft;
-use crate::settings::keys::{Address, HTTP};
 use crate::tasks::Waiting;
 use podbell_core::message::Language;
 use podbell_core::yaml::key::{Key, Own};
 use podbell_core::yaml::{MapReader, Node, Reader};
-
-fn is_id(text: &str) -> bool {
-    (1..=20).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_digit())
-}
-
-const fn id(of: &'static str) -> Id {
-    Id { of, such: "80351110224678912", platform: "Discord", fits: is_id, pattern: "^[0-9]{1,20}$" }
-}
 
 const APPLICATION_ID: Key<Id> =
     Key::required("application_id", id("the application"), "As its page General Information shows it.");
@@ -33,7 +25,6 @@ const PUBLIC_KEY: Key<Own<PublicKey>> = Key::required(
     Own { read: read_key, schema: || json!({"type": "string", "pattern": "^[0-9a-f]{64}$"}) },
     "As the same page shows it, 64 hex digits; its Interactions Endpoint URL is `/discord/NAME`.",
 );
-const API: Key<Address> = Key::with_default("api", HTTP, "https://discord.com/api/v10", "Discord's API.");
 const GUILDS: Key<AllowList<Id>> =
     Key::optional("guilds", AllowList(id("a server")), "Ids of servers that may ask [default: any that adds the app].");
 const USERS: Key<AllowList<Id>> =

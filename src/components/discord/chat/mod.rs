@@ -23,7 +23,8 @@ use serde_json::{Value, json};
 use url::Url;
 
 use self::interaction::{Asked, BUTTON, Interaction};
-use super::{classify, embed};
+use super::embed;
+use super::reply::of_webhook;
 use crate::chat::ChatDeps;
 use crate::chat::adapter_notice::AdapterNotice;
 use crate::chat::asker::{Asker, NotTaken, Said, Talk};
@@ -145,7 +146,7 @@ impl Discord {
             async move {
                 match post(&self.asker.deps.client, &self.config.api, request, redactor).await {
                     Err(outcome) => Posted::from(outcome),
-                    Ok(reply) => Posted::from(classify(None, &reply)),
+                    Ok(reply) => Posted::from(of_webhook(None, &reply)),
                 }
             }
         };
@@ -162,7 +163,8 @@ impl Discord {
     }
 }
 
-fn buttons(pressable: Pressable, language: Language) -> Value {
+/// The row of buttons below a message.
+pub(super) fn buttons(pressable: Pressable, language: Language) -> Value {
     let button = |button: Button| {
         let id = format!("{BUTTON}{}", button.command(pressable.incident));
         json!({"type": 2, "style": 2, "label": button.label(language), "custom_id": id})

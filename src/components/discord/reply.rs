@@ -1,0 +1,100 @@
+//! What the replies of Discord mean. An error is JSON with a `code` of its own.
+
+use serde::Deserialize;
+
+use crate::notifiers::reply::{self, Reply};
+use crate::notifiers::thread::Request;
+use podbell_core::outbox::Outcome;
+
+/// A message, as Discord answers with it.
+#[derive(Default, Deserialize)]
+struct Posted {
+    #[serde(default)]
+    id: String,
+    #[serde(default)]
+    channel_id: String,
+}
+
+#[derive(Default, Deserialize)]
+struct Refusal {
+    #[serde(default)]
+    code: i64,
+    #[serde(default)]
+    message: String,
+}
+
+impl Refusal {
+    /// A wrong token has no code.
+    fn is_discords(&self) -> bool {
+        self.code != 0 || self.message.starts_with("401")
+    }
+}
+
+/// What a webhook's reply means.
+pub(in crate::components::discord) fn of_webhook(request: Option<&Request>, reply: &Reply) -> Outcome {
+    let code = serde_json::from_str::<Refusal>(&reply.body).unwrap_or_default().code;
+    match (reply.status, code) {
+        (200..=299, _) => {
+            let posted = serde_json::from_str::<Posted>(&reply.body).unwrap_or_default();
+            let is_own = reply.status == 204 || !posted.id.is_empty();
+            match request {
+                _ if !is_own => reply::unclear(reply, "a success that is not Discord's (a proxy or a login page in between?)"),
+                Some(request) => request.arrived(&posted.channel_id, &posted.id),
+                None => Outcome::Delivered,
+            }
+        }
+        // The message that was to be changed was deleted.
+        (404, 10_008) if request.is_some_and(Request::needs_a_message) => Outcome::Orphaned { why: reply.said() },
+        // It stands in a thread that is archived; a new message brings the thread back.
+        (400, 50_083) if request.is_some_and(Request::needs_a_message) => {
+            request.map_or(Outcome::Content { why: reply.said() }, |one| one.is_too_late(reply.said()))
+        }
+        (400, 220_001) => Outcome::Dead {
+            code: code.to_string(),
+            text: reply.said(),
+            advice: "the webhook is one of a forum: add `?thread_id=` and the id of a post to its URL".to_owned(),
+        },
+        (401 | 403 | 404, _) if code != 0 => Outcome::Dead {
+            code: code.to_string(),
+            text: reply.said(),
+            advice: "the webhook was deleted or its URL is wrong: make one in the channel's settings (Integrations), and put its URL into podbell.yaml"
+                .to_owned(),
+        },
+        (401 | 403 | 404 | 405, _) => reply::unclear(reply, "an answer that is not Discord's (wrong host, or a proxy in between?)"),
+        _ => reply::by_status(reply),
+    }
+}
+
+/// What the reply to a bot's request means.
+pub(super) fn of_bot(request: &Request, reply: &Reply) -> Outcome {
+    match serde_json::from_str::<Refusal>(&reply.body) {
+        // What it answers was deleted.
+        Ok(_) if reply.status == 400 && reply.body.contains("MESSAGE_REFERENCE_UNKNOWN_MESSAGE") => {
+            Outcome::Orphaned { why: reply.said() }
+        }
+        Ok(refusal) => of_question(&refusal, reply).unwrap_or_else(|| of_webhook(Some(request), reply)),
+        Err(_) => of_webhook(Some(request), reply),
+    }
+}
+
+/// What the reply to a bot's question means.
+pub(super) fn of_look(reply: &Reply) -> Outcome {
+    let refusal = serde_json::from_str::<Refusal>(&reply.body).unwrap_or_default();
+    of_question(&refusal, reply).unwrap_or_else(|| of_webhook(None, reply))
+}
+
+/// What keeps a bot from its channel.
+fn of_question(refusal: &Refusal, reply: &Reply) -> Option<Outcome> {
+    let advice = match (reply.status, refusal.code) {
+        (401, _) if refusal.is_discords() => {
+            "the bot's token is not valid: make one on the application's page Bot (Reset Token), and put it into podbell.yaml"
+        }
+        (403, 50_001 | 50_013) => {
+            "the bot may not see the channel or may not write there: give its role View Channel, Send Messages and Embed Links"
+        }
+        (404, 10_003) => "there is no such channel: copy its id (Developer Mode), and add the bot to its server",
+        _ => return None,
+    };
+    let code = if refusal.code == 0 { reply.status.to_string() } else { refusal.code.to_string() };
+    Some(Outcome::Dead { code, text: reply.said(), advice: advice.to_owned() })
+}
