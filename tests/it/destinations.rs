@@ -120,8 +120,9 @@ fn an_acknowledgement_reaches_messages_that_can_be_changed_and_alerts() {
             assert_eq!(told.len(), 1, "{name}: {told:?}");
             assert!(told[0].0.contains("alice"), "{name}: {told:?}");
             // Nobody can acknowledge it again, and it can still be muted.
-            let presses =
-                |command: &str| ["\"", "podbell:"].iter().any(|before| told[0].0.contains(&format!("{before}{command} {id}")));
+            let presses = |command: &str| {
+                ["\"", "podbell:"].iter().any(|before| told[0].0.contains(&format!("{before}{command} {id}")))
+            };
             let has_buttons = name != "discord";
             assert_eq!((presses("ack"), presses("mute")), (false, has_buttons), "{name}: {told:?}");
         }

@@ -185,13 +185,13 @@ async fn free_address() -> String {
 
 /// What was found.
 #[derive(Debug)]
-struct Examined {
+pub(crate) struct Examined {
     code: i32,
-    findings: Vec<Value>,
+    pub(crate) findings: Vec<Value>,
 }
 
 impl Examined {
-    async fn of(site: &Site, args: &[&str]) -> Self {
+    pub(crate) async fn of(site: &Site, args: &[&str]) -> Self {
         let (code, said) = site.command(args).await;
         let findings = serde_json::from_str(&said).unwrap_or_else(|error| panic!("{error}: {said}"));
         Self { code, findings }

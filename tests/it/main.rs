@@ -26,6 +26,7 @@ mod diff;
 mod dingtalk_chat;
 mod docs;
 mod doctor;
+mod doctor_destinations;
 mod email;
 mod emulator;
 mod ends;
