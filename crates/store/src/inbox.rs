@@ -47,6 +47,25 @@ pub struct InboxItem {
     pub command: Command,
 }
 
+/// How many waiting commands are read at once.
+pub(crate) const PAGE: u32 = 100;
+
+/// The first waiting commands that can be decoded. `page` reads the next [`PAGE`] rows after a number: those of a newer version must not
+/// hide what stands behind them.
+pub(crate) fn decodable<E>(mut page: impl FnMut(i64) -> Result<Vec<(i64, String)>, E>) -> Result<Vec<InboxItem>, E> {
+    let (mut items, mut after) = (Vec::new(), i64::MIN);
+    loop {
+        let rows = page(after)?;
+        let is_last = rows.len() < PAGE as usize;
+        after = rows.last().map_or(after, |(id, _)| *id);
+        let read = |(id, json): (i64, String)| Some(InboxItem { id, command: serde_json::from_str(&json).ok()? });
+        items.extend(rows.into_iter().filter_map(read));
+        if is_last || !items.is_empty() {
+            return Ok(items);
+        }
+    }
+}
+
 /// The sender's side of the inbox. The service's side is [`crate::Writer::inbox`] and the answers of a commit.
 pub trait Inbox {
     /// Puts a command in the inbox. Returns the number by which [`Inbox::answer`] finds its answer.
@@ -80,4 +99,24 @@ pub trait Inbox {
     /// # Errors
     /// When the store cannot be written.
     fn withdraw(&self, id: i64) -> Result<bool, StoreError>;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn commands_of_a_newer_version_hide_none_that_stand_behind_them() {
+        let command = Command::RetryAll { destination: None };
+        let known = serde_json::to_string(&command).unwrap();
+        let text = |id: i64| if id == 251 { known.clone() } else { "{\"FromTheFuture\":1}".to_owned() };
+        let page = |last: i64| {
+            move |after: i64| -> Result<Vec<(i64, String)>, ()> {
+                Ok((after.max(0) + 1..=last).take(PAGE as usize).map(|id| (id, text(id))).collect())
+            }
+        };
+        assert_eq!(decodable(page.clone()(300)), Ok(vec![InboxItem { id: 251, command }]));
+        assert_eq!(decodable(page.clone()(200)), Ok(Vec::new()));
+        assert_eq!(decodable(page(0)), Ok(Vec::new()));
+    }
 }

@@ -118,7 +118,7 @@ pub trait Writer: Send + std::fmt::Debug {
     /// When the store cannot be read.
     fn readings(&self, targets: &[Target]) -> Result<Vec<(Target, Vec<ReadingRow>)>, StoreError>;
 
-    /// Waiting commands, oldest first, at most a hundred. A command that cannot be decoded is left for a newer version.
+    /// Waiting commands, oldest first, a hundred or fewer. A command that cannot be decoded is left for a newer version.
     ///
     /// # Errors
     /// When the store cannot be read.

@@ -11,6 +11,7 @@ use super::keeper::Keeper;
 use super::lease::Held;
 use super::server::Server;
 use super::session::Session;
+use crate::inbox;
 use crate::message_epochs::MessageEpochs;
 use crate::rows::sql;
 use crate::{Batch, InboxItem, Lease, Loaded, Mishap, ReadingRow, StoreError, StoredDelivery, Writer};
@@ -146,11 +147,11 @@ impl Writer for Store {
     }
 
     fn inbox(&self) -> Result<Vec<InboxItem>, StoreError> {
-        let select = "SELECT id, command FROM podbell.inbox WHERE done_at IS NULL ORDER BY id LIMIT 100";
-        let rows =
-            self.session()?.read(Call::new(select), "a command", |row| Ok((get(row, 0)?, get::<String>(row, 1)?)))?;
-        let read = |(id, json): (i64, String)| Some(InboxItem { id, command: serde_json::from_str(&json).ok()? });
-        Ok(rows.into_iter().filter_map(read).collect())
+        let select = "SELECT id, command FROM podbell.inbox WHERE done_at IS NULL AND id > $1 ORDER BY id LIMIT $2";
+        inbox::decodable(|after| {
+            let call = Call::new(select).number(after).number(inbox::PAGE.into());
+            Ok(self.session()?.read(call, "a command", |row| Ok((get(row, 0)?, get(row, 1)?)))?)
+        })
     }
 
     fn deliveries(&self, ids: &[DeliveryId]) -> Result<Vec<StoredDelivery>, StoreError> {

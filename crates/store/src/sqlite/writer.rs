@@ -6,6 +6,7 @@ use rusqlite::{OptionalExtension as _, params};
 
 use super::Store;
 use super::load::{id, level};
+use crate::inbox;
 use crate::rows::sql;
 use crate::{Batch, Command, Inbox, InboxItem, Lease, Loaded, Mishap, ReadingRow, StoreError, StoredDelivery, Writer};
 use podbell_core::diff::Reading;
@@ -78,10 +79,10 @@ impl Writer for Store {
     }
 
     fn inbox(&self) -> Result<Vec<InboxItem>, StoreError> {
-        let select = "SELECT id, command FROM inbox WHERE done_at IS NULL ORDER BY id LIMIT 100";
-        let rows = self.query(select, [], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, String>(1)?)))?;
-        let read = |(id, json): (i64, String)| Some(InboxItem { id, command: serde_json::from_str(&json).ok()? });
-        Ok(rows.into_iter().filter_map(read).collect())
+        let select = "SELECT id, command FROM inbox WHERE done_at IS NULL AND id > ?1 ORDER BY id LIMIT ?2";
+        inbox::decodable(|after| {
+            Ok(self.query(select, (after, inbox::PAGE), |row| Ok((row.get(0)?, row.get::<_, String>(1)?)))?)
+        })
     }
 
     fn deliveries(&self, ids: &[DeliveryId]) -> Result<Vec<StoredDelivery>, StoreError> {
