@@ -115,8 +115,8 @@ mod tests {
                 Ok((after.max(0) + 1..=last).take(PAGE as usize).map(|id| (id, text(id))).collect())
             }
         };
-        assert_eq!(decodable(page.clone()(300)), Ok(vec![InboxItem { id: 251, command }]));
-        assert_eq!(decodable(page.clone()(200)), Ok(Vec::new()));
+        assert_eq!(decodable(page(300)), Ok(vec![InboxItem { id: 251, command }]));
+        assert_eq!(decodable(page(200)), Ok(Vec::new()));
         assert_eq!(decodable(page(0)), Ok(Vec::new()));
     }
 }
