@@ -83,7 +83,7 @@ impl Answers<'_> {
     }
 
     fn events(&self, ask: events::Ask) -> Result<Answer, StoreError> {
-        let (place, services) = match self.find(&ask.named)? {
+        let (place, services) = match self.find_to_show(&ask.named)? {
             Found::One(place, services) => (place, services),
             Found::Several(places) => {
                 let again = |named: &str| events::Ask { page: 1, ..ask.clone() }.typed_as(named);

@@ -24,11 +24,24 @@ pub(super) enum Found {
 impl<'k> Answers<'k> {
     /// Resolves a name for this reader. Also tries the name in lower case: phones capitalize words unasked.
     pub(super) fn find(&self, named: &Named) -> Result<Found, StoreError> {
+        self.find_among(named, |name| self.store.services_named(name))
+    }
+
+    /// The same, for an answer that shows what there is about the service.
+    pub(super) fn find_to_show(&self, named: &Named) -> Result<Found, StoreError> {
+        self.find_among(named, |name| self.store.services_to_show(name, self.now))
+    }
+
+    fn find_among(
+        &self,
+        named: &Named,
+        of_name: impl Fn(&str) -> Result<Vec<Service>, StoreError>,
+    ) -> Result<Found, StoreError> {
         let lower = Named { name: named.name.to_lowercase(), ..named.clone() };
         let spellings = if lower == *named { vec![named] } else { vec![named, &lower] };
         let mut elsewhere = Vec::new();
         for named in spellings {
-            let seen = self.services(named)?;
+            let seen = self.services(named, of_name(&named.name)?)?;
             let places = self.places(named, &seen.here);
             elsewhere.extend(seen.elsewhere);
             match places.as_slice() {
@@ -50,9 +63,9 @@ impl<'k> Answers<'k> {
         Ok(Found::None(near))
     }
 
-    fn services(&self, named: &Named) -> Result<Seen, StoreError> {
+    /// The services of a name, or else of a workload of this name, that this reader may see.
+    fn services(&self, named: &Named, of_name: Vec<Service>) -> Result<Seen, StoreError> {
         let mine = |service: &Service| self.scope.sees(&service.target);
-        let of_name = self.store.services_to_show(&named.name, self.now)?;
         let mut services: Vec<Service> = of_name.into_iter().filter(mine).collect();
         let here = |service: &Service| named.lies_in(&service.target, self.known.alias(&service.target.cluster));
         if !services.iter().any(here) {

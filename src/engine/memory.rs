@@ -28,7 +28,7 @@ pub(super) struct KnownNotices {
     read: BTreeMap<u64, Notice>,
 }
 
-/// How many notices of either kind are kept: some 4 MB.
+/// How many of the newest notices are kept: some 4 MB. Those that were read are forgotten at the next read once they are more.
 const MOST: usize = 1_000;
 
 impl KnownNotices {

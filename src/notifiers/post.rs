@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use reqwest::Method;
-use reqwest::header::{CONTENT_TYPE, USER_AGENT};
+use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue, USER_AGENT};
 use secrecy::{ExposeSecret as _, SecretString};
 
 use super::redact::Redactor;
@@ -25,7 +25,9 @@ pub(crate) struct Post {
     now: Time,
     headers: Vec<(&'static str, String)>,
     query: Vec<(&'static str, String)>,
-    bearer: Option<SecretString>,
+    /// A scheme and a token.
+    authorization: Option<(&'static str, SecretString)>,
+    user_agent: &'static str,
     /// How long the other side may hold it before it answers.
     held: Duration,
     /// How much of the reply is read, in bytes.
@@ -42,7 +44,8 @@ impl Post {
             now,
             headers: Vec::new(),
             query: Vec::new(),
-            bearer: None,
+            authorization: None,
+            user_agent: concat!("podbell/", env!("CARGO_PKG_VERSION")),
             held: Duration::ZERO,
             most: MOST_BODY,
         }
@@ -99,9 +102,20 @@ impl Post {
 
     /// Adds a bearer token, for platforms whose address does not prove who asks.
     #[must_use]
-    pub(crate) fn bearer(mut self, token: &SecretString) -> Self {
-        self.bearer = Some(token.clone());
-        self
+    pub(crate) fn bearer(self, token: &SecretString) -> Self {
+        self.authorized("Bearer", token)
+    }
+
+    /// Adds a token of another scheme.
+    #[must_use]
+    pub(crate) fn authorized(self, scheme: &'static str, token: &SecretString) -> Self {
+        Self { authorization: Some((scheme, token.clone())), ..self }
+    }
+
+    /// Says who asks in the words that a platform wants.
+    #[must_use]
+    pub(crate) fn user_agent(self, user_agent: &'static str) -> Self {
+        Self { user_agent, ..self }
     }
 }
 
@@ -126,9 +140,17 @@ pub(crate) async fn post(
         .request(post.method, url)
         .timeout(TIMEOUT + post.held)
         .header(CONTENT_TYPE, "application/json; charset=utf-8")
-        .header(USER_AGENT, concat!("podbell/", env!("CARGO_PKG_VERSION")));
-    if let Some(token) = &post.bearer {
-        request = request.bearer_auth(token.expose_secret());
+        .header(USER_AGENT, post.user_agent);
+    if let Some((scheme, token)) = &post.authorization {
+        let text = format!("{scheme} {}", token.expose_secret());
+        request = match HeaderValue::try_from(&text) {
+            Ok(mut value) => {
+                value.set_sensitive(true);
+                request.header(AUTHORIZATION, value)
+            }
+            // It cannot be a header; sending says so.
+            Err(_) => request.header(AUTHORIZATION, text),
+        };
     }
     for (name, value) in &post.headers {
         request = request.header(*name, value);

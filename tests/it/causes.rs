@@ -309,5 +309,53 @@ fn a_kill_for_memory_explains_its_node_also_where_the_pod_had_another_trouble_fi
         world.poll(&web(), &[mount("n1", 1, 60), killed(count, second)]);
         world.poll(&nodes(), &[of_the_node(count, second)]);
     }
-    assert_eq!(world.told_to("team").iter().filter(|line| line.contains("opened")).count(), 1, "{:?}", world.told());
+    let opened = |world: &World| world.told_to("team").iter().filter(|line| line.contains("opened")).count();
+    assert_eq!(opened(&world), 1, "{:?}", world.told());
+    // What the kubelet of another node says is not explained by it.
+    let other = Target::new("prod", "cls-1", "", "node/n2");
+    world.watch(&[web(), nodes(), other.clone()]);
+    world.poll(&other, &[]);
+    let event = warning("n2", "SystemOOM", "System OOM encountered, victim process: db", 1, 600, 600);
+    world.poll(&other, &[Event { obj_type: "Node".into(), ..event }]);
+    world.poll(&web(), &[on("n2", warning("web-6d4cf56db6-q9z7c", "FailedMount", "no volume", 1, 600, 600))]);
+    world.run_until(700);
+    assert_eq!(opened(&world), 2, "{:?}", world.told());
+}
+
+#[test]
+fn two_incidents_never_explain_each_other() {
+    let mut world = World::with_rules(
+        "version: 1
+defaults: {notify: [team], group_by: [cluster, namespace, workload], group_wait: 5s, family: all}
+rules:
+  - {name: killed, match: {reason: OOMKilled}, inhibit: {rules: crash-loop, equal: [cluster, node]}}
+  - {name: crash-loop, match: {reason: BackOff}, escalate: {counts: [10]}}
+",
+    );
+    let api = Target::new("prod", "cls-1", "shop", "api");
+    world.watch(&[web(), api.clone()]);
+    let of = |target: &Target, reason, count, last| {
+        let pod: &'static str = if target.service.as_ref() == "api" { "api-5f6d4c7b8b-q9z7c" } else { POD };
+        on("n1", warning(pod, reason, "again and again", count, 60, last))
+    };
+    for target in [web(), api.clone()] {
+        world.poll(&target, &[]);
+    }
+    world.run_until(60);
+    for target in [web(), api.clone()] {
+        world.poll(&target, &[of(&target, "BackOff", 1, 60)]);
+    }
+    world.run_until(90);
+    for target in [web(), api.clone()] {
+        world.poll(&target, &[of(&target, "BackOff", 1, 60), of(&target, "OOMKilled", 1, 90)]);
+    }
+    world.run_until(120);
+    for target in [web(), api.clone()] {
+        world.poll(&target, &[of(&target, "BackOff", 40, 120), of(&target, "OOMKilled", 1, 90)]);
+    }
+    world.run_until(3600);
+    let told = world.told().join("\n");
+    for line in ["opened #1", "opened #2", "escalated #1", "escalated #2"] {
+        assert!(told.contains(line), "{line}: {told}");
+    }
 }

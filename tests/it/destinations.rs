@@ -507,6 +507,7 @@ fn what_only_people_can_mend_pauses_a_destination_and_loses_nothing() {
         ("discord bot", 403, r#"{"message":"Missing Access","code":50001}"#),
         ("discord bot", 403, r#"{"message":"Missing Permissions","code":50013}"#),
         ("discord bot", 401, r#"{"message":"401: Unauthorized","code":0}"#),
+        ("discord bot", 400, r#"{"message":"Cannot send messages in a non-text channel","code":50008}"#),
         (
             "mattermost bot",
             403,
@@ -534,7 +535,8 @@ fn what_only_people_can_mend_pauses_a_destination_and_loses_nothing() {
     ] {
         let platform = *PLATFORMS.iter().find(|platform| platform.name == name).unwrap();
         let outcome = outcome(platform, (status, body), NoticeKind::Opened, None);
-        assert!(matches!(outcome, Outcome::Dead { .. }), "{name} {body}: {outcome:?}");
+        let Outcome::Dead { advice, .. } = &outcome else { panic!("{name} {body}: {outcome:?}") };
+        assert!(name != "discord bot" || !advice.contains("webhook"), "{body}: {advice}");
     }
     // About the message.
     for (name, status, body) in [
@@ -552,6 +554,44 @@ fn what_only_people_can_mend_pauses_a_destination_and_loses_nothing() {
         (r#"{"message":"Thread is archived","code":50083}"#, Parent { channel: "".into(), message: "99".into() });
     let outcome = outcome(discord, (400, archived), NoticeKind::Resolved, Some(&parent));
     assert!(matches!(outcome, Outcome::Orphaned { .. }), "{outcome:?}");
+}
+
+#[test]
+fn what_a_bot_of_discord_may_not_answer_or_change_is_posted_anew_and_an_edge_that_is_not_well_pauses_nothing() {
+    let discord = platform_named("discord bot");
+    let parent = Parent { channel: "7".into(), message: "99".into() };
+    for (status, body) in [
+        (403, r#"{"message":"Cannot reply without permission to read message history","code":160002}"#),
+        (403, r#"{"message":"Cannot edit a message authored by another user","code":50005}"#),
+        (
+            400,
+            r#"{"message":"Invalid Form Body","code":50035,"errors":{"message_reference":{"_errors":[{"code":"MESSAGE_REFERENCE_UNKNOWN_MESSAGE","message":"Unknown message"}]}}}"#,
+        ),
+    ] {
+        let outcome = outcome(discord, (status, body), NoticeKind::Escalated, Some(&parent));
+        assert!(matches!(outcome, Outcome::Orphaned { .. }), "{body}: {outcome:?}");
+    }
+    let edge = (403, r#"{"message":"internal network error","code":40333}"#);
+    let outcome = outcome(discord, edge, NoticeKind::Opened, None);
+    assert!(matches!(outcome, Outcome::Unclear { .. }), "{outcome:?}");
+}
+
+#[test]
+fn what_answers_a_message_that_was_deleted_is_a_new_message_that_stands() {
+    for name in ["discord bot", "mattermost bot"] {
+        let server = Server::start(platform_named(name));
+        let mut world = world(&server, TOKEN);
+        world.poll(&web(), &[crash("web", 3, 130)]);
+        world.run_until(180);
+        server.place(|place| place.messages.iter_mut().for_each(|message| message.deleted = true));
+        world.poll(&web(), &[crash("web", 12, 190)]);
+        world.run_until(300);
+        let told = shown(&server);
+        assert!(matches!(&told[..], [(text, None)] if text.contains("kubectl")), "{name}: {told:?}");
+        world.poll_until(&web(), &[crash("web", 12, 190)], 3600);
+        let told = shown(&server);
+        assert!(told.len() == 1 && told[0].0.contains("Resolved"), "{name}: the new one changes: {told:?}");
+    }
 }
 
 #[test]

@@ -131,7 +131,9 @@ fn what_the_documentation_shows_of_podbell_yaml_passes_the_check() {
 fn every_platform_has_its_five_minutes_in_both_languages() {
     let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
     let read = |pages: &[&str]| -> String {
-        pages.iter().map(|page| std::fs::read_to_string(root.join(page)).unwrap()).collect()
+        let text: String = pages.iter().map(|page| std::fs::read_to_string(root.join(page)).unwrap()).collect();
+        // A row of a table of keys sets nothing up.
+        text.lines().filter(|line| !line.starts_with('|')).collect::<Vec<_>>().join("\n")
     };
     let english = read(&["README.md", "docs/chats.md", "docs/feishu.md", "docs/slack.md", "docs/configuration.md"]);
     let chinese = read(&["docs/setup.zh.md"]);

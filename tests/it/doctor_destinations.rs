@@ -33,6 +33,13 @@ const DESTINATIONS: &[Destination] = &[
         bad: (403, r#"{"message": "Missing Access", "code": 50001}"#, "View Channel"),
     },
     Destination {
+        name: "discord-forum",
+        at: "/discord-forum/",
+        keys: "kind: discord, api: \"BASE/discord-forum\", token: marker, channel: \"7\"",
+        good: (200, r#"{"id": "7", "type": 11}"#, "the bot sees the channel"),
+        bad: (200, r#"{"id": "7", "type": 15}"#, "copy the id of a text channel"),
+    },
+    Destination {
         name: "discord-token",
         at: "/discord-token/",
         keys: "kind: discord, api: \"BASE/discord-token\", token: marker, channel: \"7\"",

@@ -118,7 +118,7 @@ pub(crate) mod tests {
             unacknowledged: None,
             follows: None,
             rhythm: Rhythm::default(),
-            joined_rules: Vec::new(),
+            joined: Vec::new(),
         }
     }
 

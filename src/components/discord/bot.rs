@@ -20,6 +20,8 @@ use crate::tasks::Waiting;
 use podbell_core::outbox::pace::Pace;
 use podbell_core::outbox::{Outcome, Policy, ThreadPolicy, Upkeep};
 
+/// In the form that Discord asks for.
+const USER_AGENT: &str = concat!("DiscordBot (podbell, ", env!("CARGO_PKG_VERSION"), ")");
 /// The longest nonce, in characters.
 const NONCE: usize = 25;
 
@@ -49,7 +51,7 @@ impl Bot {
     }
 
     fn authorized(&self, post: Post) -> Post {
-        post.header("authorization", format!("Bot {}", self.token.expose_secret()))
+        post.authorized("Bot", &self.token).user_agent(USER_AGENT)
     }
 
     async fn send(&self, attempt: Attempt<'_>) -> Outcome {
@@ -93,7 +95,7 @@ impl Notifier for Bot {
         let mentions = rendering.mentioned(NOTIFIER.name);
         let mut arguments = embed::body(&rendering.message, rendering.content, &mentions);
         let pressable = Pressable::of(rendering).filter(|_| self.buttons);
-        // A changed message without any loses those that it had.
+        // An empty list removes the buttons of a message that is changed.
         arguments["components"] =
             pressable.map_or_else(|| json!([]), |of| chat::buttons(of, rendering.message.language));
         Request::new(rendering, &self.place(), arguments).stored()

@@ -58,7 +58,7 @@ pub(crate) const NOTIFIER: NotifierKind = NotifierKind {
     ],
     read,
     elsewhere: |key| match key {
-        "url" => Some("a webhook has `url`, a bot `token` and `channel`: one of both"),
+        "url" => Some("a webhook has `url`, a bot `token` and `channel`: give one of the two"),
         "token" | "channel" | "api" | "buttons" => Some("for `kind: discord` with a bot"),
         _ => None,
     },

@@ -31,7 +31,7 @@ impl Refusal {
 }
 
 /// What a webhook's reply means.
-pub(in crate::components::discord) fn of_webhook(request: Option<&Request>, reply: &Reply) -> Outcome {
+pub(super) fn of_webhook(request: Option<&Request>, reply: &Reply) -> Outcome {
     let code = serde_json::from_str::<Refusal>(&reply.body).unwrap_or_default().code;
     match (reply.status, code) {
         (200..=299, _) => {
@@ -67,32 +67,60 @@ pub(in crate::components::discord) fn of_webhook(request: Option<&Request>, repl
 
 /// What the reply to a bot's request means.
 pub(super) fn of_bot(request: &Request, reply: &Reply) -> Outcome {
-    match serde_json::from_str::<Refusal>(&reply.body) {
-        // What it answers was deleted.
-        Ok(_) if reply.status == 400 && reply.body.contains("MESSAGE_REFERENCE_UNKNOWN_MESSAGE") => {
-            Outcome::Orphaned { why: reply.said() }
-        }
-        Ok(refusal) => of_question(&refusal, reply).unwrap_or_else(|| of_webhook(Some(request), reply)),
-        Err(_) => of_webhook(Some(request), reply),
+    let refusal = serde_json::from_str::<Refusal>(&reply.body).unwrap_or_default();
+    let is_unknown = reply.body.contains("MESSAGE_REFERENCE_UNKNOWN_MESSAGE");
+    match (reply.status, refusal.code) {
+        // What it answers was deleted, or may not be answered: for that, a bot must read the history of messages.
+        (400, 50_035) if request.needs_a_message() && is_unknown => Outcome::Orphaned { why: reply.said() },
+        (403, 160_002) if request.needs_a_message() => Outcome::Orphaned { why: reply.said() },
+        // What it changes is a message of another bot: the token is that of another application since.
+        (403, 50_005) if request.needs_a_message() => Outcome::Orphaned { why: reply.said() },
+        _ => of_access(&refusal, reply).unwrap_or_else(|| of_webhook(Some(request), reply)),
     }
 }
 
-/// What the reply to a bot's question means.
+/// What the reply to a bot's look at its channel means.
 pub(super) fn of_look(reply: &Reply) -> Outcome {
     let refusal = serde_json::from_str::<Refusal>(&reply.body).unwrap_or_default();
-    of_question(&refusal, reply).unwrap_or_else(|| of_webhook(None, reply))
+    match serde_json::from_str::<Place>(&reply.body) {
+        Ok(place) if reply.status == 200 && !place.takes_messages() => Outcome::Dead {
+            code: format!("type {}", place.kind),
+            text: "the channel takes no messages".to_owned(),
+            advice: NO_TEXT.to_owned(),
+        },
+        _ => of_access(&refusal, reply).unwrap_or_else(|| of_webhook(None, reply)),
+    }
+}
+
+const NO_TEXT: &str = "the channel is a category, a forum or the like: copy the id of a text channel or of a thread";
+
+/// A channel, as Discord answers with it.
+#[derive(Deserialize)]
+struct Place {
+    #[serde(rename = "type")]
+    kind: u8,
+}
+
+impl Place {
+    /// Not a category, a directory, a forum or a media channel.
+    fn takes_messages(&self) -> bool {
+        ![4, 14, 15, 16].contains(&self.kind)
+    }
 }
 
 /// What keeps a bot from its channel.
-fn of_question(refusal: &Refusal, reply: &Reply) -> Option<Outcome> {
+fn of_access(refusal: &Refusal, reply: &Reply) -> Option<Outcome> {
     let advice = match (reply.status, refusal.code) {
+        // Discord's own edge, which is not well.
+        (403, 40_333) => return Some(reply::unclear(reply, "Discord refuses requests for a while")),
+        (400 | 403, 50_008 | 50_024) => NO_TEXT,
         (401, _) if refusal.is_discords() => {
             "the bot's token is not valid: make one on the application's page Bot (Reset Token), and put it into podbell.yaml"
         }
-        (403, 50_001 | 50_013) => {
-            "the bot may not see the channel or may not write there: give its role View Channel, Send Messages and Embed Links"
-        }
         (404, 10_003) => "there is no such channel: copy its id (Developer Mode), and add the bot to its server",
+        (401 | 403 | 404, code) if code != 0 && code != 10_008 => {
+            "the bot may not see the channel or may not write there: give its role View Channels, Send Messages (in a thread, Send Messages in Threads), Embed Links and Read Message History"
+        }
         _ => return None,
     };
     let code = if refusal.code == 0 { reply.status.to_string() } else { refusal.code.to_string() };

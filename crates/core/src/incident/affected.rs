@@ -6,10 +6,11 @@ use litemap::LiteMap;
 use serde::{Deserialize, Serialize};
 
 use super::details::OBJECT_MEMORY;
-use super::{Details, Incident, Joining, Phase, fold_name, insert_sorted};
+use super::{Details, Incident, JoinedRule, Joining, Phase, fold_name, insert_sorted};
 use crate::event::Event;
 use crate::notice::AffectedWorkload;
 use crate::reports;
+use crate::rules::rule::RuleKey;
 use crate::time::Time;
 
 /// Most nodes kept per incident.
@@ -88,6 +89,33 @@ impl Incident {
         let nodes = self.details.nodes.iter();
         let recent = nodes.filter(|(_, seen)| now.since(**seen) < OBJECT_MEMORY);
         recent.map(|(node, _)| &**node).collect()
+    }
+
+    /// The rules whose `inhibit` counts for it.
+    pub(crate) fn inhibiting_rules(&self) -> impl Iterator<Item = &RuleKey> {
+        std::iter::once(&self.rule).chain(self.joined.iter().map(|joined| &joined.rule))
+    }
+
+    /// Notes that a change of a rule that inhibits others joined it. Returns whether it did not know the rule and the node.
+    pub(crate) fn note_joined(&mut self, rule: &RuleKey, event: &Event<'_>, now: Time) -> bool {
+        let node = super::clipped(event.node(), super::MOST_NAME_CHARS);
+        if let Some(known) = self.joined.iter_mut().find(|joined| joined.rule == *rule && joined.node == node) {
+            known.at = now;
+            return false;
+        }
+        self.joined.retain(|joined| now.since(joined.at) < OBJECT_MEMORY);
+        let has_room = self.joined.len() < MOST_NODES;
+        if has_room {
+            self.joined.push(JoinedRule { rule: rule.clone(), node, at: now });
+        }
+        has_room
+    }
+
+    /// Whether a change of this rule joined it lately, on each of these nodes.
+    pub(crate) fn was_joined(&self, rule: &RuleKey, nodes: &BTreeSet<&str>, now: Time) -> bool {
+        let lately = |joined: &&JoinedRule| joined.rule == *rule && now.since(joined.at) < OBJECT_MEMORY;
+        let known: BTreeSet<&str> = self.joined.iter().filter(lately).map(|joined| &*joined.node).collect();
+        !known.is_empty() && nodes.is_subset(&known)
     }
 
     /// Whether it explains what happens on a node.

@@ -38,10 +38,13 @@ impl Incident {
             unacknowledged,
             follows,
             rhythm: _,
-            joined_rules: _,
+            joined,
         } = self;
         if let Phase::Resolved { at } = phase {
             at.carry(by);
+        }
+        for change in joined {
+            change.at.carry(by);
         }
         let blind = blind.iter_mut().flat_map(|(from, until)| [from, until]);
         let acknowledged = acknowledged.iter_mut().map(|by| &mut by.at);

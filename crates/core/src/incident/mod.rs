@@ -134,9 +134,20 @@ pub struct Incident {
     /// How long its trouble has paused so far.
     #[serde(default)]
     pub rhythm: Rhythm,
-    /// Rules whose changes joined it although it has another rule, as far as they inhibit others.
+    /// What joined it of other rules, as far as those inhibit others.
     #[serde(default)]
-    pub joined_rules: Vec<RuleKey>,
+    pub joined: Vec<JoinedRule>,
+}
+
+/// That changes of another rule joined an incident.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct JoinedRule {
+    /// The rule.
+    pub rule: RuleKey,
+    /// On which node; empty where that is not known.
+    pub node: String,
+    /// When the last one did.
+    pub at: Time,
 }
 
 /// A change that is about to join an incident.
@@ -207,7 +218,7 @@ impl Incident {
             unacknowledged: None,
             follows: None,
             rhythm: Rhythm::default(),
-            joined_rules: Vec::new(),
+            joined: Vec::new(),
         }
     }
 
@@ -268,11 +279,6 @@ impl Incident {
         if window::settle(&mut self.recent, &mut self.runs, still_fail, rule.open_when, now) {
             self.open(rule, now);
         }
-    }
-
-    /// The rules whose `inhibit` counts for it.
-    pub(crate) fn inhibiting_rules(&self) -> impl Iterator<Item = &RuleKey> {
-        std::iter::once(&self.rule).chain(&self.joined_rules)
     }
 
     /// All that gathered has ended: starts to gather anew.

@@ -401,7 +401,7 @@ impl Outbox {
         self.destinations.iter().find(|(_, state)| state.sends.contains_key(&send)).map(|(name, _)| name)
     }
 
-    /// At most so many notices that a destination's next messages carry, about in their order.
+    /// The notices that a destination's next messages carry, roughly in their order, at most `most`.
     pub fn upcoming(&self, destination: &str, most: usize) -> impl Iterator<Item = u64> {
         self.destinations.get(destination).into_iter().flat_map(|state| state.due.upcoming()).take(most)
     }

@@ -256,7 +256,7 @@ impl Queue {
         self.ready().filter_map(|(_, (_, _, group))| self.groups.get(group)).flatten().copied().collect()
     }
 
-    /// The notices of the deliveries that go next, about in their order.
+    /// The notices of the deliveries that go next, roughly in their order.
     pub(super) fn upcoming(&self) -> impl Iterator<Item = u64> {
         let ranks = self.ready().map(|(_, rank)| rank).chain(&self.silent);
         let deliveries = ranks.filter_map(|(_, _, group)| self.groups.get(group)).flatten();

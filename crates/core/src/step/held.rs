@@ -59,12 +59,20 @@ impl State {
     /// Incidents that explain this one.
     fn inhibitors(&self, setup: &Setup, rule: RuleId, incident: &Incident, now: Time) -> Vec<Inhibitor> {
         let mut found = Vec::new();
+        // Rules inhibit each other without circles; what joined an incident explains only what explains nothing.
+        let explains_nothing = incident.joined.is_empty() && setup.rules.get(rule).settings.inhibits.is_empty();
         for inhibited in setup.rules.inhibited_by(rule) {
             let settings = &setup.rules.get(inhibited.by).settings;
             for id in self.inhibiting.get(&settings.key).into_iter().flatten().filter(|id| **id != incident.id) {
                 let Some(other) = self.incidents.get(id).filter(|other| other.phase != Phase::Gathering) else {
                     continue;
                 };
+                let joined = other.rule != settings.key;
+                let of_node = inhibited.equal.contains(&Field::Node);
+                let nodes = if of_node { incident.nodes_lately(now) } else { BTreeSet::new() };
+                if joined && !(explains_nothing && other.was_joined(&settings.key, &nodes, now)) {
+                    continue;
+                }
                 let until = match relief(other, incident, &inhibited.equal, now) {
                     Relief::NotAbout => continue,
                     Relief::Stands => None,
@@ -75,7 +83,8 @@ impl State {
                         Outlives::NotYet => None,
                     },
                 };
-                let told = listeners(setup, settings, other, now);
+                let of_other = setup.rules.find(&other.rule).map_or(settings, |id| &setup.rules.get(id).settings);
+                let told = listeners(setup, of_other, other, now);
                 found.push(Inhibitor { incident: other.id, told, lists: inhibited.into_cause, until });
             }
         }

@@ -61,16 +61,9 @@ impl State {
             None => self.create(turn.setup, settings.key.clone(), group, joining, turn.now),
         };
         let incident = self.incidents.get_mut(&id)?;
-        // What the change explains, its incident explains, whichever rule opened it. Two incidents must not explain each other:
-        // only what explains nothing itself is explained in this way.
-        let inhibits = |rule: &RuleKey| {
-            turn.setup.rules.find(rule).is_some_and(|id| !turn.setup.rules.get(id).settings.inhibits.is_empty())
-        };
-        let explains = inhibits(&matched.key)
-            && !matched.inhibits.iter().any(|inhibited| inhibits(&inhibited.rule))
-            && incident.inhibiting_rules().all(|rule| *rule != matched.key);
-        if explains {
-            incident.joined_rules.push(matched.key.clone());
+        // What the change explains, its incident explains, whichever rule opened it.
+        let joins_another = matched.key != incident.rule && !matched.inhibits.is_empty();
+        if joins_another && incident.note_joined(&matched.key, joining.event, turn.now) {
             note_inhibiting(&mut self.inhibiting, turn.setup, incident);
         }
         let mut times = joining.times;

@@ -12,9 +12,9 @@ use crate::{AtPlace, PlaceName, Service, StoreError};
 use podbell_core::event::Target;
 use podbell_core::time::Time;
 
-/// The first services of a name. More are rare, and what there is about them is read when one of their places was chosen.
-const FIRST: &str = "(SELECT id, source, cluster, namespace, service FROM podbell.target
-    WHERE service COLLATE \"C\" = $1 ORDER BY id LIMIT 4)";
+/// Of how many services more than their names is read. More are rare, and what there is about them is read when one of their places
+/// was chosen.
+const MOST: usize = 4;
 
 /// See the module.
 pub(super) struct ByName {
@@ -39,7 +39,7 @@ impl Snapshot<'_> {
         let mut rows = rows.into_iter();
         let mut next = || rows.next().unwrap_or_default();
         let services = self.services_in(&next())?;
-        let targets = services.iter().take(4).map(|service| service.target.clone()).collect();
+        let targets = services.iter().take(MOST).map(|service| service.target.clone()).collect();
         let mutes = next();
         let [of_service, of_workload, seen, rollouts] = [next(), next(), next(), next()];
         Ok((services, ByName { name: name.to_owned(), now, targets, of_service, of_workload, mutes, seen, rollouts }))
@@ -81,10 +81,14 @@ impl Snapshot<'_> {
 
 /// The incidents of services and of workloads, events, rollouts. Each has one parameter, the name.
 pub(super) fn queries() -> [String; 4] {
+    let first = format!(
+        "(SELECT id, source, cluster, namespace, service FROM podbell.target
+          WHERE service COLLATE \"C\" = $1 ORDER BY id LIMIT {MOST})"
+    );
     let at_places = |found: &str| {
         let found = found.replace("$2", "p.namespace").replace("$3", "p.cluster");
         format!(
-            "SELECT {}, p.namespace, p.cluster FROM (SELECT DISTINCT namespace, cluster FROM {FIRST} t) p
+            "SELECT {}, p.namespace, p.cluster FROM (SELECT DISTINCT namespace, cluster FROM {first} t) p
              CROSS JOIN LATERAL ({found}) found {}",
             incidents::KEPT_COLUMNS,
             incidents::KEPT_OF_FOUND
@@ -94,12 +98,12 @@ pub(super) fn queries() -> [String; 4] {
         at_places(incidents::OF_SERVICE),
         at_places(incidents::OF_WORKLOAD),
         format!(
-            "SELECT {} FROM {FIRST} t CROSS JOIN LATERAL (SELECT * FROM podbell.series WHERE target = t.id
+            "SELECT {} FROM {first} t CROSS JOIN LATERAL (SELECT * FROM podbell.series WHERE target = t.id
              ORDER BY sid, episode LIMIT 5000) s ORDER BY t.id, s.sid, s.episode",
             events::COLUMNS
         ),
         format!(
-            "SELECT r.workload, r.body, t.source, t.cluster, t.namespace, t.service FROM {FIRST} t CROSS JOIN LATERAL
+            "SELECT r.workload, r.body, t.source, t.cluster, t.namespace, t.service FROM {first} t CROSS JOIN LATERAL
              (SELECT workload, body FROM podbell.rollout WHERE source = t.source AND cluster = t.cluster AND
               namespace = t.namespace AND service = t.service ORDER BY workload COLLATE \"C\" LIMIT 500) r
              ORDER BY t.id, r.workload COLLATE \"C\""
