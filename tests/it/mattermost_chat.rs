@@ -27,6 +27,8 @@ async fn start() -> Running {
     let task = tokio::spawn(bot(&server, queries.clone(), TOKEN).connect(stopped));
     let running = Running { server, queries, stop, task };
     running.connected(1).await;
+    // It looks for what was written before it started.
+    eventually(PATIENCE, "a look", || (running.server.looked() > 0).then_some(())).await;
     running
 }
 
@@ -109,7 +111,7 @@ async fn what_was_written_while_mattermost_restarted_is_heard_once_unless_it_is_
     let run = start().await;
     run.server.say("p1", "@podbell ack 1", false);
     run.posts(1).await;
-    assert_eq!(run.server.catching_up(), 0, "nothing was missed");
+    assert_eq!(run.server.catching_up(), 0, "no channel had a post when it started");
     run.server.say("p2", "@podbell ack 9", true);
     run.server.age();
     run.server.forget();
@@ -122,6 +124,28 @@ async fn what_was_written_while_mattermost_restarted_is_heard_once_unless_it_is_
     run.posts(4).await;
     assert_eq!(run.queries.texts(), ["ack 1", "ack 2", "ack 3", "ack 4"]);
     assert_eq!((run.server.catching_up(), run.server.refused()), (1, Vec::<String>::new()));
+}
+
+#[tokio::test]
+async fn what_was_written_while_podbell_was_down_is_answered_once_and_what_had_an_answer_is_not() {
+    let run = start().await;
+    run.server.say("p1", "@podbell events web", false);
+    run.posts(1).await;
+    run.stop.send(true).unwrap();
+    run.task.await.unwrap();
+    run.server.forget();
+    run.server.say("p3", "good morning", true);
+    run.server.say("p4", "@podbell ack 2", true);
+    // Another podbell: it remembers nothing of what the first one heard.
+    let (stop, stopped) = watch::channel(false);
+    let task = tokio::spawn(bot(&run.server, run.queries.clone(), TOKEN).connect(stopped));
+    let posts = eventually(PATIENCE, "answers", || Some(run.server.posts()).filter(|posts| posts.len() >= 2)).await;
+    run.server.say("p5", "@podbell ack 3", false);
+    eventually(PATIENCE, "answers", || Some(run.server.posts()).filter(|posts| posts.len() >= 3)).await;
+    assert_eq!(run.queries.texts(), ["events web", "ack 2", "ack 3"]);
+    assert_eq!(posts[1]["root_id"], "p4");
+    stop.send(true).unwrap();
+    task.await.unwrap();
 }
 
 #[tokio::test]

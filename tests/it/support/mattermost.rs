@@ -49,6 +49,8 @@ struct Inner {
     posts: Vec<Value>,
     /// What people posted, as channels show it.
     kept: Vec<Value>,
+    /// How often the list of channels was read.
+    looked: usize,
     /// How often a channel was read.
     catching_up: usize,
     /// How the next posts are answered.
@@ -88,6 +90,11 @@ impl FakeMattermost {
 
     pub fn posts(&self) -> Vec<Value> {
         self.inner().posts.clone()
+    }
+
+    /// How often podbell asked which channels there are.
+    pub fn looked(&self) -> usize {
+        self.inner().looked
     }
 
     /// How often a channel was read.
@@ -246,7 +253,9 @@ fn api(server: &FakeMattermost, uri: &Uri, headers: &HeaderMap, body: &[u8]) -> 
     }
     match uri.path() {
         "/api/v4/users/bot1/channels" => {
-            let known = &server.inner().kept;
+            let mut inner = server.inner();
+            inner.looked += 1;
+            let known = &inner.kept;
             let newest = known.iter().map(|post| post["create_at"].as_i64().unwrap()).max().unwrap_or_default();
             let channel = |id: &str, last: i64| json!({"id": id, "type": "O", "team_id": "t1", "last_post_at": last});
             json!([channel("c1", newest), channel("c-quiet", 1000)]).to_string().into_response()
@@ -273,7 +282,13 @@ fn api(server: &FakeMattermost, uri: &Uri, headers: &HeaderMap, body: &[u8]) -> 
                 let status = inner.replies.remove(0);
                 return (StatusCode::from_u16(status).unwrap(), "{}").into_response();
             }
-            inner.posts.push(serde_json::from_slice(body).unwrap());
+            let post: Value = serde_json::from_slice(body).unwrap();
+            let mut shown = post.clone();
+            shown["id"] = json!(format!("answer-{}", inner.posts.len()));
+            shown["user_id"] = json!("bot1");
+            shown["create_at"] = json!(podbell::clock::now().millis());
+            inner.kept.push(shown);
+            inner.posts.push(post);
             (StatusCode::CREATED, json!({"id": "p"}).to_string()).into_response()
         }
         other => panic!("{other}"),

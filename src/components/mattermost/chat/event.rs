@@ -37,9 +37,14 @@ pub(super) struct Said {
     pub heard: Heard,
     /// The channel.
     pub channel: String,
+    /// The post itself.
+    pub post: String,
     /// The first post of its thread.
     pub root: String,
 }
+
+/// The property of an answer that names the post which it answers.
+pub(super) const ANSWERS: &str = "podbell_answers";
 
 /// The bot itself.
 #[derive(Clone, Debug, Default)]
@@ -119,8 +124,8 @@ pub(super) fn posted(data: &Value, me: &Me) -> Option<Said> {
         entry,
         text,
     };
-    let root = if post.root_id.is_empty() { post.id } else { post.root_id };
-    Some(Said { heard, channel: post.channel_id, root })
+    let root = if post.root_id.is_empty() { post.id.clone() } else { post.root_id };
+    Some(Said { heard, channel: post.channel_id, post: post.id, root })
 }
 
 /// The first frame: who podbell is.

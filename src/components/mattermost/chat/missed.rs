@@ -1,8 +1,9 @@
-//! What was written while Mattermost did not keep it for a connection: after its restart, or a long break.
+//! What was written while Mattermost did not keep it for a connection: before podbell started, after Mattermost's restart, or in a long
+//! break.
 //!
 //! Source: "Get all channels from all teams" and "Get posts for a channel" (`since`, in milliseconds).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::time::Duration;
 
 use serde::Deserialize;
@@ -53,7 +54,7 @@ pub(super) struct NotShown {
     pub after: Option<Duration>,
 }
 
-/// What people wrote since podbell last heard of Mattermost.
+/// What people wrote since podbell last heard of Mattermost, and what no podbell has answered yet.
 ///
 /// # Errors
 /// When Mattermost is in trouble or wants a pause.
@@ -65,13 +66,15 @@ pub(super) async fn since(api: &Api, me: &Me, heard: Time, now: Time) -> Result<
     channels.retain(|channel| channel.last_post_at > since);
     channels.sort_by_key(|channel| std::cmp::Reverse(channel.last_post_at));
     missed.hidden = channels.len().saturating_sub(MOST_CHANNELS);
-    let mut said = Vec::new();
+    let (mut said, mut answered) = (Vec::new(), HashSet::new());
     for channel in channels.into_iter().take(MOST_CHANNELS) {
         let query = vec![("since", since.to_string())];
         let Some(Posts { posts }) = read(api, &["channels", &channel.id, "posts"], query, now).await? else {
             missed.hidden += 1;
             continue;
         };
+        let of_bot = posts.values().filter(|post| post["user_id"] == *me.id);
+        answered.extend(of_bot.filter_map(|post| post["props"][event::ANSWERS].as_str().map(str::to_owned)));
         // `since` also returns older posts that changed.
         let new = posts.into_values().filter(|post| post["create_at"].as_i64().is_some_and(|at| at > since));
         said.extend(new.map(|post| {
@@ -80,7 +83,7 @@ pub(super) async fn since(api: &Api, me: &Me, heard: Time, now: Time) -> Result<
         }));
     }
     said.sort_by_key(|(at, _)| *at);
-    missed.said = said.into_iter().filter_map(|(_, said)| said).collect();
+    missed.said = said.into_iter().filter_map(|(_, said)| said).filter(|said| !answered.contains(&said.post)).collect();
     Ok(missed)
 }
 

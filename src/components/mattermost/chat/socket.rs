@@ -229,10 +229,10 @@ impl Bot {
         self.chat.position.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// If Mattermost forgot the last connection: when anything was heard of it.
+    /// If Mattermost forgot the last connection, or this is the first one: when anything was heard of it.
     fn forgotten(&self, connection: &str) -> Option<Time> {
         let last = self.position();
-        (!last.connection.is_empty() && last.connection != connection).then_some(last.heard)
+        (last.connection != connection).then_some(last.heard)
     }
 
     /// Takes what was written since then, as far as the channels show it. Until they do, the next connection tries it again, as
@@ -249,7 +249,7 @@ impl Bot {
         };
         if missed.hidden > 0 {
             self.chat.asker.complain(
-                "Mattermost forgot a connection that broke off, and does not show all channels: some of what was written meanwhile is not heard",
+                "Mattermost does not show all channels: some of what was written while podbell was not connected is not heard",
             );
         }
         for said in missed.said {
@@ -291,13 +291,14 @@ impl Bot {
             return Ok(());
         }
         let (chat, api, place) = (self.chat.clone(), self.api.clone(), taken.place);
-        let (channel, root) = (said.channel, said.root);
+        let (channel, root, post) = (said.channel, said.root, said.post);
         tokio::spawn(async move {
             let answer = chat.asker.said(taken.answer).await;
             let body = |content| {
                 let mut body = chat.parts(&answer, content).post();
                 body["channel_id"] = json!(channel);
                 body["root_id"] = json!(root);
+                body["props"][event::ANSWERS] = json!(post);
                 body
             };
             let send = |body: Value| {
