@@ -167,10 +167,23 @@ fn waiting(site: &Site) -> usize {
         + site.rows("SELECT 1 FROM send WHERE settled IS NULL").len()
 }
 
+/// Whether the tables of a store were committed, after a kill.
+fn has_tables(site: &Site) -> bool {
+    let count = "SELECT count(*) FROM sqlite_schema WHERE name = 'send'";
+    match site.store().query_row(count, [], |row| row.get::<_, i64>(0)) {
+        Ok(tables) => tables > 0,
+        // Killed while they were made: the next start rolls that back, and a reader may not.
+        Err(error) => {
+            let code = error.sqlite_error().map(|error| error.extended_code);
+            assert_eq!(code, Some(rusqlite::ffi::SQLITE_READONLY_ROLLBACK), "{error}");
+            false
+        }
+    }
+}
+
 /// The sends of a store whose owner is dead; none if it died before there was a table.
 fn snapshot(site: &Site) -> Snapshot {
-    let exists =
-        site.path("podbell.db").exists() && !site.rows("SELECT 1 FROM sqlite_schema WHERE name = 'send'").is_empty();
+    let exists = site.path("podbell.db").exists() && has_tables(site);
     if !exists {
         return Snapshot::default();
     }
