@@ -6,7 +6,7 @@ use litemap::LiteMap;
 use serde::{Deserialize, Serialize};
 
 use super::details::OBJECT_MEMORY;
-use super::{Details, Incident, JoinedRule, Joining, Phase, fold_name, insert_sorted};
+use super::{Details, Incident, Joining, Phase, fold_name, insert_sorted};
 use crate::event::Event;
 use crate::notice::AffectedWorkload;
 use crate::reports;
@@ -62,6 +62,17 @@ impl Affected {
         };
         all.into_iter().take(most).map(named).collect()
     }
+}
+
+/// That changes of another rule joined an incident.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct JoinedRule {
+    /// The rule.
+    pub rule: RuleKey,
+    /// On which node; empty where that is not known.
+    pub node: String,
+    /// When the last one did.
+    pub at: Time,
 }
 
 impl Details {

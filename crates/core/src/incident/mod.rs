@@ -30,6 +30,7 @@ use super::rules::rule::{Destination, Field, RuleKey, RuleSettings};
 use super::series::EpisodeKey;
 use super::time::Time;
 
+pub use affected::JoinedRule;
 pub(crate) use affected::Relief;
 pub use details::{Details, Sighting, Topic, object_key};
 use details::{MOST_FAMILY_CHARS, MOST_NAME_CHARS, clipped, newest};
@@ -137,17 +138,6 @@ pub struct Incident {
     /// What joined it of other rules, as far as those inhibit others.
     #[serde(default)]
     pub joined: Vec<JoinedRule>,
-}
-
-/// That changes of another rule joined an incident.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct JoinedRule {
-    /// The rule.
-    pub rule: RuleKey,
-    /// On which node; empty where that is not known.
-    pub node: String,
-    /// When the last one did.
-    pub at: Time,
 }
 
 /// A change that is about to join an incident.
