@@ -377,6 +377,36 @@ async fn a_row_that_cannot_be_read_is_named_as_damage_and_what_can_be_read_goes_
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_row_that_cannot_be_decoded_costs_no_other_row() {
+    for damage in [
+        "INSERT INTO rollout VALUES ('qcloud', 'cls-1', 'shop', 'web', 'deployment/web', '{\"at\": 1}')",
+        "INSERT INTO source VALUES ('qcloud-2', '[7]')",
+        "INSERT INTO trouble VALUES (900, 0, '{}')",
+        "INSERT INTO held VALUES ('audit', '{}', '{}')",
+        "INSERT INTO mute VALUES (900, 9000000000000, NULL, '{\"id\": \"x\"}')",
+        "INSERT INTO destination VALUES ('audit', 'x', '{\"failures\": \"x\"}')",
+        "UPDATE delivery SET state = 'lost', send = -1 WHERE id = (SELECT max(id) FROM delivery)",
+        "UPDATE notice SET severity = 'dire' WHERE id = (SELECT max(id) FROM notice)",
+        "UPDATE notice SET facts = '{}' WHERE id = (SELECT max(id) FROM notice)",
+    ] {
+        let mut world = World::new(spec());
+        world.watch(&[web()]);
+        world.poll(&web(), &[]);
+        trouble(&mut world, 0..3);
+        world.kill();
+        let store = rusqlite::Connection::open(world.store_path()).unwrap();
+        store.execute_batch(damage).unwrap();
+        // What ends a start, so that the store is read row by row.
+        store.execute_batch("UPDATE incident SET state = X'01020304' WHERE id = 2").unwrap();
+        drop(store);
+        world.start();
+        trouble(&mut world, 4..5);
+        let ids = world.engine().state().unwrap().incidents().map(|incident| incident.id).collect::<Vec<_>>();
+        assert_eq!(ids, [1, 3, 4], "{damage}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_damaged_page_that_nobody_reads_ends_the_service_and_the_next_start_sets_it_right_and_tells() {
     let receiver = Receiver::start().await;
     let site = Site::quick("http://127.0.0.1:9", &receiver.url("/audit"));

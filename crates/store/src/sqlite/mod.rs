@@ -19,6 +19,7 @@ mod place;
 mod queries;
 mod stamp;
 mod take_up;
+mod undecodable;
 mod writer;
 
 use std::collections::HashMap;
@@ -155,6 +156,7 @@ impl Store {
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let connection = Connection::open_with_flags(path, flags).map_err(of)?;
         connection.busy_timeout(BUSY_WAIT).map_err(of)?;
+        parse_statements_once(&connection).map_err(of)?;
         migrate::check_version(&connection, path, VERSION, true)?;
         let uuid = identity(&connection).map_err(of)?.1;
         let epochs = epoch::read(&connection, &uuid).map_err(of)?;
@@ -216,10 +218,20 @@ fn connect(path: &Path) -> Result<Connection, SqliteError> {
         return Err(SqliteError::ReadOnly { path: path.to_owned(), why: "this user may only read it".to_owned() });
     }
     connection.busy_timeout(BUSY_WAIT).map_err(of)?;
-    // A commit uses some forty statements; those that do not fit would be parsed again.
-    connection.set_prepared_statement_cache_capacity(128);
+    parse_statements_once(&connection).map_err(of)?;
     migrate::prepare(&connection, path, MIGRATIONS)?;
     Ok(connection)
+}
+
+/// Keeps the statements of a connection as they were parsed.
+///
+/// SQLite otherwise parses a statement again whenever a parameter that its plan depends on is bound, and that is each
+/// `LIMIT ?`: two fifths of what a question of a chat took.
+fn parse_statements_once(connection: &Connection) -> rusqlite::Result<()> {
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
+    // A commit uses some forty statements; those that do not fit would be parsed again.
+    connection.set_prepared_statement_cache_capacity(128);
+    Ok(())
 }
 
 /// The number of the newest commit; 0 before the first one, and for a store whose commits were not counted.

@@ -9,8 +9,8 @@ use rusqlite::{Connection, OpenFlags};
 
 use super::backup;
 use super::stamp::{self, Stamp, Wrong};
-use super::{BUSY_WAIT, Ownership, SqliteError, Store, VERSION, migrate, place};
-use crate::{Mishap, incident_codec};
+use super::{BUSY_WAIT, Ownership, SqliteError, Store, VERSION, migrate, place, undecodable};
+use crate::Mishap;
 use podbell_core::notice::StoreFate;
 use podbell_core::time::Time;
 
@@ -236,7 +236,7 @@ fn salvage(path: &Path, fresh: &Path) -> Result<u64, SqliteError> {
     if copied == 0 {
         return Err(SqliteError::Corrupt { path: path.to_owned(), why: "no row can be read".to_owned() });
     }
-    let dropped = drop_unreadable(&store.connection).map_err(of)?;
+    let dropped = undecodable::delete(&store.connection).map_err(of)?;
     check_integrity(&store.connection, path, "integrity_check")?;
     drop(store);
     // Check that the next owner can read it.
@@ -320,41 +320,6 @@ fn copy_rows(
             Err(error) => return Err(error),
         }
     }
-}
-
-/// Deletes rows with invalid content, and deliveries whose notice is gone. Returns their number.
-fn drop_unreadable(connection: &Connection) -> rusqlite::Result<u64> {
-    let mut dropped = 0;
-    let mut incidents = connection.prepare("SELECT id, state FROM incident")?;
-    let mut rows = incidents.query([])?;
-    let mut unreadable = Vec::new();
-    while let Some(row) = rows.next()? {
-        if incident_codec::read(row.get_ref(1)?.as_blob().unwrap_or_default()).is_err() {
-            unreadable.push(row.get::<_, i64>(0)?);
-        }
-    }
-    for id in unreadable {
-        dropped += connection.execute("DELETE FROM incident WHERE id = ?1", [id])?;
-    }
-    for broken in [
-        "notice WHERE NOT json_valid(facts)",
-        "trouble WHERE NOT json_valid(state)",
-        "source WHERE NOT json_valid(state)",
-        "held WHERE NOT json_valid(state) OR NOT json_valid(window)",
-        "mute WHERE NOT json_valid(body)",
-        "acknowledged WHERE NOT json_valid(body)",
-        "action WHERE NOT json_valid(body)",
-        "destination WHERE NOT json_valid(health)",
-        "thread WHERE shown IS NOT NULL AND NOT json_valid(shown)",
-        "meta WHERE key = 'days' AND NOT json_valid(value)",
-        "meta WHERE key IN ('heartbeat', 'commit', 'rules') AND typeof(value) != 'integer'",
-        "meta WHERE key GLOB 'next_*' AND (typeof(value) != 'integer' OR value < 0)",
-        "send WHERE settled IS NULL AND length(body) = 0",
-        "delivery WHERE NOT EXISTS (SELECT 1 FROM notice WHERE notice.id = delivery.notice)",
-    ] {
-        dropped += connection.execute(&format!("DELETE FROM {broken}"), [])?;
-    }
-    Ok(dropped as u64)
 }
 
 /// How files get into a folder beside a store.
