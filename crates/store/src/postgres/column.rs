@@ -122,6 +122,11 @@ impl Session {
         rows.into_iter().map(read).collect::<Result<_, _>>().map_err(|BadColumn(why)| self.damaged(what, why))
     }
 
+    /// One column.
+    pub(super) fn column<'r, T: FromSql<'r>>(&self, row: &'r Row, at: usize) -> Result<T, PostgresError> {
+        get(row, at).map_err(|BadColumn(why)| self.damaged("a row", why))
+    }
+
     /// What a row says as JSON.
     pub(super) fn json<T: DeserializeOwned>(&self, what: impl Into<String>, json: &str) -> Result<T, PostgresError> {
         serde_json::from_str(json).map_err(|error| self.damaged(what, error))

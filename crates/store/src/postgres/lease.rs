@@ -213,8 +213,9 @@ fn begin_epoch(session: &Session) -> Result<(u64, MessageEpochs), PostgresError>
     let mut epochs =
         MessageEpochs::read(of("epochs"), uuid).map_err(|error| session.damaged("the epochs of message ids", error))?;
     let newest = session.decode(newest, "a send", |row| optional_id(row, 0))?.pop().flatten().unwrap_or(0);
-    let reserved = of("next_send").and_then(|next| next.parse().ok()).unwrap_or(1);
-    epochs.begin(reserved.max(newest + 1), &session.decode(open, "a send", |row| id(row, 0))?);
+    let reserved: Option<u64> =
+        of("next_send").map(str::parse).transpose().map_err(|error| session.damaged("`next_send`", error))?;
+    epochs.begin(reserved.unwrap_or(1).max(newest + 1), &session.decode(open, "a send", |row| id(row, 0))?);
     let text = epochs.write().map_err(|error| session.damaged("the epochs of message ids", error))?;
     let write = "INSERT INTO podbell.meta VALUES ('epochs', $1) ON CONFLICT (key) DO UPDATE SET value = excluded.value";
     session.query(Call::new(write).text(&text))?;

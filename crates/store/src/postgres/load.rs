@@ -125,7 +125,7 @@ impl Store {
             let rows = session.query(call)?;
             all.extend(session.incidents(&rows)?);
             let Some(last) = rows.last().filter(|_| rows.len() == PAGE as usize) else { return Ok(all) };
-            after = last.get(0);
+            after = session.column(last, 0)?;
         }
     }
 }
@@ -149,13 +149,13 @@ impl Session {
     }
 
     fn incident(&self, row: &Row) -> Result<Box<Incident>, PostgresError> {
-        let id: i64 = row.get(0);
-        let found: i64 = row.get(2);
+        let id: i64 = self.column(row, 0)?;
+        let found: i64 = self.column(row, 2)?;
         if found > incident_codec::VERSION {
             let known = incident_codec::VERSION;
             return Err(PostgresError::Newer { server: self.server().to_string(), found, known });
         }
-        let incident = incident_codec::read(row.get(1));
+        let incident = incident_codec::read(self.column(row, 1)?);
         incident.map(Box::new).map_err(|error| self.damaged(format!("incident {id}"), error))
     }
 

@@ -29,7 +29,7 @@ const LEASE: &str = "
 /// Whether somebody made a store there.
 pub(super) fn exists(session: &Session) -> Result<bool, PostgresError> {
     let rows = session.query(Call::new("SELECT to_regclass('podbell.lease') IS NOT NULL"))?;
-    Ok(rows.first().is_some_and(|row| row.get(0)))
+    rows.first().map_or(Ok(false), |row| session.column(row, 0))
 }
 
 /// Makes the row of the lease, if there is none.
@@ -48,7 +48,7 @@ pub(super) fn check_beside(session: &Session) -> Result<(), PostgresError> {
         return Err(PostgresError::NoStore { server: server() });
     }
     let rows = session.query(Call::new("SELECT format FROM podbell.lease"))?;
-    match rows.first().map_or(0, |row| row.get::<_, i64>(0)) {
+    match rows.first().map_or(Ok(0), |row| session.column::<i64>(row, 0))? {
         0 => Err(PostgresError::NoStore { server: server() }),
         found if found < VERSION => Err(PostgresError::Older { server: server(), found, known: VERSION }),
         found => check_known(session, found),

@@ -132,7 +132,7 @@ fn migrate(connection: &Connection, path: &Path, migrations: &[&str], found: i64
     })
 }
 
-/// Copies the store to `podbell.db.v1.backup`, beside it.
+/// Copies the store to `podbell.db.vN.backup` beside it, where N is its version.
 fn keep_copy(connection: &Connection, path: &Path, found: i64) -> Result<(), SqliteError> {
     let copy = place::beside(path, &format!("v{found}.backup"));
     // Write under another name first, so that the final name never holds a partial copy.

@@ -84,7 +84,10 @@ pub(super) fn mark(store: &Path, why: &str, commit: Option<u64>) -> std::io::Res
         |stamp| Stamp::line(&stamp.uuid, stamp.commit, stamp.at),
     );
     let at = commit.map_or_else(|| "unknown".to_owned(), |commit| commit.to_string());
-    file.write_all_at(format!("{line}damaged at {at}: {why}\n").as_bytes(), 0)?;
+    let content = format!("{line}damaged at {at}: {why}\n");
+    file.write_all_at(content.as_bytes(), 0)?;
+    // An earlier reason may have been longer.
+    file.set_len(content.len() as u64)?;
     file.sync_all()
 }
 
