@@ -23,12 +23,15 @@ pub(super) fn carry_out(request: &Request, setup: &Setup, memory: &mut InMemoryS
             },
         },
         Command::RetryAll { .. } => {
-            let revived = request.deliveries.iter().filter(|stored| revive(stored, memory, turn)).count();
-            format!("{revived} deliveries are due again")
+            match request.deliveries.iter().filter(|stored| revive(stored, memory, turn)).count() {
+                1 => "1 delivery is due again".to_owned(),
+                revived => format!("{revived} deliveries are due again"),
+            }
         }
         Command::DropDelivery { id } => match memory.outbox.discard(*id, now, &mut turn.outbox) {
             0 => format!("delivery {} does not wait: it is on its way, settled, or there is none", id.0),
             1 => format!("delivery {} was given up", id.0),
+            2 => format!("delivery {} was given up, with another of the same message", id.0),
             n => format!("delivery {} was given up, with {} others of the same message", id.0, n - 1),
         },
         Command::UserAction { action } => {

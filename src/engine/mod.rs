@@ -14,6 +14,7 @@ mod persist;
 mod requests;
 mod rules;
 mod take_in;
+mod unrecorded;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::time::Duration;
@@ -21,9 +22,9 @@ use std::time::Duration;
 pub use self::event::{ActionRequest, EngineEvent, NewRules};
 use self::log_throttle::LogThrottle;
 use self::memory::InMemoryState;
+use self::unrecorded::Unrecorded;
 use crate::sources::{SourceEvent, bounds};
 use podbell_core::enrichment::PodQuestion;
-use podbell_core::health::HealthReport;
 use podbell_core::notice::Notice;
 use podbell_core::outbox::{Outbox, OutboxWrites, Outcome, Policy, SendContent, SendId};
 use podbell_core::rules::Rules;
@@ -85,12 +86,10 @@ pub struct Engine {
     memory: Option<InMemoryState>,
     /// Sends whose answer is outstanding in this process.
     in_flight: HashSet<SendId>,
-    /// Answers that a failed commit left unrecorded.
-    unrecorded: Vec<(SendId, Outcome)>,
+    /// What failed turns did not record and nobody sends again.
+    unrecorded: Unrecorded,
     /// Rules that are not in force yet, or whose commit failed: at most one set, and one refusal that came after it.
     new_rules: Vec<NewRules>,
-    /// Target lists that a failed commit left out: a source may send them only once.
-    unrecorded_lists: Vec<SourceEvent>,
     totals: Totals,
     throttle: LogThrottle,
     last_heartbeat: Time,
@@ -201,9 +200,8 @@ impl Engine {
             chance,
             memory: None,
             in_flight: HashSet::new(),
-            unrecorded: Vec::new(),
+            unrecorded: Unrecorded::default(),
             new_rules: Vec::new(),
-            unrecorded_lists: Vec::new(),
             totals: Totals::default(),
             throttle: LogThrottle::default(),
             last_heartbeat: Time::default(),
@@ -288,11 +286,8 @@ impl Engine {
 
     /// Sorts the events, together with what earlier turns left over.
     fn sort(&mut self, events: Vec<EngineEvent>) -> Inputs {
-        let mut inputs = Inputs {
-            events: std::mem::take(&mut self.unrecorded_lists),
-            answers: std::mem::take(&mut self.unrecorded),
-            asked: Vec::new(),
-        };
+        let (kept, answers) = self.unrecorded.take();
+        let mut inputs = Inputs { events: kept, answers, asked: Vec::new() };
         for event in events {
             match event {
                 EngineEvent::Source(event) => inputs.events.push(event.bounded()),
@@ -309,49 +304,11 @@ impl Engine {
         inputs
     }
 
-    /// After a failed turn. Polls are read again by themselves, and watches are told to list again. Answers and target
-    /// lists are kept, and people hear that nothing was done.
+    /// After a failed turn: keeps what nobody sends again, and people hear that nothing was done.
     fn keep_for_later(&mut self, inputs: Inputs) {
-        self.unrecorded = inputs.answers;
-        for event in inputs.events {
-            if let SourceEvent::PartialObservation { receipt, .. } | SourceEvent::ListCompleted { receipt, .. } = &event
-            {
-                receipt.lost();
-            }
-            if let SourceEvent::Health { at, reports } = event {
-                self.keep_health(at, reports);
-                continue;
-            }
-            if let SourceEvent::Templates { .. } = event {
-                // Sources report only changes of templates, too.
-                self.unrecorded_lists.push(event);
-                continue;
-            }
-            let SourceEvent::TargetList { source, complete, .. } = &event else { continue };
-            if *complete {
-                // A complete list replaces what was kept of that source.
-                self.unrecorded_lists
-                    .retain(|old| !matches!(old, SourceEvent::TargetList { source: of, .. } if of == source));
-            }
-            self.unrecorded_lists.push(event);
-        }
+        self.unrecorded.keep_answers(inputs.answers);
+        inputs.events.into_iter().for_each(|event| self.unrecorded.keep(event));
         inputs.asked.into_iter().for_each(|asked| (asked.answer)(None));
-    }
-
-    /// A source reports only changes of health, so that what a turn did not take in is kept: the newest of each workload.
-    fn keep_health(&mut self, at: Time, reports: Vec<HealthReport>) {
-        let kept = self.unrecorded_lists.iter_mut().find_map(|event| match event {
-            SourceEvent::Health { reports, .. } => Some(reports),
-            _ => None,
-        });
-        let Some(kept) = kept else {
-            self.unrecorded_lists.push(SourceEvent::Health { at, reports });
-            return;
-        };
-        for new in reports {
-            kept.retain(|old| (&old.target, old.kind, &old.name) != (&new.target, new.kind, &new.name));
-            kept.push(new);
-        }
     }
 
     /// Answers people, counts, and returns the requests. Everything needed is in memory, so nothing here can fail.
