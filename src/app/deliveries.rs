@@ -40,8 +40,8 @@ pub(super) async fn carry_out(
                 });
             }
             Some(ended) = running.join_next() => {
-                if let Err(error) = ended {
-                    std::panic::resume_unwind(Box::new(error.to_string()));
+                if let Err(error) = ended && let Ok(panic) = error.try_into_panic() {
+                    std::panic::resume_unwind(panic);
                 }
             }
         }

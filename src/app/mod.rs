@@ -12,6 +12,7 @@ mod engine_thread;
 pub mod enrich;
 pub mod heartbeat;
 mod period;
+mod relay;
 pub(crate) mod reload;
 mod standby;
 
@@ -25,7 +26,8 @@ use tokio::task::JoinSet;
 
 use self::period::Periods;
 pub use self::period::{Activate, Active};
-use crate::engine::{EngineEvent, NewRules, SendJob};
+use self::relay::{relay, relay_rules};
+use crate::engine::{NewRules, SendJob};
 use crate::health::HealthStatus;
 use crate::otlp::Exporter;
 use crate::tasks::{BoxFuture, SideTask};
@@ -91,9 +93,6 @@ pub enum ServiceError {
     #[error(transparent)]
     Store(StoreError),
 }
-
-/// Where the engine listens; `None` while this replica stands by.
-type EngineInlet = watch::Receiver<Option<mpsc::Sender<EngineEvent>>>;
 
 /// Runs a service until `stop` is ready, then lets it finish what is in flight.
 ///
@@ -162,31 +161,4 @@ async fn broken(tasks: &mut JoinSet<()>) -> String {
         }
     }
     std::future::pending().await
-}
-
-/// Passes on what arrives to the engine, until no sender is left. Without an engine it is dropped: whoever waits for an
-/// answer hears that there is none.
-async fn relay(mut arriving: mpsc::Receiver<EngineEvent>, inlet: EngineInlet) {
-    while let Some(event) = arriving.recv().await {
-        let engine = inlet.borrow().clone();
-        if let Some(engine) = engine {
-            // An engine that ends meanwhile is no engine.
-            let _ = engine.send(event).await;
-        }
-    }
-}
-
-/// The same for rules, which are kept for the next engine, too.
-async fn relay_rules(mut reloaded: mpsc::Receiver<NewRules>, current: Arc<reload::CurrentRules>, inlet: EngineInlet) {
-    while let Some(rules) = reloaded.recv().await {
-        // Kept before the engine is looked for: one that starts meanwhile reads them there.
-        current.keep(&rules);
-        let engine = inlet.borrow().clone();
-        match engine {
-            Some(engine) => {
-                let _ = engine.send(EngineEvent::Rules(Box::new(rules))).await;
-            }
-            None => current.show(),
-        }
-    }
 }

@@ -213,7 +213,8 @@ async fn drained(
     }
     match thread.join() {
         Ok(ThreadEnd::Store(error)) => Err(ServiceError::Store(error)),
+        Ok(ThreadEnd::LeaseLost | ThreadEnd::Drained) => Ok(PeriodEnd::Stopped),
         // A panic was printed already.
-        Ok(ThreadEnd::LeaseLost | ThreadEnd::Drained) | Err(_) => Ok(PeriodEnd::Stopped),
+        Err(_) => Err(ServiceError::Broken("the engine's thread".to_owned())),
     }
 }
