@@ -84,7 +84,7 @@ impl Insist<'_> {
                 },
                 Posted::Later(after) => after.unwrap_or_else(|| self.again * 2_u32.pow(attempt.min(DOUBLINGS))),
             };
-            if attempt + 1 == most || (self.deps.now)().since(started) + wait > self.within {
+            if attempt + 1 == most || (self.deps.now)().since(started).saturating_add(wait) > self.within {
                 break;
             }
             tokio::time::sleep(wait).await;

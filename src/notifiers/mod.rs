@@ -129,7 +129,7 @@ pub trait Notifier: fmt::Debug + Send + Sync {
         true
     }
 
-    /// Makes one request, or prints. Never follows a redirect; gives up after 10 s.
+    /// Makes one request, or prints. Never follows a redirect; gives up after a bounded time (10 s over HTTP).
     fn deliver<'a>(&'a self, attempt: Attempt<'a>) -> Waiting<'a, Outcome>;
 
     /// Checks whether it would take messages, without sending one.

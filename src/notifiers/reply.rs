@@ -16,6 +16,9 @@ pub(super) const MOST_BODY: usize = 64 * 1024;
 /// How much of the other side's words is kept.
 const MOST_WORDS: usize = 200;
 
+/// The longest wait that a reply can ask for.
+pub(crate) const LONGEST_WAIT: Duration = Duration::from_secs(24 * 3600);
+
 /// Headers that say how long to wait.
 const RETRY_AFTER: [&str; 2] = ["retry-after", "x-ogw-ratelimit-reset"];
 
@@ -142,7 +145,7 @@ pub(crate) fn retry_after(value: &str, now: Time) -> Option<Duration> {
             Time::from_millis(date.timestamp().as_millisecond()).since(now)
         }
     };
-    (!wait.is_zero()).then_some(wait)
+    (!wait.is_zero()).then_some(wait.min(LONGEST_WAIT))
 }
 
 #[cfg(test)]
@@ -156,6 +159,9 @@ mod tests {
         assert_eq!(after("120"), Some(120));
         assert_eq!(after(" 36000 "), Some(36_000));
         assert_eq!(after("Sun, 06 Nov 1994 08:51:37 GMT"), Some(120));
+        for too_long in ["99999999999", "18446744073709551615", "06 Nov 2994 08:51:37 GMT"] {
+            assert_eq!(after(too_long), Some(86_400), "{too_long}");
+        }
         for ignored in ["-5", "0", "", "soon", "1.5", "Sun, 06 Nov 1994 08:00:00 GMT", "99999999999999999999999"] {
             assert_eq!(after(ignored), None, "{ignored}");
         }

@@ -26,7 +26,7 @@ pub(super) const TLS: Key<Words<Tls>> = Key::optional(
 pub(super) const CA_FILE: Key<Text> =
     Key::optional("ca_file", Text("a path"), "Certificate authorities that are trusted beside the system's, PEM.");
 pub(super) const USER: Key<Text> = Key::optional("user", Text("a user's name"), "For a server that wants a login.");
-pub(super) const PASSWORD: Key<Secret> = Key::optional("password", Secret(SecretKind::Any), "Of that user.");
+pub(super) const PASSWORD: Key<Secret> = Key::optional("password", Secret(SecretKind::Any), "The password of `user`.");
 pub(super) const FROM: Key<Address> =
     Key::required("from", Address, "Who it is from, such as \"podbell <podbell@example.com>\".");
 pub(super) const TO: Key<OneOrMany<Address>> =

@@ -5,9 +5,9 @@ mod mail;
 mod smtp;
 
 use std::borrow::Cow;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeSet, VecDeque};
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use lettre::message::Mailbox;
@@ -61,13 +61,19 @@ pub(crate) const NOTIFIER: NotifierKind = NotifierKind {
     },
 };
 
+/// A mail that some recipients have and others do not have yet.
+struct PartlyTaken {
+    message_id: String,
+    have: BTreeSet<String>,
+}
+
 struct Email {
     server: Server,
     from: Mailbox,
     to: Vec<Mailbox>,
     /// Who has the mails that others do not have yet. A start does not know: then somebody may get one twice, with the same
     /// `Message-ID`.
-    partly: Mutex<BTreeMap<String, BTreeSet<String>>>,
+    partly: Mutex<VecDeque<PartlyTaken>>,
 }
 
 /// A request as it is stored.
@@ -92,7 +98,7 @@ impl Email {
         let Ok(Stored { mail }) = serde_json::from_slice(&attempt.body) else {
             return Outcome::Content { why: "the stored request cannot be read".into() };
         };
-        let have = self.partly(|partly| partly.get(attempt.message_id).cloned()).unwrap_or_default();
+        let have = self.who_has(attempt.message_id);
         let to = self.to.iter().map(|one| &one.email).filter(|address| !have.contains(&address.to_string())).collect();
         let envelope = Envelope { from: &self.from.email, to, mail: Some(&mail) };
         match self.server.talk(&envelope).await {
@@ -109,15 +115,15 @@ impl Email {
             tracing::warn!(why = listed(&unknown), "a mail server does not take mail for some recipients");
         }
         let nobody_has_it = have.is_empty();
-        self.partly(|partly| {
-            partly.remove(message_id);
-            if !later.is_empty() && !nobody_has_it {
-                partly.insert(message_id.to_owned(), have);
-                if partly.len() > MOST_PARTLY {
-                    partly.pop_first();
-                }
+        let mut partly = self.partly();
+        partly.retain(|mail| mail.message_id != message_id);
+        if !later.is_empty() && !nobody_has_it {
+            partly.push_back(PartlyTaken { message_id: message_id.to_owned(), have });
+            if partly.len() > MOST_PARTLY {
+                partly.pop_front();
             }
-        });
+        }
+        drop(partly);
         match (later.is_empty(), nobody_has_it) {
             (true, true) => unknown_here(&unknown),
             (true, false) => Outcome::Delivered,
@@ -127,8 +133,14 @@ impl Email {
         }
     }
 
-    fn partly<T>(&self, look: impl FnOnce(&mut BTreeMap<String, BTreeSet<String>>) -> T) -> T {
-        look(&mut self.partly.lock().unwrap_or_else(PoisonError::into_inner))
+    /// Who has a mail already.
+    fn who_has(&self, message_id: &str) -> BTreeSet<String> {
+        let mail = self.partly().iter().find(|mail| mail.message_id == message_id).map(|mail| mail.have.clone());
+        mail.unwrap_or_default()
+    }
+
+    fn partly(&self) -> MutexGuard<'_, VecDeque<PartlyTaken>> {
+        self.partly.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     async fn examined(&self, look: Look<'_>) -> Checked {

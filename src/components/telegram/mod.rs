@@ -278,7 +278,10 @@ fn refused(request: Option<&Request>, reply: &Reply) -> Outcome {
     match reply.status {
         429 => {
             let seconds = parameters.and_then(|parameters| parameters.retry_after).map(Duration::from_secs);
-            Outcome::Refused { retry_after: seconds.or(reply.retry_after), why }
+            Outcome::Refused {
+                retry_after: seconds.map(|wait| wait.min(reply::LONGEST_WAIT)).or(reply.retry_after),
+                why,
+            }
         }
         // It shows that already.
         400 if says(&["message is not modified"]) => Outcome::Delivered,
