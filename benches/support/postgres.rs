@@ -122,14 +122,19 @@ fn farther(server: SocketAddr, later: Duration) -> SocketAddr {
             let (Ok(client), Ok(server)) = (client, TcpStream::connect(server)) else { continue };
             let _ = (client.set_nodelay(true), server.set_nodelay(true));
             let (to_client, to_server) = (client.try_clone().unwrap(), server.try_clone().unwrap());
-            std::thread::spawn(move || pass_on(client, to_server, Duration::ZERO));
-            std::thread::spawn(move || pass_on(server, to_client, later));
+            std::thread::spawn(move || pass_on(client, to_server));
+            std::thread::spawn(move || pass_on_later(server, to_client, later));
         }
     });
     address
 }
 
-fn pass_on(mut from: TcpStream, mut to: TcpStream, later: Duration) {
+fn pass_on(mut from: TcpStream, mut to: TcpStream) {
+    let _ = std::io::copy(&mut from, &mut to);
+    let _ = to.shutdown(Shutdown::Both);
+}
+
+fn pass_on_later(mut from: TcpStream, mut to: TcpStream, later: Duration) {
     let (sent, received) = mpsc::channel::<(Instant, Vec<u8>)>();
     let writing = std::thread::spawn(move || {
         for (at, bytes) in received {

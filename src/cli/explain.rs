@@ -99,11 +99,10 @@ pub(crate) struct Args {
     /// What every rule says of each change, and not only of the newest.
     #[arg(long)]
     each_rule: bool,
-    /// So many changes a page, the newest first; the first page also has those that decided: the opening, each
-    /// step.
+    /// How many changes to show, the newest first. The first page also shows those that opened or escalated the incident.
     #[arg(long, default_value_t = 30, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     limit: u32,
-    /// The changes before those of the page before.
+    /// Which page; page 2 shows older changes.
     #[arg(long, default_value_t = 1, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     page: u32,
 }

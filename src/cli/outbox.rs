@@ -43,10 +43,10 @@ enum Action {
         /// Of this destination only.
         #[arg(long, value_name = "NAME")]
         destination: Option<String>,
-        /// Sent and folded ones, too.
+        /// Also those that were sent or merged into another message.
         #[arg(long)]
         all: bool,
-        /// At most so many, the newest.
+        /// Show at most this many of the newest.
         #[arg(long, default_value_t = 200, value_name = "N")]
         limit: u32,
         /// How to print them.

@@ -40,7 +40,7 @@ pub async fn serve(
 fn routes(health: Arc<HealthStatus>) -> Router {
     let (alive, ready) = (health.clone(), health.clone());
     Router::new()
-        .route("/healthz", get(move || async move { verdict(alive.alive(), "no turn for 30 s") }))
+        .route("/healthz", get(move || async move { verdict(alive.alive(), "the engine has not run for 30 s\n") }))
         .route("/readyz", get(move || async move { readiness(&ready) }))
         .route("/metrics", get(move || async move { metrics_page(&health) }))
 }

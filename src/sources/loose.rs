@@ -1,5 +1,6 @@
 //! Values whose type the API does not keep to: texts that come as numbers, numbers that come as texts, `null` for
-//! either. Reading never fails; what makes no sense counts as absent. Used by `answer` and `discovery`.
+//! either. Reading never fails; what makes no sense counts as absent. Used by `event_list` and the discovery of
+//! qcloud.
 
 use std::borrow::Cow;
 use std::fmt;

@@ -47,7 +47,7 @@ fn judge(listen: SocketAddr, there: There) -> Vec<Finding> {
             "choose another `server.listen`, or end what listens there",
         ),
         There::Podbell { ill: Some(ill), .. } => {
-            fail(format!("podbell runs at {listen} and does not turn: {ill}"), "look into its log, then restart it")
+            fail(format!("podbell runs at {listen} and is stuck: {ill}"), "look into its log, then restart it")
         }
         There::Podbell { unready: Some(why), .. } => {
             fail(format!("podbell runs at {listen} and is not ready: {why}"), "look at the findings of the store")

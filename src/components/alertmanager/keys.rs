@@ -21,7 +21,7 @@ pub(super) const URL: Key<OneOrMany<Base>> = Key::required(
     "Where Alertmanager is, such as http://alertmanager:9093, with the prefix of its path if it has one; of a cluster, the address of each member.",
 );
 pub(super) const USER: Key<Text> = Key::optional("user", Text("a user's name"), "For basic authentication.");
-pub(super) const PASSWORD: Key<Secret> = Key::optional("password", Secret(SecretKind::Any), "Of that user.");
+pub(super) const PASSWORD: Key<Secret> = Key::optional("password", Secret(SecretKind::Any), "The password of `user`.");
 pub(super) const TOKEN: Key<Secret> = Key::required("token", Secret(SecretKind::Any), "A bearer token.");
 
 pub(super) fn read(map: &mut MapReader<'_>, reader: &mut Reader) -> Option<Draft<dyn Notifier>> {

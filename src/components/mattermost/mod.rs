@@ -45,8 +45,8 @@ const REPLIES: Replies = Replies {
     classify: reply::of_webhook,
     is_about_content: |_| false,
 };
-const URL: Key<Secret> = Key::required("url", Secret(SecretKind::Url), "Of an incoming webhook.");
-const TOKEN: Key<Secret> = Key::required("token", Secret(SecretKind::Any), "Of a bot account.");
+const URL: Key<Secret> = Key::required("url", Secret(SecretKind::Url), "The address of an incoming webhook.");
+const TOKEN: Key<Secret> = Key::required("token", Secret(SecretKind::Any), "The token of a bot account.");
 const CHANNEL: Key<Own<String>> = Key::required(
     "channel",
     Own { read: read_channel, schema: channel_schema },

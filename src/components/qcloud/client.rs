@@ -216,7 +216,7 @@ struct Pace {
 
 impl Pace {
     fn new(per_second: NonZeroU32) -> Self {
-        let together = NonZeroU32::new(per_second.get() / 20).unwrap_or(NonZeroU32::MIN);
+        let together = NonZeroU32::new(per_second.get() / 10).unwrap_or(NonZeroU32::MIN);
         let quota = Quota::per_second(per_second).allow_burst(together);
         Self { limiter: RateLimiter::direct(quota), line: Mutex::new(()) }
     }

@@ -25,7 +25,7 @@ use podbell_core::yaml::{MapReader, Node, Reader};
 /// Slack's Web API.
 pub const API: &str = "https://slack.com/api";
 
-const URL: Key<Secret> = Key::required("url", Secret(SecretKind::Url), "Of an incoming webhook.");
+const URL: Key<Secret> = Key::required("url", Secret(SecretKind::Url), "The address of an incoming webhook.");
 const TOKEN: Key<Secret> = Key::required(
     "token",
     Secret(SecretKind::Any),

@@ -76,6 +76,9 @@ fn state(cx: &Context<'_>, health: Option<&Health>) -> Markup {
 fn pace(cx: &Context<'_>, pace: Option<Pace>) -> String {
     let Some(pace) = pace else { return cx.words.no_pace().to_owned() };
     // Round down to minutes: `per` includes a reserve for the network that readers need not see.
-    let per = cx.say().duration(pace.per.as_secs().max(1) / 60 * 60 + u64::from(pace.per.as_secs() < 60));
+    let per = match pace.per.as_secs() / 60 {
+        0 => format!("{} s", pace.per.as_secs_f64()),
+        minutes => cx.say().duration(minutes * 60),
+    };
     cx.words.per(pace.most, &per)
 }

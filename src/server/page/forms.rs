@@ -139,7 +139,11 @@ pub(super) async fn act(
     let text = match (form.command.as_str(), form.lasts.as_str()) {
         ("ack", _) => format!("ack {what}"),
         ("unmute", _) => format!("unmute {what}"),
-        ("mute", lasts @ ("1h" | "4h" | "24h")) => format!("mute {what} {lasts} {}", one_line(&form.why, 200)),
+        ("mute", lasts @ ("1h" | "4h" | "24h")) => {
+            // A reason is no option of the command, whatever it begins with.
+            let why = one_line(&form.why, 200);
+            format!("mute {what} {lasts} {}", why.trim_start_matches(|c: char| !c.is_alphanumeric()))
+        }
         _ => return refused(StatusCode::BAD_REQUEST, "a form that asks for nothing known"),
     };
     let author = Author { name: visitor.name.clone(), via: "page".to_owned() };

@@ -14,10 +14,10 @@ use super::sessions::Hash;
 
 /// The shortest time between two events of one stream.
 const PAUSE: Duration = Duration::from_secs(1);
-/// The data of such an event: a browser drops an event without data.
-const ALIVE_SAYS: &str = "alive";
 /// How often an idle stream shows that it is alive.
 const ALIVE: Duration = Duration::from_secs(15);
+/// The data of the event that shows it: browsers drop an event without data.
+const ALIVE_SAYS: &str = "alive";
 /// How soon a browser reconnects.
 const AGAIN: Duration = Duration::from_secs(2);
 /// How many streams there are at most: of one visitor, and in all. Far fewer than connections, so that chats and the

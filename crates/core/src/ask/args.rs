@@ -74,7 +74,13 @@ pub(super) fn read(words: &[Word], text: &str, spec: &Spec) -> Result<Args, Mist
                 continue;
             }
             let found = spec.options.iter().find(|opt| name == opt.names().0 || name == opt.names().1);
-            let Some(opt) = found.copied() else { return Err(unknown_option(word, &name, spec)) };
+            let Some(opt) = found.copied() else {
+                if spec.free_text && args.arguments.len() == spec.arguments {
+                    args.free_text = free_text(text, word, rest.as_slice());
+                    break;
+                }
+                return Err(unknown_option(word, &name, spec));
+            };
             if opt == Opt::All && value.is_none() {
                 args.all = true;
                 continue;

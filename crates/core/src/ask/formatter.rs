@@ -135,7 +135,6 @@ impl<'a> AnswerFormatter<'a> {
         Block::Line(spans)
     }
 
-    /// What a list leaves out, if anything.
     /// "🚀 10:00 rollout of web: web:v4 → web:v5".
     pub(super) fn rollout(&self, workload: &str, rollout: &Rollout) -> Block {
         let at = self.say.at(rollout.at);
@@ -147,6 +146,7 @@ impl<'a> AnswerFormatter<'a> {
         Block::Line(spans)
     }
 
+    /// What a list leaves out, if anything.
     pub(super) fn more(&self, more: u64) -> Option<Block> {
         (more > 0).then(|| Block::Small(vec![message::words(self.say.more(more))]))
     }

@@ -1,7 +1,7 @@
 //! What holds back notices of an open incident for a while, destination by destination.
 //!
 //! Nothing is frozen meanwhile: when the hold ends, an open incident is sent as it is then, and those that ended before
-//! are summed up (`core::step::held`). The step finds out which holds there are, because it knows calendars and other
+//! are summed up (`crate::step::held`). The step finds out which holds there are, because it knows calendars and other
 //! incidents.
 
 use std::sync::Arc;

@@ -14,7 +14,7 @@ use crate::time::Time;
 /// own 5 minutes; after three of them it may be another one.
 const HOLDS: Duration = Duration::from_secs(15 * 60);
 
-/// What an event's text is about, whatever its reason. Of two texts about the same, the more notifications one is quoted; of
+/// What an event's text is about, whatever its reason. Of two texts about the same, the more informative one is quoted; of
 /// two about different things, the newer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum About {

@@ -159,9 +159,9 @@ impl Incident {
         [standing, silent, settled].into_iter().flatten().max().unwrap_or(by_silence)
     }
 
-    /// When it is over if its workloads are ready since then: nothing stands any more, whatever events say. What came back
-    /// after such an end is over once it could have come back again.
-    /// The troubles of its objects that are no workloads' have ended at `others_ended`.
+    /// When the incident is over, given that its workloads have been ready since `ready_since`, whatever events say.
+    /// `others_ended` is when the problems of its objects that are no workloads ended. An incident that came back after
+    /// such an end waits at least as long as its return took.
     pub(crate) fn recovers_at(&self, rule: &RuleSettings, ready_since: Time, others_ended: Option<Time>) -> Time {
         let recovered = ready_since.max(self.last_sign).plus(self.doubled(rule.recovered_after));
         let others = others_ended.map(|at| self.settled_at(rule, at, SETTLED));

@@ -134,17 +134,17 @@ impl Outbox {
         let gone: Vec<Destination> =
             self.destinations.keys().filter(|name| !policies.contains_key(*name)).cloned().collect();
         for old in gone {
-            let successor_rule = fingerprints.get(&old).and_then(|fingerprint| {
+            let new_name = fingerprints.get(&old).and_then(|fingerprint| {
                 let same = |(name, policy): &(&Destination, &Policy)| {
                     policy.fingerprint == *fingerprint && !self.destinations.contains_key(*name)
                 };
                 policies.iter().find(same).map(|(name, _)| name.clone())
             });
-            match (self.destinations.remove(&old), successor_rule) {
-                (Some(state), Some(successor_rule)) => {
-                    self.destinations.insert(successor_rule.clone(), state);
-                    writes.destinations.insert(successor_rule.clone());
-                    writes.renamed.push((old, successor_rule));
+            match (self.destinations.remove(&old), new_name) {
+                (Some(state), Some(new_name)) => {
+                    self.destinations.insert(new_name.clone(), state);
+                    writes.destinations.insert(new_name.clone());
+                    writes.renamed.push((old, new_name));
                 }
                 (Some(mut state), None) => {
                     state.give_up(&old, |_| true, "the destination was removed from podbell.yaml", now, writes);

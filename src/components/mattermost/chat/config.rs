@@ -33,7 +33,7 @@ const PODBELL_TOKEN: Key<Secret> = Key::optional(
 const TOKEN: Key<Secret> = Key::optional(
     "token",
     Secret(SecretKind::Any),
-    "Of a bot account: podbell answers mentions and direct messages over its websocket, and presses of buttons [default: it does not].",
+    "The token of a bot account: podbell answers mentions and direct messages over its websocket, and presses of buttons [default: none; it does not].",
 );
 const SERVER: Key<Address> = Key::optional("server", HTTP, "Where Mattermost is; needed with `token`.");
 const ACTIONS_URL: Key<Address> = Key::optional(

@@ -32,7 +32,7 @@ const APP_TOKEN: Key<Secret> = Key::optional(
 const BOT_TOKEN: Key<Secret> = Key::optional(
     "bot_token",
     Secret(SecretKind::Any),
-    "Answers mentions and direct messages (`xoxb-…` with `chat:write`) [default: they are not answered].",
+    "Answers mentions and direct messages (`xoxb-…` with `chat:write`) [default: none; they are not answered].",
 );
 const CONNECTIONS: Key<Number> = Key::with_default(
     "connections",
