@@ -49,7 +49,7 @@ const REPLIES: Replies = Replies {
     classify,
     is_about_content: |_| false,
 };
-const URL: Key<Secret> = Key::required("url", Secret(SecretKind::Url), "Of a custom robot.");
+const URL: Key<Secret> = Key::required("url", Secret(SecretKind::Url), "The address of a custom robot.");
 const SECRET: Key<Secret> =
     Key::optional("secret", Secret(SecretKind::Any), "Of its signature (加签, SEC…), if that is its security setting.");
 

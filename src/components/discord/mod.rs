@@ -35,7 +35,7 @@ const REPLIES: Replies = Replies {
     classify: |reply| reply::of_webhook(None, reply),
     is_about_content: |_| false,
 };
-const URL: Key<Secret> = Key::required("url", Secret(SecretKind::Url), "Of a webhook of the channel.");
+const URL: Key<Secret> = Key::required("url", Secret(SecretKind::Url), "The address of a webhook of the channel.");
 const TOKEN: Key<Secret> = Key::required("token", Secret(SecretKind::Any), "Of the application's bot.");
 const CHANNEL: Key<Id> = Key::required("channel", id("a channel"), "For a bot: the channel's id.");
 const API: Key<Address> = Key::with_default("api", HTTP, "https://discord.com/api/v10", "Discord's API.");

@@ -36,7 +36,8 @@ const CHANGES: Pace = Pace { most: 1, per: Duration::from_millis(250), kept_for_
 
 pub(super) const APP_ID: Key<Own<String>> =
     Key::required("app_id", Own { read: read_app, schema: app_schema }, "Of the app, cli_….");
-pub(super) const APP_SECRET: Key<Secret> = Key::required("app_secret", Secret(SecretKind::Any), "Of the app.");
+pub(super) const APP_SECRET: Key<Secret> =
+    Key::required("app_secret", Secret(SecretKind::Any), "The secret of the app.");
 const CHAT: Key<Own<String>> =
     Key::required("chat", Own { read: read_chat, schema: chat_schema }, "The chat's id, oc_…; the bot must be in it.");
 const BUTTONS: Key<Truth> = Key::optional(

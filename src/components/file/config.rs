@@ -16,7 +16,7 @@ const PATH: Key<LatePath> = Key::required(
     LatePath { what: "the path of a recording", stdin: true },
     "A recording, or a single answer that is read again and again; `-` is standard input.",
 );
-const TIME_ZONE: Key<Zone> = Key::with_default("time_zone", Zone, "UTC", "Of the times in event lists.");
+const TIME_ZONE: Key<Zone> = Key::with_default("time_zone", Zone, "UTC", "The zone of the times in event lists.");
 
 /// Its registry row.
 pub(crate) const SOURCE: SourceKind = SourceKind {

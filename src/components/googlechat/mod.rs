@@ -25,7 +25,7 @@ const REPLIES: Replies = Replies {
     classify,
     is_about_content: |_| false,
 };
-const URL: Key<Secret> = Key::required("url", Secret(SecretKind::Url), "Of a webhook of the space.");
+const URL: Key<Secret> = Key::required("url", Secret(SecretKind::Url), "The address of a webhook of the space.");
 
 /// Its registry row.
 pub(crate) const NOTIFIER: NotifierKind = NotifierKind {

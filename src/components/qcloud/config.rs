@@ -29,7 +29,8 @@ const SIGNATURE_METHOD: Key<Words<SignatureMethod>> = Key::with_default(
     "HmacSHA256",
     "How requests are signed.",
 );
-const TIME_ZONE: Key<Zone> = Key::with_default("time_zone", Zone, "Asia/Shanghai", "Of the times in event lists.");
+const TIME_ZONE: Key<Zone> =
+    Key::with_default("time_zone", Zone, "Asia/Shanghai", "The zone of the times in event lists.");
 const RATE: Key<Number> = Key::with_default(
     "requests_per_second",
     Number(1, 1000),

@@ -39,7 +39,8 @@ const REPLIES: Replies = Replies {
     classify,
     is_about_content: |_| false,
 };
-const URL: Key<Secret> = Key::required("url", Secret(SecretKind::Url), "Of a workflow that posts what it receives.");
+const URL: Key<Secret> =
+    Key::required("url", Secret(SecretKind::Url), "The address of a workflow that posts what it receives.");
 
 /// Its registry row.
 pub(crate) const NOTIFIER: NotifierKind = NotifierKind {

@@ -28,7 +28,7 @@ const REPLIES: Replies = Replies {
     classify,
     is_about_content,
 };
-const URL: Key<Secret> = Key::required("url", Secret(SecretKind::Url), "Of a group robot.");
+const URL: Key<Secret> = Key::required("url", Secret(SecretKind::Url), "The address of a group robot.");
 
 /// Its registry row.
 pub(crate) const NOTIFIER: NotifierKind = NotifierKind {

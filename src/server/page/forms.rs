@@ -142,7 +142,7 @@ pub(super) async fn act(
         ("mute", lasts @ ("1h" | "4h" | "24h")) => {
             // A reason is no option of the command, whatever it begins with.
             let why = one_line(&form.why, 200);
-            format!("mute {what} {lasts} {}", why.trim_start_matches(|c: char| !c.is_alphanumeric()))
+            format!("mute {what} {lasts} {}", why.trim_start_matches([' ', '-', '–', '—']))
         }
         _ => return refused(StatusCode::BAD_REQUEST, "a form that asks for nothing known"),
     };
