@@ -175,7 +175,7 @@ pub fn server(
 }
 
 /// Who may reload rules; `asks` go to the task that reloads them.
-pub(crate) fn reload(config: &Config, asks: mpsc::Sender<crate::server::Ask>) -> Reload {
+pub(crate) fn reload(config: &Config, asks: mpsc::Sender<crate::server::ReloadRequest>) -> Reload {
     Reload { asks, tokens: tokens(config) }
 }
 

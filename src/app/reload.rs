@@ -16,7 +16,7 @@ use super::BoxFuture;
 use crate::clock;
 use crate::config::{self, Config, Loaded, Stage};
 use crate::engine::NewRules;
-use crate::server::{Ask, NotReloaded};
+use crate::server::{NotReloaded, ReloadRequest};
 use crate::tasks::told;
 use podbell_core::diagnostic::{Diagnostic, Source};
 use podbell_core::rules::in_force::{InForce, RuleFiles, refusal};
@@ -138,7 +138,7 @@ impl Watched {
     }
 
     /// The task that watches; `asks` are answered one by one.
-    pub(crate) fn task(self, mut asks: mpsc::Receiver<Ask>) -> RulesTask {
+    pub(crate) fn task(self, mut asks: mpsc::Receiver<ReloadRequest>) -> RulesTask {
         Box::new(move |rules, stopped| Box::pin(async move { Watcher::new(self, rules).run(&mut asks, stopped).await }))
     }
 }
@@ -163,7 +163,7 @@ impl Watcher {
         Self { watched, rules, changing: None }
     }
 
-    async fn run(&mut self, asks: &mut mpsc::Receiver<Ask>, mut stopped: watch::Receiver<bool>) {
+    async fn run(&mut self, asks: &mut mpsc::Receiver<ReloadRequest>, mut stopped: watch::Receiver<bool>) {
         let mut hangup = match signal(SignalKind::hangup()) {
             Ok(signal) => Some(signal),
             Err(error) => {

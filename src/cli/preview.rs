@@ -242,8 +242,8 @@ fn kinds(settings: &RuleSettings, args: &Args, out: &mut impl Write) -> io::Resu
 
 fn print_notice(out: &mut impl Write, notifiers: &Notifiers, notice: &Notice, args: &Args) -> io::Result<()> {
     let body = |platform: &str| {
-        let parcel = SendContent::full(std::slice::from_ref(notice));
-        let stored = notifiers.freeze(platform, &parcel, "msg_preview", sample::NOW);
+        let sent = SendContent::full(std::slice::from_ref(notice));
+        let stored = notifiers.freeze(platform, &sent, "msg_preview", sample::NOW);
         notifiers.sent(platform, &stored).into_owned()
     };
     let terminal = NOTIFIERS.iter().find(|kind| kind.audience == Audience::Terminal).map_or("", |kind| kind.name);

@@ -3,7 +3,7 @@
 use super::{Engine, InMemoryState, Turn, log};
 use podbell_core::outbox::Signal;
 use podbell_core::step::{Input, step};
-use podbell_store::{Mishap, StoreError};
+use podbell_store::{Recovery, StoreError};
 
 impl Engine {
     /// Carries out what is due, puts notices into the outbox, and claims sends, with their bodies.
@@ -11,7 +11,7 @@ impl Engine {
     /// # Errors
     /// When the notices or the body of a claimed send cannot be read.
     pub(super) fn decide(&mut self, memory: &mut InMemoryState, turn: &mut Turn) -> Result<(), StoreError> {
-        for Mishap { fate, kept } in &self.mishaps {
+        for Recovery { fate, kept } in &self.recoveries {
             let kept = kept.as_ref().map(|kept| kept.display().to_string());
             let input = Input::Store { fate, kept: kept.as_deref() };
             step(&mut memory.state, &self.setup, input, turn.now, &mut turn.writes);

@@ -28,7 +28,7 @@ pub(super) struct Request {
 impl Engine {
     /// Reads what the inputs of this turn refer to: a bounded number of reads, however many inputs there are.
     pub(super) fn load(&mut self, memory: &InMemoryState, inputs: &Inputs, now: Time) -> Result<Loaded, StoreError> {
-        self.mishaps.extend(self.store.take_mishaps());
+        self.recoveries.extend(self.store.take_recoveries());
         let mut loaded = Loaded::default();
         let wanted = wanted(memory, &inputs.events);
         if !wanted.is_empty() {

@@ -33,7 +33,7 @@ use podbell_core::step::decision::Decision;
 use podbell_core::step::{Setup, State, Tally, Workloads, Writes};
 use podbell_core::time::{Jump, Time};
 use podbell_core::user_action::ActionResult;
-use podbell_store::{InboxItem, LEASE_RENEWAL, LEASE_TTL, Lease, Mishap, StoreError, Writer, crash_point};
+use podbell_store::{InboxItem, LEASE_RENEWAL, LEASE_TTL, Lease, Recovery, StoreError, Writer, crash_point};
 
 /// How often an idle service stores a heartbeat: after a crash, this much of its past is unknown.
 pub(crate) const HEARTBEAT: Duration = Duration::from_secs(10);
@@ -102,7 +102,7 @@ pub struct Engine {
     on_questions: Option<AskPods>,
     on_committed: Option<Export>,
     /// Mishaps of the store that are not written yet.
-    mishaps: Vec<Mishap>,
+    recoveries: Vec<Recovery>,
     /// What sources reported of workloads, while memory is read again: the store does not hold it.
     workloads: Workloads,
     /// The moment of the last turn.
@@ -212,7 +212,7 @@ impl Engine {
             on_rules: None,
             on_questions: None,
             on_committed: None,
-            mishaps: Vec::new(),
+            recoveries: Vec::new(),
             workloads: Workloads::default(),
             last_turn: now,
             jump: Jump::NONE,
@@ -321,7 +321,7 @@ impl Engine {
             crash_point!("claim.after");
         }
         self.new_rules.clear();
-        self.mishaps.clear();
+        self.recoveries.clear();
         self.totals = turn.totals;
         self.totals.steps.add(turn.writes.tally);
         self.totals.notices += turn.writes.notices.len() as u64;

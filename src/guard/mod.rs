@@ -4,6 +4,7 @@
 //! knows no platform and no secret. Health and metrics are not behind it, so that nobody can make podbell look dead.
 
 mod attempts;
+pub(crate) mod headers;
 mod refusals;
 
 pub(crate) use self::attempts::Tries;

@@ -286,8 +286,8 @@ impl Notifiers {
 
     /// The body of one request: to be stored and repeated byte for byte. Pure. Empty if there is no such destination or
     /// nothing to tell.
-    pub fn freeze(&self, destination: &str, parcel: &SendContent<'_>, message_id: &str, now: Time) -> Vec<u8> {
-        let SendContent { notices, content, storm, parent, refresh } = *parcel;
+    pub fn freeze(&self, destination: &str, sent: &SendContent<'_>, message_id: &str, now: Time) -> Vec<u8> {
+        let SendContent { notices, content, storm, parent, refresh } = *sent;
         let Some(notifier) = self.notifiers.get(destination) else { return Vec::new() };
         let notices = &*allowed(notices, notifier.logs);
         let Some(notice) = fold(notices) else { return Vec::new() };

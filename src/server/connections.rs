@@ -22,7 +22,7 @@ use tokio::sync::watch;
 use tokio::task::{AbortHandle, JoinSet};
 
 use super::files;
-use super::prompt::{PATIENCE, Prompt};
+use super::write_timeout::{PATIENCE, WriteTimeout};
 use crate::guard::{Caller, Peer};
 use crate::tasks::told;
 
@@ -194,7 +194,7 @@ async fn connection(
     });
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new()).header_read_timeout(HEAD).max_buf_size(64 * 1024);
-    let mut serving = pin!(http.serve_connection(TokioIo::new(Prompt::new(stream, PATIENCE)), service));
+    let mut serving = pin!(http.serve_connection(TokioIo::new(WriteTimeout::new(stream, PATIENCE)), service));
     tokio::select! {
         // Not an error: the other side may end a connection at any time.
         _ = serving.as_mut() => return,

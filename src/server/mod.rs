@@ -7,8 +7,8 @@ mod connections;
 pub(crate) mod files;
 mod metrics;
 pub mod page;
-mod prompt;
 mod reload;
+mod write_timeout;
 
 use std::sync::Arc;
 
@@ -19,7 +19,7 @@ use axum::routing::get;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
-pub(crate) use self::reload::{Ask, NotReloaded, Reload};
+pub(crate) use self::reload::{NotReloaded, Reload, ReloadRequest};
 use crate::guard::{Gate, Limits, guarded};
 use crate::health::{HealthStatus, Role};
 

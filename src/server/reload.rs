@@ -14,7 +14,7 @@ use super::api::{Rights, Token, Tokens};
 use crate::guard::{Peer, Tries, logged};
 
 /// A request to reload: where its answer goes, which says what is in force now, or what is wrong.
-pub(crate) type Ask = oneshot::Sender<Result<String, NotReloaded>>;
+pub(crate) type ReloadRequest = oneshot::Sender<Result<String, NotReloaded>>;
 
 /// Why no other rules hold now, in words that name the mistakes.
 #[derive(Debug, thiserror::Error)]
@@ -24,36 +24,36 @@ pub struct NotReloaded(pub String);
 /// The task that reloads rules, and the tokens that may ask for it from elsewhere.
 pub struct Reload {
     /// Requests to that task, one at a time.
-    pub asks: mpsc::Sender<Ask>,
+    pub asks: mpsc::Sender<ReloadRequest>,
     /// The tokens of podbell.yaml; only those that may write and see everything are accepted.
     pub tokens: Vec<Token>,
 }
 
-struct Known {
-    asks: mpsc::Sender<Ask>,
+struct Reloader {
+    asks: mpsc::Sender<ReloadRequest>,
     tokens: Tokens,
 }
 
 /// The route; none where there is nothing to reload.
 pub(super) fn routes(reload: Option<Reload>) -> Router {
     let Some(Reload { asks, tokens }) = reload else { return Router::new() };
-    let known = Arc::new(Known { asks, tokens: Tokens::new(tokens) });
-    Router::new().route("/-/reload", post(reload_rules)).with_state(known)
+    let reloader = Arc::new(Reloader { asks, tokens: Tokens::new(tokens) });
+    Router::new().route("/-/reload", post(reload_rules)).with_state(reloader)
 }
 
 async fn reload_rules(
-    State(known): State<Arc<Known>>,
+    State(reloader): State<Arc<Reloader>>,
     peer: Option<Extension<Peer>>,
     tries: Option<Extension<Tries>>,
     headers: HeaderMap,
 ) -> Response {
     let peer = peer.map(|Extension(peer)| peer);
-    if let Err((status, why)) = known.admit(peer, tries.as_deref(), &headers) {
+    if let Err((status, why)) = reloader.admit(peer, tries.as_deref(), &headers) {
         return refused(status, why);
     }
     let (ask, answer) = oneshot::channel();
     // One reload at a time; the caller may try again.
-    if known.asks.try_send(ask).is_err() {
+    if reloader.asks.try_send(ask).is_err() {
         return (StatusCode::TOO_MANY_REQUESTS, "a reload is going on\n").into_response();
     }
     match answer.await {
@@ -73,7 +73,7 @@ fn refused(status: StatusCode, why: &'static str) -> Response {
     logged((status, said).into_response(), why)
 }
 
-impl Known {
+impl Reloader {
     fn admit(
         &self,
         peer: Option<Peer>,

@@ -89,7 +89,9 @@ impl Location {
     /// [`crate::ErrorKind::InUse`] when another process keeps it, others when it cannot be opened.
     pub fn writer(&self, patience: Duration, now: Time) -> Result<Box<dyn Writer>, StoreError> {
         match self {
-            Self::Sqlite(path) => Ok(Box::new(sqlite::Store::take_up(sqlite::Ownership::wait(path, patience)?, now)?)),
+            Self::Sqlite(path) => {
+                Ok(Box::new(sqlite::Store::open_recovered(sqlite::Ownership::wait(path, patience)?, now)?))
+            }
             Self::Postgres(server) => postgres::writer(server, patience),
         }
     }

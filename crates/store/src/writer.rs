@@ -41,7 +41,7 @@ pub struct StoredDelivery {
 
 /// What happened to a store since its last owner wrote it, for the operator.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Mishap {
+pub struct Recovery {
     /// What became of it.
     pub fate: StoreFate,
     /// Where the damaged files are kept, if any are.
@@ -79,8 +79,8 @@ pub trait Writer: Send + std::fmt::Debug {
     /// When the store cannot be written; then nothing was deleted.
     fn delete_old(&mut self, now: Time) -> Result<bool, StoreError>;
 
-    /// The mishaps since the last call.
-    fn take_mishaps(&mut self) -> Vec<Mishap>;
+    /// The recoveries since the last call.
+    fn take_recoveries(&mut self) -> Vec<Recovery>;
 
     /// The lease by which this writer owns the store; `None` where a store has one owner for as long as its process
     /// lives.

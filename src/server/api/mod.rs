@@ -25,6 +25,7 @@ pub use self::tokens::Token;
 pub(super) use self::tokens::{Tokens, hash};
 use crate::chat::{QueryService, Question, Speaker};
 use crate::clock;
+use crate::guard::headers::content_type;
 use crate::guard::{Tries, logged};
 use podbell_core::ask::{Answer, Entry, Prompt};
 use podbell_core::message::{Language, Style};
@@ -113,7 +114,7 @@ async fn command(State(api): State<Arc<Api>>, headers: HeaderMap, body: Bytes) -
         Some(token) => token,
         None => return unknown(),
     };
-    if !is_json(&headers) {
+    if content_type(&headers) != "application/json" {
         let error = "send the command as JSON, with content-type: application/json";
         return wrong(StatusCode::UNSUPPORTED_MEDIA_TYPE, "an API request that is not JSON", error);
     }
@@ -145,11 +146,6 @@ async fn command(State(api): State<Arc<Api>>, headers: HeaderMap, body: Bytes) -
         answer,
     };
     ([(header::CACHE_CONTROL, "no-store")], Json(said)).into_response()
-}
-
-fn is_json(headers: &HeaderMap) -> bool {
-    let kind = headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
-    kind.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case("application/json")
 }
 
 /// The answer to an unknown token says nothing but that.

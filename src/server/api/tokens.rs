@@ -7,6 +7,7 @@ use secrecy::{ExposeSecret, SecretString};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
+use crate::guard::headers::only_text;
 use podbell_core::scope::{Rights, Scope};
 
 /// A token of podbell.yaml.
@@ -38,9 +39,7 @@ impl Tokens {
 
     /// The token that a request shows.
     pub(in crate::server) fn find(&self, headers: &HeaderMap) -> Option<&Token> {
-        let mut shown = headers.get_all(header::AUTHORIZATION).iter();
-        let (one, None) = (shown.next()?, shown.next()) else { return None };
-        let (scheme, token) = one.to_str().ok()?.split_once(' ')?;
+        let (scheme, token) = only_text(headers, header::AUTHORIZATION.as_str())?.split_once(' ')?;
         if !scheme.eq_ignore_ascii_case("bearer") {
             return None;
         }

@@ -1,7 +1,7 @@
 //! Who looks at the page: known by a session's cookie, or named by a proxy that proves itself. And whether a request
 //! that changes something comes from the page itself.
 
-use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
+use axum::http::{HeaderMap, HeaderName, header};
 use hmac::{Hmac, KeyInit, Mac};
 use secrecy::{ExposeSecret, SecretString};
 use sha2::Sha256;
@@ -10,6 +10,7 @@ use tokio::sync::watch;
 use url::Url;
 
 use super::sessions::{Hash, LIFETIME, Sessions};
+use crate::guard::headers::only;
 use crate::server::api::{Rights, hash};
 use podbell_core::message::one_line;
 use podbell_core::scope::Scope;
@@ -39,7 +40,7 @@ impl Proxy {
         if !headers.contains_key(&self.secret_header) {
             return None;
         }
-        let Some(shown) = only(headers, &self.secret_header) else { return Some(false) };
+        let Some(shown) = only(headers, self.secret_header.as_str()) else { return Some(false) };
         // Compare hashes: their lengths are equal, whatever was sent.
         let (shown, known) = (hash(shown.as_bytes()), hash(self.secret.expose_secret()));
         Some(bool::from(shown.ct_eq(&known)))
@@ -50,17 +51,10 @@ impl Proxy {
         if self.proves(headers) != Some(true) {
             return None;
         }
-        let name = only(headers, &self.header)?;
+        let name = only(headers, self.header.as_str())?;
         let name = one_line(std::str::from_utf8(name.as_bytes()).ok()?, MOST_NAME);
         (!name.is_empty()).then_some(name)
     }
-}
-
-/// The value of a header that occurs exactly once.
-fn only<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Option<&'h HeaderValue> {
-    let mut all = headers.get_all(name).iter();
-    let (one, None) = (all.next()?, all.next()) else { return None };
-    Some(one)
 }
 
 /// A person who may see the page.
@@ -169,7 +163,7 @@ mod tests {
     fn headers(pairs: &[(&'static str, &str)]) -> HeaderMap {
         let mut map = HeaderMap::new();
         for (name, value) in pairs {
-            map.append(*name, HeaderValue::from_bytes(value.as_bytes()).unwrap());
+            map.append(*name, axum::http::HeaderValue::from_bytes(value.as_bytes()).unwrap());
         }
         map
     }

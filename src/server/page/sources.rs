@@ -29,8 +29,8 @@ pub(super) fn view(cx: &Context<'_>, sources: &Sources, health: &Snapshot, inter
                     @for row in &sources.sources {
                         @let every = intervals.iter().find(|(name, _)| *name == row.name).map(|(_, every)| *every);
                         // The stored time lags behind: reads without a change are not stored.
-                        @let of_pulse = health.sources.iter().find(|source| source.name == row.name);
-                        @let read_at = of_pulse.and_then(|source| source.last_good).max(row.read_at);
+                        @let of_health = health.sources.iter().find(|source| source.name == row.name);
+                        @let read_at = of_health.and_then(|source| source.last_good).max(row.read_at);
                         tr {
                             th scope="row" { (data(&row.name)) @if let Some(every) = every { p.small { (words.every(&cx.say().duration(every.as_secs()))) } } }
                             td.number { (number(row.services)) }

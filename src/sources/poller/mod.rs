@@ -81,7 +81,7 @@ pub(crate) async fn run<R: Reader>(
         (poller, configured)
     };
     let Ok((mut poller, configured)) = tokio::task::spawn_blocking(begin).await else { return };
-    poller.first_roster(configured).await;
+    poller.first_target_list(configured).await;
     while !*stop.borrow() && !poller.events.is_closed() {
         poller.start_due();
         let wake = poller.next_wake();
@@ -151,11 +151,11 @@ impl<R: Reader> Poller<R> {
     }
 
     /// With discovery, the configured services are not the complete list.
-    async fn first_roster(&mut self, targets: Vec<TargetEntry>) {
+    async fn first_target_list(&mut self, targets: Vec<TargetEntry>) {
         let complete = self.plan.rediscover_every.is_none();
-        let roster = SourceEvent::TargetList { source: self.plan.source.clone(), targets, complete };
+        let target_list = SourceEvent::TargetList { source: self.plan.source.clone(), targets, complete };
         if complete || !self.schedule.is_empty() {
-            let _ = self.events.send(roster).await;
+            let _ = self.events.send(target_list).await;
         }
     }
 

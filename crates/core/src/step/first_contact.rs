@@ -61,7 +61,7 @@ pub struct SourceState {
     pub(super) aged: Option<Time>,
     /// Whether a complete list of its targets was handed in since the start.
     #[serde(skip)]
-    pub roster_known: bool,
+    pub target_list_known: bool,
 }
 
 /// A time in which targets could not be seen.
@@ -186,7 +186,7 @@ impl State {
         let of_source = || self.targets.iter().filter(|(target, _)| target.source == *name);
         let source = self.sources.get(name).filter(|source| !source.announced)?;
         let waited = now >= source.first_good?.plus(patience(info));
-        let all_read = source.roster_known && of_source().all(|(_, state)| state.last_good.is_some());
+        let all_read = source.target_list_known && of_source().all(|(_, state)| state.last_good.is_some());
         if !waited && !all_read {
             return None;
         }

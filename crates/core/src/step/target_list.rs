@@ -48,7 +48,7 @@ impl State {
                 self.gone(&target, "service deleted", turn);
             }
         }
-        self.sources.entry(source.clone()).or_default().roster_known = true;
+        self.sources.entry(source.clone()).or_default().target_list_known = true;
     }
 
     /// Forgets a target, and closes the incidents that only it shows.

@@ -48,7 +48,7 @@ impl State {
         let source = self.sources.entry(covers.source.clone()).or_default();
         source.first_good.get_or_insert(turn.now);
         source.watched_since.get_or_insert(turn.now);
-        source.roster_known = true;
+        source.target_list_known = true;
         turn.writes.sources.insert(covers.source.clone());
         self.watch_progress(covers, turn);
     }

@@ -14,7 +14,7 @@ use super::session::Session;
 use crate::inbox;
 use crate::message_epochs::MessageEpochs;
 use crate::rows::sql;
-use crate::{Batch, InboxItem, Lease, Loaded, Mishap, ReadingRow, StoreError, StoredDelivery, Writer};
+use crate::{Batch, InboxItem, Lease, Loaded, ReadingRow, Recovery, StoreError, StoredDelivery, Writer};
 use podbell_core::diff::Reading;
 use podbell_core::event::Target;
 use podbell_core::notice::Notice;
@@ -107,7 +107,7 @@ impl Writer for Store {
         Ok(self.delete_old_rows(now)?)
     }
 
-    fn take_mishaps(&mut self) -> Vec<Mishap> {
+    fn take_recoveries(&mut self) -> Vec<Recovery> {
         // Files are damaged, lost and put back; a database is somebody else's to restore.
         Vec::new()
     }

@@ -21,7 +21,7 @@ impl CopySource {
     pub(crate) fn open(path: &Path) -> Result<Self, SqliteError> {
         let ownership = Ownership::wait(path, Duration::ZERO)?;
         let store = Store::beside(path)?;
-        super::take_up::check_all_pages(path)?;
+        super::recover::check_all_pages(path)?;
         Ok(Self { store, _ownership: ownership })
     }
 }

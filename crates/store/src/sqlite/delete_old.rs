@@ -7,6 +7,50 @@ use crate::HISTORY;
 use crate::rows::keep;
 use podbell_core::time::Time;
 
+/// The counters of numbers, and where the numbers are.
+const COUNTERS: [(&str, &str); 5] = [
+    ("next_incident", "SELECT id FROM incident UNION ALL SELECT id FROM trouble"),
+    ("next_mute", "SELECT id FROM mute"),
+    ("next_notice", "SELECT id FROM notice"),
+    ("next_delivery", "SELECT id FROM delivery"),
+    ("next_send", "SELECT id FROM send"),
+];
+
+/// What is deleted, and how old it must be.
+const OLD: [(&str, Duration); 12] = [
+    (
+        "delivery WHERE id IN (SELECT id FROM delivery WHERE done_at < ?1 AND state != 'dead' LIMIT ?2)",
+        keep::DELIVERIES,
+    ),
+    ("delivery WHERE id IN (SELECT id FROM delivery WHERE done_at < ?1 AND state = 'dead' LIMIT ?2)", keep::DEAD),
+    (
+        "notice WHERE id IN (SELECT id FROM notice WHERE made_at < ?1
+         AND NOT EXISTS (SELECT 1 FROM delivery WHERE notice = notice.id) LIMIT ?2)",
+        keep::DELIVERIES,
+    ),
+    ("send WHERE id IN (SELECT id FROM send WHERE claimed_at < ?1 AND settled IS NOT NULL LIMIT ?2)", keep::SENDS),
+    ("attempt WHERE rowid IN (SELECT rowid FROM attempt WHERE at < ?1 LIMIT ?2)", keep::SENDS),
+    (
+        "observation WHERE id IN (SELECT id FROM (SELECT id, at FROM observation ORDER BY id LIMIT ?2) WHERE at < ?1)",
+        HISTORY,
+    ),
+    (
+        // What was known of each object a day ago stays. In the order of their age, so that a last report
+        // goes after those that it followed.
+        "report WHERE id IN (SELECT id FROM report r WHERE at < ?1 AND (last = 1 OR EXISTS
+         (SELECT 1 FROM report n WHERE n.about = r.about AND n.id > r.id AND n.at < ?1)) ORDER BY id LIMIT ?2)",
+        HISTORY,
+    ),
+    (
+        "tally WHERE (target, quarter) IN (SELECT target, quarter FROM tally WHERE quarter < ?1 / 900000 LIMIT ?2)",
+        keep::TALLIES,
+    ),
+    ("incident WHERE id IN (SELECT id FROM incident WHERE ended_at < ?1 LIMIT ?2)", keep::INCIDENTS),
+    ("mute WHERE id IN (SELECT id FROM mute WHERE ended_at < ?1 LIMIT ?2)", keep::INCIDENTS),
+    ("action WHERE id IN (SELECT id FROM action WHERE at < ?1 LIMIT ?2)", keep::ACTIONS),
+    ("inbox WHERE id IN (SELECT id FROM inbox WHERE done_at < ?1 LIMIT ?2)", keep::DELIVERIES),
+];
+
 impl Store {
     /// Deletes rows that are no longer needed and frees their pages. Returns whether there are more.
     pub(super) fn delete_old_rows(&mut self, now: Time) -> Result<bool, SqliteError> {
@@ -18,13 +62,7 @@ impl Store {
             .map_err(|source| SqliteError::of(&self.path, source))?;
         let result = (|| {
             // Store the next numbers, so that none is used twice after its row was deleted.
-            for (key, tables) in [
-                ("next_incident", "SELECT id FROM incident UNION ALL SELECT id FROM trouble"),
-                ("next_mute", "SELECT id FROM mute"),
-                ("next_notice", "SELECT id FROM notice"),
-                ("next_delivery", "SELECT id FROM delivery"),
-                ("next_send", "SELECT id FROM send"),
-            ] {
+            for (key, tables) in COUNTERS {
                 transaction.execute(
                     &format!(
                         "INSERT INTO meta SELECT ?1, coalesce(max(id), 0) + 1 FROM ({tables}) WHERE true
@@ -34,43 +72,9 @@ impl Store {
                 )?;
             }
             let mut deleted = 0;
-            for (sql, before) in [
-                (
-                    "delivery WHERE id IN (SELECT id FROM delivery WHERE done_at < ?1 AND state != 'dead' LIMIT ?2)",
-                    keep::DELIVERIES,
-                ),
-                (
-                    "delivery WHERE id IN (SELECT id FROM delivery WHERE done_at < ?1 AND state = 'dead' LIMIT ?2)",
-                    keep::DEAD,
-                ),
-                (
-                    "notice WHERE id IN (SELECT id FROM notice WHERE made_at < ?1
-                     AND NOT EXISTS (SELECT 1 FROM delivery WHERE notice = notice.id) LIMIT ?2)",
-                    keep::DELIVERIES,
-                ),
-                ("send WHERE id IN (SELECT id FROM send WHERE claimed_at < ?1 AND settled IS NOT NULL LIMIT ?2)", keep::SENDS),
-                ("attempt WHERE rowid IN (SELECT rowid FROM attempt WHERE at < ?1 LIMIT ?2)", keep::SENDS),
-                (
-                    "observation WHERE id IN (SELECT id FROM (SELECT id, at FROM observation ORDER BY id LIMIT ?2) WHERE at < ?1)",
-                    HISTORY,
-                ),
-                (
-                    // What was known of each object a day ago stays. In the order of their age, so that a last report
-                    // goes after those that it followed.
-                    "report WHERE id IN (SELECT id FROM report r WHERE at < ?1 AND (last = 1 OR EXISTS
-                     (SELECT 1 FROM report n WHERE n.about = r.about AND n.id > r.id AND n.at < ?1)) ORDER BY id LIMIT ?2)",
-                    HISTORY,
-                ),
-                (
-                    "tally WHERE (target, quarter) IN (SELECT target, quarter FROM tally WHERE quarter < ?1 / 900000 LIMIT ?2)",
-                    keep::TALLIES,
-                ),
-                ("incident WHERE id IN (SELECT id FROM incident WHERE ended_at < ?1 LIMIT ?2)", keep::INCIDENTS),
-                ("mute WHERE id IN (SELECT id FROM mute WHERE ended_at < ?1 LIMIT ?2)", keep::INCIDENTS),
-                ("action WHERE id IN (SELECT id FROM action WHERE at < ?1 LIMIT ?2)", keep::ACTIONS),
-                ("inbox WHERE id IN (SELECT id FROM inbox WHERE done_at < ?1 LIMIT ?2)", keep::DELIVERIES),
-            ] {
-                deleted += transaction.execute(&format!("DELETE FROM {sql}"), rusqlite::params![ago(before), keep::ROUND])?;
+            for (sql, before) in OLD {
+                deleted +=
+                    transaction.execute(&format!("DELETE FROM {sql}"), rusqlite::params![ago(before), keep::ROUND])?;
             }
             deleted += transaction.execute("DELETE FROM trouble WHERE over = 1", [])?;
             deleted += super::queries::shown::delete_old(&transaction, keep::ROUND)?;

@@ -4,7 +4,7 @@
 use std::path::Path;
 
 use super::{SqliteError, Store, place};
-use crate::Mishap;
+use crate::Recovery;
 use podbell_core::notice::StoreFate;
 
 /// Which files a store has open: itself, its log, the log's index.
@@ -81,7 +81,7 @@ impl Store {
             None => std::fs::rename(&fresh, &self.path).map_err(io)?,
         }
         self.files = Files::of(&self.path);
-        self.mishaps.push(Mishap { fate: StoreFate::Rewritten, kept: None });
+        self.recoveries.push(Recovery { fate: StoreFate::Rewritten, kept: None });
         tracing::error!(store = %self.path.display(), "the store was deleted under podbell; it is written again, and nothing is lost");
         Ok(())
     }

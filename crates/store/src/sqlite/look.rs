@@ -87,7 +87,7 @@ fn seen(path: &Path) -> Result<Seen, SqliteError> {
     let (heartbeat, behind) = match version {
         0 => (None, 0),
         _ => {
-            let behind = super::take_up::behind(&connection, path).map_err(of)?;
+            let behind = super::recover::behind(&connection, path).map_err(of)?;
             (Store::heartbeat_of(&connection).map_err(of)?, behind)
         }
     };
@@ -104,7 +104,7 @@ fn look_at_pages(connection: &Connection, path: &Path) -> Result<bool, SqliteErr
             interrupt.interrupt();
         }
     });
-    let checked = super::take_up::check_integrity(connection, path, "quick_check");
+    let checked = super::recover::check_integrity(connection, path, "quick_check");
     drop(done);
     // The timer thread has no result.
     let _ = timer.join();

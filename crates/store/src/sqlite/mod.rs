@@ -17,8 +17,8 @@ mod look;
 mod migrate;
 mod place;
 mod queries;
+mod recover;
 mod stamp;
-mod take_up;
 mod undecodable;
 mod writer;
 
@@ -39,13 +39,13 @@ pub use error::SqliteError;
 pub use look::{Look, Seen, look};
 pub use place::{Ownership, is_owned};
 pub use queries::{Reader, Snapshot};
-pub use take_up::{check_all_pages, mark_damaged};
+pub use recover::{check_all_pages, mark_damaged};
 
 use self::in_place::Files;
 use self::migrate::{MIGRATIONS, VERSION};
 use self::stamp::Stamps;
 use crate::message_epochs::MessageEpochs;
-use crate::{Loaded, Mishap};
+use crate::{Loaded, Recovery};
 use podbell_core::event::Target;
 use podbell_core::map::FastMap;
 
@@ -73,7 +73,7 @@ pub struct Store {
     files: Files,
     /// What opening read to check that the store is readable. The first load uses it, the first write drops it.
     loaded: Option<Loaded>,
-    mishaps: Vec<Mishap>,
+    recoveries: Vec<Recovery>,
     /// Dropped last: it must outlive the connection.
     ownership: Option<Ownership>,
 }
@@ -135,7 +135,7 @@ impl Store {
             stamps: Stamps::of(path),
             files: Files::of(path),
             loaded: None,
-            mishaps: Vec::new(),
+            recoveries: Vec::new(),
             ownership: None,
         })
     }

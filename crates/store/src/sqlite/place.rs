@@ -22,7 +22,7 @@ pub struct Ownership {
     /// The store's path without links.
     store: PathBuf,
     file: File,
-    /// The file that earlier versions lock.
+    /// `podbell.db.lock`: keeps others away while the store's file is gone, or was replaced, and is written again.
     _named: File,
 }
 

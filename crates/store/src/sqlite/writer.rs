@@ -8,7 +8,9 @@ use super::Store;
 use super::load::{id, level};
 use crate::inbox;
 use crate::rows::sql;
-use crate::{Batch, Command, Inbox, InboxItem, Lease, Loaded, Mishap, ReadingRow, StoreError, StoredDelivery, Writer};
+use crate::{
+    Batch, Command, Inbox, InboxItem, Lease, Loaded, ReadingRow, Recovery, StoreError, StoredDelivery, Writer,
+};
 use podbell_core::diff::Reading;
 use podbell_core::event::Target;
 use podbell_core::notice::Notice;
@@ -33,8 +35,8 @@ impl Writer for Store {
         Ok(self.delete_old_rows(now)?)
     }
 
-    fn take_mishaps(&mut self) -> Vec<Mishap> {
-        std::mem::take(&mut self.mishaps)
+    fn take_recoveries(&mut self) -> Vec<Recovery> {
+        std::mem::take(&mut self.recoveries)
     }
 
     fn lease(&self) -> Option<Lease> {

@@ -37,7 +37,7 @@ fn a_store_is_copied_to_postgresql_and_back_with_everything() {
     assert_eq!(contents(&database), before);
     assert_eq!(database.copy_to(&back).unwrap(), counts);
     assert_eq!(contents(&back), before);
-    assert!(back.writer(Duration::ZERO, NOW).unwrap().take_mishaps().is_empty(), "it is a store like any other");
+    assert!(back.writer(Duration::ZERO, NOW).unwrap().take_recoveries().is_empty(), "it is a store like any other");
     assert_eq!(
         std::fs::read_dir(folder.path())
             .unwrap()

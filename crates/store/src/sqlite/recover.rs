@@ -10,7 +10,7 @@ use rusqlite::{Connection, OpenFlags};
 use super::backup;
 use super::stamp::{self, Stamp, Wrong};
 use super::{BUSY_WAIT, Ownership, SqliteError, Store, VERSION, migrate, place, undecodable};
-use crate::Mishap;
+use crate::Recovery;
 use podbell_core::notice::StoreFate;
 use podbell_core::time::Time;
 
@@ -34,31 +34,31 @@ struct Peek {
 
 impl Store {
     /// Opens a store for its owner, see [`Store::open`]. Repairs as far as possible what was damaged, lost or replaced
-    /// since its last owner wrote it, and reports that by [`crate::Writer::take_mishaps`].
+    /// since its last owner wrote it, and reports that by [`crate::Writer::take_recoveries`].
     ///
     /// # Errors
     /// See [`SqliteError`]; nothing is destroyed when it fails.
-    pub fn take_up(mut ownership: Ownership, now: Time) -> Result<Self, SqliteError> {
+    pub fn open_recovered(mut ownership: Ownership, now: Time) -> Result<Self, SqliteError> {
         let path = ownership.store().to_owned();
         let stamp = Stamp::read(&path);
-        let mut mishap = examine(&mut ownership, &path, stamp.as_ref(), now)?;
+        let mut recovery = examine(&mut ownership, &path, stamp.as_ref(), now)?;
         let mut store = match Self::open_to_read(&path) {
             // podbell has written here before, so an unreadable file is damage, not somebody else's file.
             Err(error) if error.is_damage() && (stamp::path(&path).exists() || error.is_in_a_row()) => {
-                mishap = Some(begin_again(&mut ownership, &path, &error.why(), now)?);
+                recovery = Some(rebuild(&mut ownership, &path, &error.why(), now)?);
                 Self::open_to_read(&path)?
             }
             other => other?,
         };
         store.begin_epoch()?;
-        if mishap.as_ref().is_some_and(|mishap| went_back(&mishap.fate)) {
+        if recovery.as_ref().is_some_and(|recovery| went_back(&recovery.fate)) {
             store.skip_incident_numbers()?;
         }
-        if let Some(mishap) = &mishap {
-            let kept = mishap.kept.as_ref().map(|kept| kept.display().to_string());
-            tracing::error!(fate = ?mishap.fate, kept, "the store is not as podbell left it");
+        if let Some(recovery) = &recovery {
+            let kept = recovery.kept.as_ref().map(|kept| kept.display().to_string());
+            tracing::error!(fate = ?recovery.fate, kept, "the store is not as podbell left it");
         }
-        store.mishaps.extend(mishap);
+        store.recoveries.extend(recovery);
         store.ownership = Some(ownership);
         Ok(store)
     }
@@ -98,7 +98,7 @@ fn examine(
     path: &Path,
     stamp: Option<&Stamp>,
     now: Time,
-) -> Result<Option<Mishap>, SqliteError> {
+) -> Result<Option<Recovery>, SqliteError> {
     let lived = stamp.filter(|stamp| stamp.commit > 0 || stamp.wrong.is_some());
     let log = length(&place::companion(path, "wal"));
     if length(path) == 0 {
@@ -108,24 +108,24 @@ fn examine(
         // SQLite would delete the log of an empty file.
         let kept = keep(path, now, Keep::Moved)?;
         let until = lived.map(|stamp| stamp.at);
-        return Ok(Some(Mishap { fate: StoreFate::Lost { until }, kept: Some(kept) }));
+        return Ok(Some(Recovery { fate: StoreFate::Lost { until }, kept: Some(kept) }));
     }
     if let Some(stamp) = lived
         && let Some(wrong) = &stamp.wrong
         && !is_a_backup(path, stamp, wrong)
     {
-        return begin_again(ownership, path, &wrong.why, now).map(Some);
+        return rebuild(ownership, path, &wrong.why, now).map(Some);
     }
     let peek = match migrate::check_whole(path).and_then(|()| peek(path)) {
         Ok(peek) => peek,
         Err(error) if error.is_damage() && stamp::path(path).exists() => {
-            return begin_again(ownership, path, &error.why(), now).map(Some);
+            return rebuild(ownership, path, &error.why(), now).map(Some);
         }
         Err(error) => return Err(error),
     };
     let restored = |peek: &Peek| {
         let from = peek.backup?;
-        Some(Mishap { fate: StoreFate::Restored { from }, kept: None })
+        Some(Recovery { fate: StoreFate::Restored { from }, kept: None })
     };
     let Some(stamp) = lived else {
         if let Some(restored) = peek.as_ref().and_then(restored) {
@@ -133,11 +133,11 @@ fn examine(
         }
         // A crash between the first commit and its stamp explains a single commit without a stamp.
         let unsure = stamp.is_none() && peek.is_some_and(|peek| peek.commit > 1);
-        return Ok(unsure.then_some(Mishap { fate: StoreFate::Unsure, kept: None }));
+        return Ok(unsure.then_some(Recovery { fate: StoreFate::Unsure, kept: None }));
     };
-    let Some(peek) = peek else { return begin_again(ownership, path, "it holds no tables", now).map(Some) };
+    let Some(peek) = peek else { return rebuild(ownership, path, "it holds no tables", now).map(Some) };
     if peek.uuid != stamp.uuid {
-        let replaced = Mishap { fate: StoreFate::Replaced { until: stamp.at }, kept: None };
+        let replaced = Recovery { fate: StoreFate::Replaced { until: stamp.at }, kept: None };
         return Ok(Some(restored(&peek).unwrap_or(replaced)));
     }
     if peek.commit >= stamp.commit {
@@ -146,7 +146,7 @@ fn examine(
     // The next commit overwrites what the log holds beyond its last valid commit.
     let kept = if log > 0 { Some(keep(path, now, Keep::Copied)?) } else { None };
     let commits = stamp.commit - peek.commit;
-    Ok(Some(Mishap { fate: StoreFate::WentBack { commits, from: peek.heartbeat, until: stamp.at }, kept }))
+    Ok(Some(Recovery { fate: StoreFate::WentBack { commits, from: peek.heartbeat, until: stamp.at }, kept }))
 }
 
 /// Whether somebody put a sound backup in the place of a store that was found damaged. A check of the pages does not
@@ -186,7 +186,7 @@ fn peek(path: &Path) -> Result<Option<Peek>, SqliteError> {
 }
 
 /// Moves the files of a damaged store aside and puts a store with its readable rows, or an empty one, in its place.
-fn begin_again(ownership: &mut Ownership, path: &Path, why: &str, now: Time) -> Result<Mishap, SqliteError> {
+fn rebuild(ownership: &mut Ownership, path: &Path, why: &str, now: Time) -> Result<Recovery, SqliteError> {
     let fresh = place::beside(path, "fresh");
     let io = |source| SqliteError::io(path, &fresh, source);
     remove(&fresh).map_err(io)?;
@@ -212,7 +212,7 @@ fn begin_again(ownership: &mut Ownership, path: &Path, why: &str, now: Time) -> 
         true => StoreFate::Mended { why, rows },
         false => StoreFate::Damaged { why, until },
     };
-    Ok(Mishap { fate, kept: Some(kept) })
+    Ok(Recovery { fate, kept: Some(kept) })
 }
 
 fn remove(path: &Path) -> std::io::Result<()> {

@@ -14,14 +14,14 @@ use tokio::time::{Sleep, sleep};
 pub(super) const PATIENCE: Duration = Duration::from_secs(30);
 
 /// See the module.
-pub(super) struct Prompt<S> {
+pub(super) struct WriteTimeout<S> {
     stream: S,
     patience: Duration,
     /// Runs while a write waits.
     waiting: Option<Pin<Box<Sleep>>>,
 }
 
-impl<S> Prompt<S> {
+impl<S> WriteTimeout<S> {
     pub(crate) fn new(stream: S, patience: Duration) -> Self {
         Self { stream, patience, waiting: None }
     }
@@ -38,7 +38,7 @@ impl<S> Prompt<S> {
     }
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for Prompt<S> {
+impl<S: AsyncRead + Unpin> AsyncRead for WriteTimeout<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -48,7 +48,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Prompt<S> {
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for Prompt<S> {
+impl<S: AsyncWrite + Unpin> AsyncWrite for WriteTimeout<S> {
     fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.stream).poll_write(context, bytes);
         self.in_time(context, written)
@@ -86,7 +86,7 @@ mod tests {
     #[tokio::test]
     async fn whoever_reads_nothing_for_too_long_is_given_up_and_whoever_reads_is_not() {
         let (near, mut far) = tokio::io::duplex(64);
-        let mut prompt = Prompt::new(near, Duration::from_millis(100));
+        let mut prompt = WriteTimeout::new(near, Duration::from_millis(100));
         let reading = tokio::spawn(async move {
             let mut bytes = [0; 64];
             for _ in 0..10 {
