@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
@@ -17,19 +17,6 @@ const IN_PATH: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'
 /// The path of a chat: `/PLATFORM/NAME`.
 pub(crate) fn path(platform: &str, name: &str) -> String {
     format!("/{platform}/{}", utf8_percent_encode(name, IN_PATH))
-}
-
-/// A header that occurs exactly once. With two signatures, two readers could each verify another one.
-pub(crate) fn one<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
-    let mut all = headers.get_all(name).iter();
-    let first = all.next()?.to_str().ok()?;
-    all.next().is_none().then_some(first)
-}
-
-/// The type of a body, in lower case and without parameters.
-pub(crate) fn content_type(headers: &HeaderMap) -> String {
-    let kind = one(headers, header::CONTENT_TYPE.as_str()).unwrap_or_default();
-    kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
 }
 
 /// A body of another type than the platform's.

@@ -1,20 +1,114 @@
-//! Opens a WebSocket. The handshake goes through the shared client, so that the proxy, certificate authorities and
-//! time limits of podbell.yaml apply to it. No error names the address, which may be a secret.
+//! Opens a WebSocket and watches whether it lives. The handshake goes through the shared client, so that the proxy,
+//! certificate authorities and time limits of podbell.yaml apply to it. No error names the address, which may be a secret.
 //!
 //! Source: RFC 6455 section 4.1.
 
+use std::pin::Pin;
+use std::time::Duration;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use futures_util::{SinkExt as _, StreamExt as _};
 use reqwest::header::{CONNECTION, UPGRADE};
 use reqwest::{Client, StatusCode};
 use secrecy::{ExposeSecret as _, SecretString};
 use sha1::{Digest as _, Sha1};
+use tokio::time::{Interval, MissedTickBehavior, Sleep, interval, sleep, timeout};
 use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
 use url::Url;
 
+use super::reconnect::End;
+
+/// How a connection ended that was closed by the other side, or by something in between.
+pub(crate) const BROKE_OFF: End = End::Lost { why: "the connection broke off", after: None };
+/// Sending one frame may take this long: a connection that takes none is dead.
+const SEND: Duration = Duration::from_secs(10);
+/// How long the other side may take to close.
+const CLOSE: Duration = Duration::from_secs(1);
+
 /// An open connection.
 pub(crate) type Socket = WebSocketStream<reqwest::Upgraded>;
+
+/// How it is found out that a connection is dead. One that a router has forgotten looks alive but is silent.
+pub(crate) struct Pings {
+    /// How often a ping is sent.
+    pub every: Duration,
+    /// A connection without any frame for this long is dead.
+    pub silence: Duration,
+    /// Makes a ping: the protocol's own, or one of the platform.
+    pub make: Box<dyn FnMut() -> Message + Send>,
+}
+
+impl Pings {
+    /// Pings of the WebSocket protocol.
+    pub(crate) fn of_the_protocol(every: Duration, silence: Duration) -> Self {
+        Self { every, silence, make: Box::new(|| Message::Ping(Vec::new().into())) }
+    }
+}
+
+/// An open connection that is pinged.
+pub(crate) struct Link {
+    socket: Socket,
+    pings: Pings,
+    next_ping: Interval,
+    silent: Pin<Box<Sleep>>,
+}
+
+impl Link {
+    /// The first ping is sent with the first call of [`Link::next`].
+    pub(crate) fn new(socket: Socket, pings: Pings) -> Self {
+        let mut next_ping = interval(pings.every);
+        next_ping.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let silent = Box::pin(sleep(pings.silence));
+        Self { socket, pings, next_ping, silent }
+    }
+
+    /// The next frame, which may be one of the protocol itself. No frame is lost if this is dropped before it is ready.
+    ///
+    /// # Errors
+    /// [`End::Lost`] when the connection broke off or is silent.
+    pub(crate) async fn next(&mut self) -> Result<Message, End> {
+        loop {
+            tokio::select! {
+                received = self.socket.next() => {
+                    self.silent.set(sleep(self.pings.silence));
+                    return match received {
+                        Some(Ok(Message::Close(_)) | Err(_)) | None => Err(BROKE_OFF),
+                        Some(Ok(frame)) => Ok(frame),
+                    };
+                }
+                _ = self.next_ping.tick() => send(&mut self.socket, (self.pings.make)()).await?,
+                () = self.silent.as_mut() => return Err(End::lost("the connection is silent")),
+            }
+        }
+    }
+
+    /// Sends one frame.
+    ///
+    /// # Errors
+    /// [`End::Lost`] when the connection does not take it.
+    pub(crate) async fn send(&mut self, frame: Message) -> Result<(), End> {
+        send(&mut self.socket, frame).await
+    }
+
+    /// Closes the connection.
+    pub(crate) async fn close(mut self) {
+        let _ = timeout(CLOSE, self.socket.close(None)).await;
+    }
+}
+
+/// Sends one frame.
+///
+/// # Errors
+/// [`End::Lost`] when the connection does not take it.
+pub(crate) async fn send(socket: &mut Socket, frame: Message) -> Result<(), End> {
+    match timeout(SEND, socket.send(frame)).await {
+        Ok(Ok(())) => Ok(()),
+        _ => Err(BROKE_OFF),
+    }
+}
 
 /// Opens a connection to an http(s) address, whose messages have at most `most` bytes, with a token in the handshake where the
 /// platform looks for one there.

@@ -176,7 +176,7 @@ impl Player<'_> {
                 Some(Ok(poll)) if recording.is_single() => {
                     self.say(self.config.event(RecordedPoll { at: clock::now(), ..poll }), unusable).await?;
                     if self.config.path != Path::new("-") {
-                        return self.send(self.roster(true)).await;
+                        return self.send(self.target_list(true)).await;
                     }
                 }
                 Some(Ok(poll)) => {
@@ -190,7 +190,7 @@ impl Player<'_> {
             }
         }
         tracing::info!(source = %self.config.name, "the recording is over; its last answers stay");
-        self.send(self.roster(true)).await?;
+        self.send(self.target_list(true)).await?;
         self.repeat_for_ever().await
     }
 
@@ -218,7 +218,7 @@ impl Player<'_> {
         let (target, at, read) = (target.clone(), *at, matches!(event, SourceEvent::Polled { .. }));
         let new = self.watched.insert(target.clone(), Some(event.clone())).is_none();
         if new {
-            self.send(self.roster(false)).await?;
+            self.send(self.target_list(false)).await?;
         }
         self.send(event).await?;
         let before = self.unusable.get(&target).copied().unwrap_or(0);
@@ -230,7 +230,7 @@ impl Player<'_> {
         Ok(())
     }
 
-    fn roster(&self, complete: bool) -> SourceEvent {
+    fn target_list(&self, complete: bool) -> SourceEvent {
         let entry = |target: &Target| TargetEntry { target: target.clone(), discovered: false };
         let targets = self.watched.keys().map(entry).collect();
         SourceEvent::TargetList { source: self.config.name.clone(), targets, complete }

@@ -5,16 +5,14 @@
 //!
 //! Source: "Stream mode: protocol" (a ticket works once, for 90 s).
 
-use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::{SinkExt as _, StreamExt as _};
 use secrecy::ExposeSecret as _;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::sync::watch;
-use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
+use tokio::time::{sleep, timeout};
 use tokio_tungstenite::tungstenite::Message;
 use url::Url;
 
@@ -24,15 +22,12 @@ use super::{DingTalk, Timing};
 use crate::chat::asker::{Answer, NotTaken, Said};
 use crate::chat::insist::{Insist, Posted};
 use crate::chat::reconnect::{Backoff, End, Line, Pauses, keep};
-use crate::chat::websocket::{self, Socket};
+use crate::chat::websocket::{self, Link, Pings};
 use crate::notifiers::post::{Post, post};
 use crate::notifiers::redact::Redactor;
 use crate::tasks::{Waiting, told};
 use podbell_core::outbox::{Content, Outcome};
 
-const BROKE_OFF: End = End::Lost { why: "the connection broke off", after: None };
-/// Sending one frame may take this long: a connection that takes none is dead.
-const SEND: Duration = Duration::from_secs(10);
 /// How long an answer is tried.
 const POSTS_WITHIN: Duration = Duration::from_secs(10 * 60);
 /// How long answers may take when podbell ends.
@@ -70,7 +65,7 @@ impl DingTalk {
     }
 
     /// Opens a connection: a ticket, then the WebSocket.
-    async fn open(&self) -> Result<Socket, End> {
+    async fn open(&self) -> Result<Link, End> {
         let topics = [frame::MESSAGES, frame::PRESSES].map(|topic| json!({"type": "CALLBACK", "topic": topic}));
         let asked = json!({
             "clientId": self.api.key,
@@ -96,7 +91,8 @@ impl DingTalk {
         };
         let mut url = self.stream_url(&endpoint).ok_or(End::lost("DingTalk names an address that is not its own"))?;
         url.query_pairs_mut().append_pair("ticket", &ticket);
-        websocket::open(client, url, None, frame::MOST).await.map_err(End::lost)
+        let socket = websocket::open(client, url, None, frame::MOST).await.map_err(End::lost)?;
+        Ok(Link::new(socket, Pings::of_the_protocol(self.timing.ping, self.timing.silence)))
     }
 
     /// The address of a stream, as HTTP names it.
@@ -208,7 +204,7 @@ impl DingTalk {
     }
 
     /// Opens a connection within the time that this may take.
-    async fn open_in_time(&self, stop: &mut watch::Receiver<bool>) -> Result<Socket, End> {
+    async fn open_in_time(&self, stop: &mut watch::Receiver<bool>) -> Result<Link, End> {
         tokio::select! {
             () = told(stop) => Err(End::Stopped),
             opened = timeout(self.timing.open, self.open()) => match opened {
@@ -223,27 +219,27 @@ impl Line for Arc<DingTalk> {
     fn run<'a>(&'a self, backoff: &'a mut Backoff, stop: &'a mut watch::Receiver<bool>) -> Waiting<'a, End> {
         Box::pin(async move {
             // The connection that ends, until the next one is there.
-            let mut before: Option<Socket> = None;
+            let mut before: Option<Link> = None;
             loop {
                 let opened = self.asker.now();
-                let socket = self.open_in_time(stop).await;
+                let link = self.open_in_time(stop).await;
                 if let Some(before) = before.take() {
-                    close(before).await;
+                    before.close().await;
                 }
-                let mut socket = match socket {
-                    Ok(socket) => socket,
+                let mut link = match link {
+                    Ok(link) => link,
                     Err(end) => return end,
                 };
                 backoff.connected();
-                match listen(self, &mut socket, stop).await {
+                match listen(self, &mut link, stop).await {
                     Ended::Other(end) => {
-                        close(socket).await;
+                        link.close().await;
                         return end;
                     }
                     // At most one connection in this time, even if DingTalk ends each of them at once.
                     Ended::Renewed => {
                         let lasted = self.asker.now().since(opened);
-                        before = Some(socket);
+                        before = Some(link);
                         tokio::select! {
                             () = told(stop) => return End::Stopped,
                             () = sleep(self.timing.reopen.saturating_sub(lasted)) => {}
@@ -255,31 +251,16 @@ impl Line for Arc<DingTalk> {
     }
 }
 
-async fn close(mut socket: Socket) {
-    let _ = timeout(Duration::from_secs(1), socket.close(None)).await;
-}
-
-async fn listen(chat: &Arc<DingTalk>, socket: &mut Socket, stop: &mut watch::Receiver<bool>) -> Ended {
-    let timing = chat.timing;
-    let mut pings = interval(timing.ping);
-    pings.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    // A connection that a router has forgotten looks alive but is silent.
-    let mut silent = pin!(sleep(timing.silence));
+async fn listen(chat: &Arc<DingTalk>, link: &mut Link, stop: &mut watch::Receiver<bool>) -> Ended {
     loop {
         let received = tokio::select! {
-            received = socket.next() => received,
-            _ = pings.tick() => match timeout(SEND, socket.send(Message::Ping(Vec::new().into()))).await {
-                Ok(Ok(())) => continue,
-                _ => return Ended::Other(BROKE_OFF),
-            },
-            () = silent.as_mut() => return Ended::Other(End::lost("the connection is silent")),
+            received = link.next() => received,
             () = told(stop) => return Ended::Other(End::Stopped),
         };
-        silent.set(sleep(timing.silence));
         let text = match received {
-            Some(Ok(Message::Text(text))) => text,
-            Some(Ok(Message::Close(_)) | Err(_)) | None => return Ended::Other(BROKE_OFF),
-            Some(Ok(_)) => continue,
+            Ok(Message::Text(text)) => text,
+            Ok(_) => continue,
+            Err(end) => return Ended::Other(end),
         };
         let answer = match frame::read(&text) {
             None => {
@@ -296,9 +277,9 @@ async fn listen(chat: &Arc<DingTalk>, socket: &mut Socket, stop: &mut watch::Rec
             Some(Frame::Ignored) => None,
         };
         if let Some(answer) = answer
-            && !matches!(timeout(SEND, socket.send(Message::text(answer))).await, Ok(Ok(())))
+            && let Err(end) = link.send(Message::text(answer)).await
         {
-            return Ended::Other(BROKE_OFF);
+            return Ended::Other(end);
         }
     }
 }

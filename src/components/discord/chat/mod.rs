@@ -31,7 +31,7 @@ use crate::chat::asker::{Asker, NotTaken, Said, Talk};
 use crate::chat::endpoint;
 use crate::chat::insist::{Insist, Posted};
 use crate::chat::replays::{Replays, Unproved};
-use crate::guard::Refused;
+use crate::guard::{Refused, headers};
 use crate::notifiers::buttons::{Button, Pressable};
 use crate::notifiers::post::{Post, post};
 use crate::notifiers::redact::Redactor;
@@ -181,11 +181,11 @@ async fn called(State(discord): State<Arc<Discord>>, headers: HeaderMap, body: B
 }
 
 async fn call(discord: &Arc<Discord>, headers: &HeaderMap, body: &[u8]) -> Result<Value, Refused> {
-    if endpoint::content_type(headers) != "application/json" {
+    if headers::content_type(headers) != "application/json" {
         return Err(endpoint::wrong_type());
     }
     let (time, signed) =
-        (endpoint::one(headers, "x-signature-timestamp"), endpoint::one(headers, "x-signature-ed25519"));
+        (headers::only_text(headers, "x-signature-timestamp"), headers::only_text(headers, "x-signature-ed25519"));
     let (Some(time), Some(signed)) = (time, signed) else { return Err(Unproved::Unsigned.into()) };
     let now = discord.asker.now();
     let proof = interaction::verify(&discord.config.public_key, time, signed, body, now)?;

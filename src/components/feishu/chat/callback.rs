@@ -22,7 +22,7 @@ use super::event::{self, Event, How};
 use super::signed::{Headers, Subscription};
 use crate::chat::endpoint;
 use crate::chat::replays::Unproved;
-use crate::guard::Refused;
+use crate::guard::{Refused, headers};
 
 /// How long asking for the bot's name may take, of the 3 s that the platform waits.
 const NAMED: Duration = Duration::from_secs(1);
@@ -69,10 +69,10 @@ async fn call(chat: &Arc<Feishu>, headers: &HeaderMap, body: &[u8]) -> Result<Va
     let Some(subscription) = &chat.subscription else {
         return Err(Refused::new(StatusCode::NOT_FOUND, "an event without a subscription"));
     };
-    if endpoint::content_type(headers) != "application/json" {
+    if headers::content_type(headers) != "application/json" {
         return Err(endpoint::wrong_type());
     }
-    let header = |name| endpoint::one(headers, name);
+    let header = |name| headers::only_text(headers, name);
     let proof = (header("x-lark-request-timestamp"), header("x-lark-request-nonce"), header("x-lark-signature"));
     let (Some(timestamp), Some(nonce), Some(signature)) = proof else {
         // The question whether podbell is there is encrypted, but not signed.

@@ -2,16 +2,14 @@
 //!
 //! Source: the vendor's clients (`POST /callback/ws/endpoint`; pings; each request is answered within 3 s).
 
-use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::{SinkExt as _, StreamExt as _};
 use secrecy::ExposeSecret as _;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::sync::{mpsc, watch};
-use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
+use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::Message;
 use url::Url;
 
@@ -22,17 +20,14 @@ use super::frame::{self, Frame, Pieces};
 use super::{Feishu, Timing};
 use crate::chat::asker::NotTaken;
 use crate::chat::reconnect::{Backoff, End, Line, Pauses, keep};
-use crate::chat::websocket::{self, Socket};
+use crate::chat::websocket::{self, Link, Pings};
 use crate::notifiers::post::Post;
 use crate::notifiers::reply::Reply;
 use crate::tasks::{Waiting, told};
 use podbell_core::outbox::Outcome;
 
-const BROKE_OFF: End = End::Lost { why: "the connection broke off", after: None };
 const REFUSED: &str =
     "the app is refused: check `app_id`, `app_secret` and `api`, and that the app is published with a bot";
-/// Sending one frame may take this long: a connection that takes none is dead.
-const SEND: Duration = Duration::from_secs(10);
 /// How long answers may take when podbell ends.
 const END: Duration = Duration::from_secs(3);
 
@@ -141,9 +136,7 @@ impl Line for Arc<Feishu> {
 
 /// An open connection.
 struct Connection {
-    socket: Socket,
-    service: i32,
-    ping: Duration,
+    link: Link,
     /// The bot's open_id.
     me: String,
 }
@@ -152,8 +145,12 @@ async fn open(chat: &Feishu) -> Result<Connection, End> {
     let me = chat.me().await?;
     let Endpoint { url, service, ping } = chat.endpoint().await?;
     let socket = websocket::open(&chat.asker.deps.client, url, None, frame::MOST).await.map_err(End::lost)?;
-    let ping = ping.map_or(chat.timing.ping, |ping| ping.min(chat.timing.ping));
-    Ok(Connection { socket, service, ping, me })
+    let pings = Pings {
+        every: ping.map_or(chat.timing.ping, |ping| ping.min(chat.timing.ping)),
+        silence: chat.timing.silence,
+        make: Box::new(move || Message::binary(Frame::ping(service))),
+    };
+    Ok(Connection { link: Link::new(socket, pings), me })
 }
 
 /// One connection, from its opening to its end.
@@ -173,14 +170,14 @@ async fn line(chat: &Arc<Feishu>, backoff: &mut Backoff, stop: &mut watch::Recei
         // What is not answered would come again to a podbell that does not know it.
         let rest = async {
             while let Some(frame) = answered.recv().await {
-                if !send(&mut connection.socket, frame).await {
+                if connection.link.send(Message::binary(frame)).await.is_err() {
                     return;
                 }
             }
         };
         let _ = timeout(END, rest).await;
     }
-    let _ = timeout(Duration::from_secs(1), connection.socket.close(None)).await;
+    connection.link.close().await;
     end
 }
 
@@ -190,40 +187,29 @@ async fn listen(
     (answers, answered): (mpsc::UnboundedSender<Vec<u8>>, &mut mpsc::UnboundedReceiver<Vec<u8>>),
     (backoff, stop): (&mut Backoff, &mut watch::Receiver<bool>),
 ) -> End {
-    let Connection { socket, service, ping, me } = connection;
-    let mut pings = interval(*ping);
-    pings.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let Connection { link, me } = connection;
     let mut pieces = Pieces::default();
     let mut is_taken = false;
-    // A connection that a router has forgotten looks alive but is silent.
-    let mut silent = pin!(sleep(chat.timing.silence));
     loop {
-        let frame = tokio::select! {
-            received = socket.next() => {
-                silent.set(sleep(chat.timing.silence));
-                match received {
-                    Some(Ok(Message::Binary(bytes))) => match Frame::read(&bytes) {
-                        Some(frame) => frame,
-                        None => {
-                            chat.asker.complain("a frame cannot be read; it is left alone");
-                            continue;
-                        }
-                    },
-                    Some(Ok(Message::Close(_)) | Err(_)) | None => return BROKE_OFF,
-                    Some(Ok(_)) => continue,
-                }
-            }
+        let received = tokio::select! {
+            received = link.next() => received,
             // `answers` is kept, so there is always a sender.
-            Some(frame) = answered.recv() => match send(socket, frame).await {
-                true => continue,
-                false => return BROKE_OFF,
+            Some(frame) = answered.recv() => match link.send(Message::binary(frame)).await {
+                Ok(()) => continue,
+                Err(end) => return end,
             },
-            _ = pings.tick() => match send(socket, Frame::ping(*service)).await {
-                true => continue,
-                false => return BROKE_OFF,
-            },
-            () = silent.as_mut() => return End::lost("the connection is silent"),
             () = told(stop) => return End::Stopped,
+        };
+        let frame = match received {
+            Ok(Message::Binary(bytes)) => match Frame::read(&bytes) {
+                Some(frame) => frame,
+                None => {
+                    chat.asker.complain("a frame cannot be read; it is left alone");
+                    continue;
+                }
+            },
+            Ok(_) => continue,
+            Err(end) => return end,
         };
         // The first frame is the answer to the first ping, or a request.
         if !std::mem::replace(&mut is_taken, true) {
@@ -268,9 +254,4 @@ fn request(
             hearing.follow(chat).await;
         }
     });
-}
-
-/// Sends one frame. Returns whether the connection took it.
-async fn send(socket: &mut Socket, frame: Vec<u8>) -> bool {
-    matches!(timeout(SEND, socket.send(Message::binary(frame))).await, Ok(Ok(())))
 }

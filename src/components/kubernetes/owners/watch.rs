@@ -1,18 +1,20 @@
 //! Keeps up to date what is known of one resource.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use serde_json::value::RawValue;
 use tokio::sync::{mpsc, watch};
 
 use super::super::KubernetesConfig;
-use super::super::api::{Api, FaultKind};
+use super::super::api::{Api, Fault, FaultKind};
 use super::super::follow::{Follower, Happening, Purpose, Resource};
 use super::super::object::Object;
 use super::super::signals::{self, Signals, StateSignal};
 use super::{SharedOwners, kind, metadata};
 use crate::clock;
 use crate::sources::{SourceEvent, WantedMetadata};
+use podbell_core::metadata::MetadataKey;
 use podbell_core::source::ObjectName;
 
 /// Keeps up to date what is known of one resource.
@@ -37,126 +39,146 @@ pub(crate) struct OwnerWatch {
     pub(in super::super) signals: Signals,
 }
 
+/// How far the current list is, and what was said of it.
+#[derive(Default)]
+struct Progress {
+    /// The generation of the list that is under way.
+    began: Option<u64>,
+    /// The code of the refusal that was logged, until the resource can be read again.
+    refused: Option<String>,
+}
+
 /// Runs a watch for as long as it is polled.
-pub(crate) async fn keep(watch: OwnerWatch) {
-    let OwnerWatch { config, api, resource, namespace, owners, mut wanted, listed, events, signals } = watch;
-    let deleted = async |objects: Vec<ObjectName>| {
-        if !objects.is_empty() {
-            let event = SourceEvent::Deleted { source: config.name.clone(), at: clock::now(), objects };
-            // The receiver is gone only when the process ends.
-            let _ = events.send(event).await;
-        }
-    };
-    let read_signals: Option<fn(&str) -> Vec<StateSignal>> = match resource {
-        Resource::Pods => Some(signals::of_pod),
-        Resource::Jobs => Some(signals::of_job),
-        Resource::Autoscalers => Some(signals::of_autoscaler),
-        _ => None,
-    };
-    let note = |text: &RawValue, object: &Object| {
-        if let (Some(read_signals), Some(kind)) = (read_signals, kind(resource)) {
-            let key = object_key(kind, object);
-            signals.put(&key, read_signals(text.get()), config.event_ttl, clock::now());
-        }
-    };
-    let forget = |key: &str| signals.put(key, Vec::new(), config.event_ttl, clock::now());
-    let follow = || Follower::new(api.clone(), config.clone(), resource, namespace.clone());
-    let mut follower = follow();
-    let mut keys = wanted.borrow_and_update().clone();
-    let serves = resource.serves();
-    // These are read for their labels and annotations only.
-    let only_labels = serves == Purpose::Labels;
-    let mut began = None;
-    let mut said: Option<String> = None;
+pub(crate) async fn keep(mut watch: OwnerWatch) {
+    let mut follower = watch.follow();
+    let mut keys = watch.wanted.borrow_and_update().clone();
+    let mut progress = Progress::default();
     loop {
-        if only_labels && keys.is_empty() {
-            owners.forget_metadata(resource);
-            listed.send_replace(true);
-            keys = metadata::other_keys(&mut wanted, &keys).await;
+        if watch.is_for_labels() && keys.is_empty() {
+            watch.owners.forget_metadata(watch.resource);
+            watch.listed.send_replace(true);
+            keys = metadata::other_keys(&mut watch.wanted, &keys).await;
         }
         let happening = tokio::select! {
             happening = follower.next() => happening,
-            other = metadata::other_keys(&mut wanted, &keys), if kind(resource).is_some() => {
+            other = metadata::other_keys(&mut watch.wanted, &keys), if kind(watch.resource).is_some() => {
                 // What is known of the objects says nothing of other keys: all of them are listed again.
                 keys = other;
-                (follower, began) = (follow(), None);
+                (follower, progress.began) = (watch.follow(), None);
                 continue;
             }
         };
         match happening {
-            Happening::Page { items, last } => {
-                let gone = owners.change(|owners| {
-                    let began = *began.get_or_insert_with(|| owners.list_begins());
-                    for item in &items {
-                        if let Some(object) = read(item) {
-                            note(item, &object);
-                            owners.put(resource, object, metadata::read(item, &keys));
-                        }
-                    }
-                    match last {
-                        true => owners.list_ends(resource, namespace.as_deref(), began, clock::now()),
-                        false => Vec::new(),
-                    }
-                });
-                gone.iter().for_each(|one| forget(&signals::key(&one.kind, &one.namespace, &one.name)));
-                if !only_labels {
-                    deleted(gone).await;
-                }
-                if last {
-                    began = None;
-                    listed.send_replace(true);
-                    if said.take().is_some() {
-                        tracing::info!(source = %config.name, resource = resource.name(), "can be read again");
-                    }
-                }
-            }
-            Happening::ListsAgain => began = None,
-            Happening::Changed(object) => {
-                if let Some(read) = read(&object) {
-                    note(&object, &read);
-                    owners.change(|owners| owners.put(resource, read, metadata::read(&object, &keys)));
+            Happening::Page { items, last } => watch.page(&items, last, &keys, &mut progress).await,
+            Happening::ListsAgain => progress.began = None,
+            Happening::Changed(object) => watch.changed(&object, &keys),
+            Happening::Deleted(object) => watch.deleted(&object).await,
+            Happening::Opened | Happening::Heard(_) => watch.owners.change(|owners| owners.prune(clock::now())),
+            Happening::Failed(fault) => watch.failed(&fault, &mut progress).await,
+        }
+    }
+}
+
+impl OwnerWatch {
+    fn follow(&self) -> Follower {
+        Follower::new(self.api.clone(), self.config.clone(), self.resource, self.namespace.clone())
+    }
+
+    /// Whether the objects are read for their labels and annotations only.
+    fn is_for_labels(&self) -> bool {
+        self.resource.serves() == Purpose::Labels
+    }
+
+    async fn page(&self, items: &[Box<RawValue>], last: bool, keys: &BTreeSet<MetadataKey>, progress: &mut Progress) {
+        let gone = self.owners.change(|owners| {
+            let began = *progress.began.get_or_insert_with(|| owners.list_begins());
+            for item in items {
+                if let Some(object) = read(item) {
+                    self.note_signals(item, &object);
+                    owners.put(self.resource, object, metadata::read(item, keys));
                 }
             }
-            Happening::Deleted(object) => {
-                if let Some(object) = read(&object) {
-                    let namespace = object.metadata.namespace.as_deref().unwrap_or_default();
-                    owners.gone(resource, namespace, &object.metadata.name);
-                    let kind = kind(resource).filter(|_| !only_labels);
-                    if let Some(kind) = kind {
-                        forget(&object_key(kind, &object));
-                    }
-                    let one = |kind: &str| ObjectName {
-                        namespace: object.metadata.namespace.clone().unwrap_or_default(),
-                        kind: kind.to_owned(),
-                        name: object.metadata.name.clone(),
-                    };
-                    deleted(kind.map(one).into_iter().collect()).await;
-                }
+            match last {
+                true => owners.list_ends(self.resource, self.namespace.as_deref(), began, clock::now()),
+                false => Vec::new(),
             }
-            Happening::Opened | Happening::Heard(_) => owners.change(|owners| owners.prune(clock::now())),
-            Happening::Failed(fault) => {
-                listed.send_replace(true);
-                // Any other failure affects events, too, and is reported there.
-                let refused = fault.kind == FaultKind::Refused && fault.error.code != "http-401";
-                if refused && said.as_deref() != Some(&fault.error.code) {
-                    let (source, resource) = (&config.name, resource.name());
-                    let (code, text) = (&fault.error.code, &fault.error.text);
-                    match serves {
-                        Purpose::Autoscalers => tracing::info!(%source, resource, code, text,
-                            "cannot be read: their incidents end when their events stop"),
-                        Purpose::Labels => tracing::info!(%source, resource, code, text,
-                            "cannot be read: rules see none of their labels and annotations"),
-                        _ => tracing::warn!(%source, resource, code, text,
-                            "cannot be read: which service an event belongs to is taken from names instead"),
-                    }
-                    said = Some(fault.error.code.clone());
-                }
-                if refused {
-                    // The operator has to fix that: no hurry.
-                    tokio::time::sleep(config.pace.longest_pause).await;
-                }
+        });
+        gone.iter().for_each(|one| self.forget_signals(&signals::key(&one.kind, &one.namespace, &one.name)));
+        if !self.is_for_labels() {
+            self.report_deleted(gone).await;
+        }
+        if last {
+            progress.began = None;
+            self.listed.send_replace(true);
+            if progress.refused.take().is_some() {
+                tracing::info!(source = %self.config.name, resource = self.resource.name(), "can be read again");
             }
         }
+    }
+
+    fn changed(&self, text: &RawValue, keys: &BTreeSet<MetadataKey>) {
+        if let Some(object) = read(text) {
+            self.note_signals(text, &object);
+            self.owners.change(|owners| owners.put(self.resource, object, metadata::read(text, keys)));
+        }
+    }
+
+    async fn deleted(&self, text: &RawValue) {
+        let Some(object) = read(text) else { return };
+        let namespace = object.metadata.namespace.as_deref().unwrap_or_default();
+        self.owners.gone(self.resource, namespace, &object.metadata.name);
+        let Some(kind) = kind(self.resource).filter(|_| !self.is_for_labels()) else { return };
+        self.forget_signals(&object_key(kind, &object));
+        let namespace = namespace.to_owned();
+        self.report_deleted(vec![ObjectName { namespace, kind: kind.to_owned(), name: object.metadata.name }]).await;
+    }
+
+    async fn report_deleted(&self, objects: Vec<ObjectName>) {
+        if !objects.is_empty() {
+            let event = SourceEvent::Deleted { source: self.config.name.clone(), at: clock::now(), objects };
+            // The receiver is gone only when the process ends.
+            let _ = self.events.send(event).await;
+        }
+    }
+
+    async fn failed(&self, fault: &Fault, progress: &mut Progress) {
+        self.listed.send_replace(true);
+        // Any other failure affects events, too, and is reported there.
+        if fault.kind != FaultKind::Refused || fault.error.code == "http-401" {
+            return;
+        }
+        if progress.refused.as_deref() != Some(&fault.error.code) {
+            let (source, resource) = (&self.config.name, self.resource.name());
+            let (code, text) = (&fault.error.code, &fault.error.text);
+            match self.resource.serves() {
+                Purpose::Autoscalers => tracing::info!(%source, resource, code, text,
+                    "cannot be read: their incidents end when their events stop"),
+                Purpose::Labels => tracing::info!(%source, resource, code, text,
+                    "cannot be read: rules see none of their labels and annotations"),
+                _ => tracing::warn!(%source, resource, code, text,
+                    "cannot be read: which service an event belongs to is taken from names instead"),
+            }
+            progress.refused = Some(fault.error.code.clone());
+        }
+        // The operator has to fix that: no hurry.
+        tokio::time::sleep(self.config.pace.longest_pause).await;
+    }
+
+    /// Takes what the state of an object says.
+    fn note_signals(&self, text: &RawValue, object: &Object) {
+        let of_state: fn(&str) -> Vec<StateSignal> = match self.resource {
+            Resource::Pods => signals::of_pod,
+            Resource::Jobs => signals::of_job,
+            Resource::Autoscalers => signals::of_autoscaler,
+            _ => return,
+        };
+        if let Some(kind) = kind(self.resource) {
+            self.signals.put(&object_key(kind, object), of_state(text.get()), self.config.event_ttl, clock::now());
+        }
+    }
+
+    fn forget_signals(&self, object: &str) {
+        self.signals.put(object, Vec::new(), self.config.event_ttl, clock::now());
     }
 }
 

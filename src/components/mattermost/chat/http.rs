@@ -22,7 +22,7 @@ use super::Mattermost;
 use crate::chat::access::DIRECT;
 use crate::chat::asker::{Heard, command};
 use crate::chat::endpoint;
-use crate::guard::Refused;
+use crate::guard::{Refused, headers};
 
 impl Mattermost {
     /// Its routes: none if nothing could be proved.
@@ -46,7 +46,7 @@ async fn called(State(chat): State<Arc<Mattermost>>, headers: HeaderMap, body: B
 
 async fn call(chat: &Arc<Mattermost>, headers: &HeaderMap, body: &[u8]) -> Result<Value, Refused> {
     let within = chat.config.timing.reply;
-    match endpoint::content_type(headers).as_str() {
+    match headers::content_type(headers).as_str() {
         "application/x-www-form-urlencoded" => {
             let heard = typed(chat, headers, body)?;
             Ok(chat.command_answer(&*endpoint::ask(&chat.asker, heard, within).await?))
@@ -70,7 +70,9 @@ fn typed(chat: &Mattermost, headers: &HeaderMap, body: &[u8]) -> Result<Heard, R
     let field = |name: &str| fields.get(name).map(String::as_str).unwrap_or_default();
     // Older servers put it into the form only.
     let token = match headers.contains_key(header::AUTHORIZATION) {
-        true => endpoint::one(headers, header::AUTHORIZATION.as_str()).and_then(|value| value.strip_prefix("Token ")),
+        true => {
+            headers::only_text(headers, header::AUTHORIZATION.as_str()).and_then(|value| value.strip_prefix("Token "))
+        }
         false => fields.get("token").map(String::as_str),
     };
     let token = token.ok_or(Refused::new(StatusCode::UNAUTHORIZED, "no token of a slash command"))?;

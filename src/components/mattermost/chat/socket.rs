@@ -6,15 +6,13 @@
 //!
 //! Source: "WebSocket API" (`authentication_challenge`; `connection_id` and `sequence_number` take up a connection).
 
-use std::pin::pin;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
-use futures_util::{SinkExt as _, StreamExt as _};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::{Value, json};
 use tokio::sync::watch;
-use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
+use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::Message;
 use url::Url;
 
@@ -25,7 +23,7 @@ use super::{Mattermost, Timing};
 use crate::chat::asker::NotTaken;
 use crate::chat::insist::{Insist, Posted};
 use crate::chat::reconnect::{Backoff, End, Line, Pauses, keep};
-use crate::chat::websocket::{self, Socket};
+use crate::chat::websocket::{self, Link, Pings};
 use crate::notifiers::post::{Post, post};
 use crate::notifiers::redact::Redactor;
 use crate::notifiers::reply::Reply;
@@ -33,11 +31,8 @@ use crate::tasks::{Waiting, told};
 use podbell_core::outbox::{Content, Outcome};
 use podbell_core::time::Time;
 
-const BROKE_OFF: End = End::Lost { why: "the connection broke off", after: None };
 const REFUSED: &str = "Mattermost refuses the bot's token: check `token`, and that the bot is enabled";
 const BUSY: &str = "too many questions at once: the rest is asked for again";
-/// Sending one frame may take this long: a connection that takes none is dead.
-const SEND: Duration = Duration::from_secs(10);
 /// How long an answer is tried.
 const POSTS_WITHIN: Duration = Duration::from_secs(10 * 60);
 /// How long answers may take when podbell ends.
@@ -115,7 +110,7 @@ impl Line for Bot {
 
 /// Opens a connection and says who podbell is: in the handshake, because only then a connection goes on where another one broke
 /// off; and in a frame, in case something in between drops the header. A server that knows podbell already ignores the frame.
-async fn open(bot: &Bot) -> Result<(Socket, Me), End> {
+async fn open(bot: &Bot) -> Result<(Link, Me), End> {
     let me = bot.api.me(bot.chat.asker.now()).await?;
     bot.chat.me.get_or_init(|| me.id.clone());
     let mut url = bot.api.server.clone();
@@ -130,10 +125,9 @@ async fn open(bot: &Bot) -> Result<(Socket, Me), End> {
     }
     let opened = websocket::open(&bot.api.client, url, Some(&bot.api.token), event::MOST).await;
     let mut socket = opened.map_err(End::lost)?;
-    match send(&mut socket, event::challenge(bot.api.token.expose_secret())).await {
-        true => Ok((socket, me)),
-        false => Err(BROKE_OFF),
-    }
+    websocket::send(&mut socket, Message::text(event::challenge(bot.api.token.expose_secret()))).await?;
+    let Timing { ping, silence, .. } = bot.chat.config.timing;
+    Ok((Link::new(socket, Pings::of_the_protocol(ping, silence)), me))
 }
 
 /// One connection, from its opening to its end.
@@ -143,55 +137,45 @@ async fn line(bot: &Bot, backoff: &mut Backoff, stop: &mut watch::Receiver<bool>
         () = told(stop) => return End::Stopped,
         opened = timeout(timing.open, open(bot)) => opened,
     };
-    let (mut socket, me) = match opened {
+    let (mut link, me) = match opened {
         Ok(Ok(opened)) => opened,
         Ok(Err(end)) => return end,
         Err(_) => return End::lost("Mattermost does not answer in time"),
     };
-    let end = listen(bot, &mut socket, &me, (backoff, stop)).await;
-    let _ = timeout(Duration::from_secs(1), socket.close(None)).await;
+    let end = listen(bot, &mut link, &me, (backoff, stop)).await;
+    link.close().await;
     end
 }
 
 async fn listen(
     bot: &Bot,
-    socket: &mut Socket,
+    link: &mut Link,
     me: &Me,
     (backoff, stop): (&mut Backoff, &mut watch::Receiver<bool>),
 ) -> End {
-    let timing = bot.chat.config.timing;
-    let mut pings = interval(timing.ping);
-    pings.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    // A connection that a router has forgotten looks alive but is silent.
-    let mut silent = pin!(sleep(timing.silence));
     // A connection that goes on is not greeted.
     let goes_on = !bot.position().connection.is_empty();
     let (mut greeted, mut frames) = (false, 0);
     loop {
         let received = tokio::select! {
-            received = socket.next() => received,
-            _ = pings.tick() => match timeout(SEND, socket.send(Message::Ping(Vec::new().into()))).await {
-                Ok(Ok(())) => continue,
-                _ => return BROKE_OFF,
-            },
-            () = silent.as_mut() => return End::lost("the connection is silent"),
+            received = link.next() => received,
             () = told(stop) => return End::Stopped,
         };
-        silent.set(sleep(timing.silence));
+        let text = match received {
+            Ok(Message::Text(text)) => Some(text),
+            Ok(_) => None,
+            Err(end) => return end,
+        };
         if greeted {
             bot.hears();
         }
-        let text = match received {
-            Some(Ok(Message::Text(text))) => text,
-            Some(Ok(Message::Close(_)) | Err(_)) | None => return BROKE_OFF,
-            Some(Ok(_)) => {
-                // By the second answer to a ping, a connection that does not go on would have been greeted.
-                frames += 1;
-                if goes_on && frames > 1 {
-                    backoff.connected();
-                }
-                continue;
+        let Some(text) = text else {
+            // By the second answer to a ping, a connection that does not go on would have been greeted.
+            frames += 1;
+            if goes_on && frames > 1 {
+                backoff.connected();
             }
+            continue;
         };
         match event::read(&text, me) {
             None => bot.chat.asker.complain("a frame is not Mattermost's; it is left alone"),
@@ -326,9 +310,4 @@ impl Bot {
         });
         Ok(())
     }
-}
-
-/// Sends one frame. Returns whether the connection took it.
-async fn send(socket: &mut Socket, frame: String) -> bool {
-    matches!(timeout(SEND, socket.send(Message::text(frame))).await, Ok(Ok(())))
 }

@@ -20,9 +20,9 @@ use super::signature;
 use super::{Slack, Taken, respond};
 use crate::chat::adapter_notice::AdapterNotice;
 use crate::chat::asker::{NotTaken, Said};
-use crate::chat::endpoint::{self, json, one};
+use crate::chat::endpoint::{self, json};
 use crate::chat::replays::{Proof, Unproved};
-use crate::guard::Refused;
+use crate::guard::{Refused, headers};
 use podbell_core::outbox::Content;
 
 impl Slack {
@@ -65,7 +65,7 @@ type Read = fn(&[u8]) -> Result<Payload, payload::Malformed>;
 
 /// How a body is read, by its type.
 fn reader(headers: &HeaderMap) -> Result<Read, Refused> {
-    match endpoint::content_type(headers).as_str() {
+    match headers::content_type(headers).as_str() {
         "application/x-www-form-urlencoded" => Ok(payload::form),
         "application/json" => Ok(payload::event),
         _ => Err(endpoint::wrong_type()),
@@ -75,7 +75,8 @@ fn reader(headers: &HeaderMap) -> Result<Read, Refused> {
 fn proved(slack: &Slack, headers: &HeaderMap, body: &[u8]) -> Result<Proof, Refused> {
     let secret = slack.config.signing_secret.as_ref();
     let secret = secret.ok_or(Refused::new(StatusCode::NOT_FOUND, "nothing is there"))?;
-    let (Some(time), Some(signed)) = (one(headers, "x-slack-request-timestamp"), one(headers, "x-slack-signature"))
+    let (Some(time), Some(signed)) =
+        (headers::only_text(headers, "x-slack-request-timestamp"), headers::only_text(headers, "x-slack-signature"))
     else {
         return Err(Unproved::Unsigned.into());
     };

@@ -11,11 +11,9 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::{SinkExt as _, StreamExt as _};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
-use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
-use tokio_tungstenite::WebSocketStream;
+use tokio::time::{sleep, timeout};
 use tokio_tungstenite::tungstenite::Message;
 
 use super::frame::{Frame, Reason, acknowledgement};
@@ -24,12 +22,9 @@ use super::ticket::{self, Failed};
 use super::{Slack, Timing};
 use crate::chat::asker::NotTaken;
 use crate::chat::reconnect::{Backoff, End, Pauses};
+use crate::chat::websocket::{Link, Pings};
 use crate::tasks::told;
 
-type Socket = WebSocketStream<reqwest::Upgraded>;
-
-/// Sending one frame may take this long: a connection that takes none is dead.
-const SEND: Duration = Duration::from_secs(10);
 /// How long what is in hand may take to finish when podbell shuts down.
 const END: Duration = Duration::from_secs(3);
 
@@ -153,34 +148,25 @@ async fn line(slack: Arc<Slack>, words: mpsc::Sender<Word>, mut stop: watch::Rec
         () = told(&mut stop) => return Ended::Stopped,
         opened = opening => opened,
     };
-    let mut socket = match opened {
+    let socket = match opened {
         Ok(Ok(socket)) => socket,
         Ok(Err(failed)) => return Ended::Failed(failed),
         Err(_) => return Ended::Failed(Failed::Later { after: None, why: "Slack does not answer in time" }),
     };
     let timing = slack.config.timing;
     let mut replaced = false;
-    let mut pings = interval(timing.ping);
-    pings.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    // A connection that a router has forgotten looks alive but is silent.
-    let mut silent = pin!(sleep(timing.silence));
+    let mut link = Link::new(socket, Pings::of_the_protocol(timing.ping, timing.silence));
     let mut linger = pin!(sleep(Duration::MAX));
     loop {
         let received = tokio::select! {
-            received = socket.next() => received,
-            _ = pings.tick() => match send(&mut socket, Message::Ping(Vec::new().into())).await {
-                true => continue,
-                false => return Ended::Closed { replaced },
-            },
-            () = silent.as_mut() => return Ended::Closed { replaced },
+            received = link.next() => received,
             () = linger.as_mut() => break,
             () = told(&mut stop) => break,
         };
-        silent.set(sleep(timing.silence));
         let text = match received {
-            Some(Ok(Message::Text(text))) => text,
-            Some(Ok(Message::Close(_)) | Err(_)) | None => return Ended::Closed { replaced },
-            Some(Ok(_)) => continue,
+            Ok(Message::Text(text)) => text,
+            Ok(_) => continue,
+            Err(_) => return Ended::Closed { replaced },
         };
         match Frame::read(&text) {
             Ok(Frame::Hello) => tell(&words, Word::Hello).await,
@@ -194,14 +180,14 @@ async fn line(slack: Arc<Slack>, words: mpsc::Sender<Word>, mut stop: watch::Rec
             }
             Ok(Frame::Disconnect(Reason::Refresh) | Frame::Unknown) => {}
             Ok(Frame::Envelope { id, payload }) => {
-                if !envelope(&slack, &mut socket, &id, *payload).await {
+                if !envelope(&slack, &mut link, &id, *payload).await {
                     return Ended::Closed { replaced };
                 }
             }
             Err(_) => slack.asker.complain("a frame over Socket Mode is not Slack's; it is left alone"),
         }
     }
-    let _ = timeout(Duration::from_secs(1), socket.close(None)).await;
+    link.close().await;
     if *stop.borrow() { Ended::Stopped } else { Ended::Closed { replaced } }
 }
 
@@ -210,15 +196,10 @@ async fn tell(words: &mpsc::Sender<Word>, word: Word) {
     let _ = words.send(word).await;
 }
 
-/// Sends one frame. Returns whether the connection took it.
-async fn send(socket: &mut Socket, message: Message) -> bool {
-    matches!(timeout(SEND, socket.send(message)).await, Ok(Ok(())))
-}
-
 /// Has an envelope carried out and acknowledges it. Returns whether the connection still works.
 async fn envelope(
     slack: &Arc<Slack>,
-    socket: &mut Socket,
+    link: &mut Link,
     id: &str,
     payload: Result<Payload, super::payload::Malformed>,
 ) -> bool {
@@ -243,7 +224,7 @@ async fn envelope(
             None
         }
     };
-    let sent = send(socket, Message::text(acknowledgement(id))).await;
+    let sent = link.send(Message::text(acknowledgement(id))).await.is_ok();
     // Also if the acknowledgement was lost: it is remembered, so a repetition is not answered again.
     if let Some(taken) = taken {
         slack.answer_later(taken);

@@ -22,7 +22,7 @@ use crate::chat::ChatDeps;
 use crate::chat::asker::{Asker, Said, Talk};
 use crate::chat::endpoint;
 use crate::chat::replays::{Proof, Replays, Unproved, fresh};
-use crate::guard::Refused;
+use crate::guard::{Refused, headers};
 use podbell_core::outbox::Content;
 
 pub use activity::Key;
@@ -78,10 +78,10 @@ async fn called(State(teams): State<Arc<Teams>>, headers: HeaderMap, body: Bytes
 }
 
 async fn call(teams: &Arc<Teams>, headers: &HeaderMap, body: &[u8]) -> Result<Value, Refused> {
-    if endpoint::content_type(headers) != "application/json" {
+    if headers::content_type(headers) != "application/json" {
         return Err(endpoint::wrong_type());
     }
-    let header = endpoint::one(headers, header::AUTHORIZATION.as_str()).ok_or(Unproved::Unsigned)?;
+    let header = headers::only_text(headers, header::AUTHORIZATION.as_str()).ok_or(Unproved::Unsigned)?;
     let signature = activity::verify(&teams.config.key, header, body)?;
     let activity = activity::read(body).ok_or(endpoint::malformed())?;
     let now = teams.asker.now();

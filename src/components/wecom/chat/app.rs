@@ -23,10 +23,8 @@ use super::xml::{self, cdata};
 use crate::chat::ChatDeps;
 use crate::chat::asker::{Asker, Heard, Talk};
 use crate::chat::endpoint;
+use crate::chat::replays::{fresh, seconds};
 use crate::guard::Refused;
-
-/// How far a request's time may be off, in seconds, either way.
-const TOLERANCE: i64 = 300;
 
 /// One app of a company.
 #[derive(Clone)]
@@ -116,11 +114,7 @@ impl Signed {
         let (Some(signature), Some(timestamp), Some(nonce)) = (signature, timestamp, nonce) else {
             return Err(unsigned);
         };
-        let digits = (1..=12).contains(&timestamp.len()) && timestamp.bytes().all(|b| b.is_ascii_digit());
-        let seconds: i64 = timestamp.parse().ok().filter(|_| digits).ok_or(unsigned)?;
-        if (app.asker.now().seconds() - seconds).abs() > TOLERANCE {
-            return Err(Refused::new(StatusCode::UNAUTHORIZED, "a time more than 5 min off"));
-        }
+        fresh(seconds(&timestamp).ok_or(unsigned)?, app.asker.now())?;
         Ok(Self { signature, timestamp, nonce, echo })
     }
 

@@ -12,10 +12,10 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::{SinkExt as _, StreamExt as _};
+use futures_util::StreamExt as _;
 use secrecy::{ExposeSecret as _, SecretString};
 use tokio::sync::watch;
-use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
+use tokio::time::{sleep, timeout};
 use tokio_tungstenite::tungstenite::Message;
 use url::Url;
 
@@ -25,13 +25,11 @@ use super::outbox::{Job, Next, Outbox};
 use crate::chat::ChatDeps;
 use crate::chat::asker::{Asker, Heard, NotTaken, Said, Talk};
 use crate::chat::reconnect::{Backoff, End, Line, Pauses, keep};
-use crate::chat::websocket::{self, Socket};
+use crate::chat::websocket::{self, BROKE_OFF, Link, Pings};
 use crate::tasks::{Waiting, told};
 
 /// Where WeCom listens.
 pub const ENDPOINT: &str = "wss://openws.work.weixin.qq.com";
-/// Sending one frame may take this long: a connection that takes none is dead.
-const SEND: Duration = Duration::from_secs(10);
 /// How often a refused answer is sent again.
 const MOST_TRIES: u32 = 3;
 
@@ -97,7 +95,6 @@ impl Default for BotTiming {
 
 const REFUSED: &str = "WeCom refuses the bot: check `bot_id` and `secret`";
 const KICKED: &str = "a newer connection of the same bot took this one's place: is another podbell using it?";
-const BROKE_OFF: End = End::Lost { why: "the connection broke off", after: None };
 
 /// A running bot.
 pub struct Bot {
@@ -138,6 +135,15 @@ impl Bot {
         let pauses = Pauses { first: reopen, most: reopen_most, refused, displaced: kicked };
         let backoff = Backoff::new(self.name(), "the bot", pauses, self.asker.deps.chance.clone());
         keep(&self, backoff, stop).await;
+    }
+
+    fn pings(&self) -> Pings {
+        let mut pinged = 0_u64;
+        let make = move || {
+            pinged += 1;
+            Message::text(frame::ping(&format!("ping-{pinged}")))
+        };
+        Pings { every: self.timing.ping, silence: self.timing.silence, make: Box::new(make) }
     }
 
     fn written(&self, said: &Said) -> Arc<str> {
@@ -213,21 +219,19 @@ impl Bot {
 }
 
 /// Opens a connection and subscribes.
-async fn open(bot: &Bot) -> Result<Socket, End> {
+async fn open(bot: &Bot) -> Result<Link, End> {
     let mut url = bot.endpoint.clone();
     let scheme = if url.scheme() == "ws" { "http" } else { "https" };
     url.set_scheme(scheme).map_err(|()| End::lost("the endpoint is no address"))?;
     let mut socket = websocket::open(&bot.asker.deps.client, url, None, frame::MOST).await.map_err(End::lost)?;
     let hello = frame::subscribe("subscribe", &bot.bot_id, bot.secret.expose_secret());
-    if !send(&mut socket, hello).await {
-        return Err(BROKE_OFF);
-    }
+    websocket::send(&mut socket, Message::text(hello)).await?;
     while let Some(Ok(message)) = socket.next().await {
         let Message::Text(text) = message else { continue };
         match Frame::read(&text) {
             Ok(Frame::Answer { req_id, code }) if req_id == "subscribe" => {
                 return match code {
-                    0 => Ok(socket),
+                    0 => Ok(Link::new(socket, bot.pings())),
                     -1 | 45009 => Err(End::lost("WeCom is busy")),
                     code => {
                         tracing::debug!(chat = %bot.name(), code, "WeCom refuses the bot");
@@ -254,31 +258,26 @@ async fn line(bot: &Arc<Bot>, backoff: &mut Backoff, stop: &mut watch::Receiver<
         () = told(stop) => return End::Stopped,
         opened = timeout(bot.timing.open, open(bot)) => opened,
     };
-    let mut socket = match opened {
-        Ok(Ok(socket)) => socket,
+    let mut link = match opened {
+        Ok(Ok(link)) => link,
         Ok(Err(end)) => return end,
         Err(_) => return End::lost("WeCom does not answer in time"),
     };
     backoff.connected();
     let mut sent = None;
-    let end = talk(bot, &mut socket, &mut sent, stop).await;
+    let end = talk(bot, &mut link, &mut sent, stop).await;
     if let Some(Next { job, .. }) = sent {
         // Not confirmed: send it over the next connection. The stream is the same, so it does not appear twice.
         bot.outbox.push(job);
     }
-    let _ = timeout(Duration::from_secs(1), socket.close(None)).await;
+    link.close().await;
     end
 }
 
 /// Receives and answers. `sent` is the frame that WeCom has not confirmed: one at a time, so that frames of a
 /// stream cannot overtake each other.
-async fn talk(bot: &Arc<Bot>, socket: &mut Socket, sent: &mut Option<Next>, stop: &mut watch::Receiver<bool>) -> End {
+async fn talk(bot: &Arc<Bot>, link: &mut Link, sent: &mut Option<Next>, stop: &mut watch::Receiver<bool>) -> End {
     let timing = bot.timing;
-    let mut pings = interval(timing.ping);
-    pings.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut pinged = 0_u64;
-    // A connection that a router has forgotten looks alive but is silent.
-    let mut silent = pin!(sleep(timing.silence));
     let mut late = pin!(sleep(Duration::MAX));
     let mut ending = false;
     let mut ended = pin!(sleep(Duration::MAX));
@@ -295,22 +294,14 @@ async fn talk(bot: &Arc<Bot>, socket: &mut Socket, sent: &mut Option<Next>, stop
                 let frame = frame::respond(&next.req_id, &next.stream, &next.job.content, next.job.finish);
                 *sent = Some(next);
                 late.set(sleep(timing.confirm));
-                if !send(socket, frame).await {
-                    return BROKE_OFF;
+                if let Err(end) = link.send(Message::text(frame)).await {
+                    return end;
                 }
             }
         }
         let received = tokio::select! {
-            received = socket.next() => received,
-            _ = pings.tick() => {
-                pinged += 1;
-                match send(socket, frame::ping(&format!("ping-{pinged}"))).await {
-                    true => continue,
-                    false => return BROKE_OFF,
-                }
-            }
+            received = link.next() => received,
             () = bot.outbox.woken(), if sent.is_none() => continue,
-            () = silent.as_mut() => return End::lost("the connection is silent"),
             () = late.as_mut(), if sent.is_some() => return End::lost("WeCom does not confirm"),
             () = told(stop), if !ending => {
                 ending = true;
@@ -319,11 +310,10 @@ async fn talk(bot: &Arc<Bot>, socket: &mut Socket, sent: &mut Option<Next>, stop
             }
             () = ended.as_mut() => return End::Stopped,
         };
-        silent.set(sleep(timing.silence));
         let text = match received {
-            Some(Ok(Message::Text(text))) => text,
-            Some(Ok(Message::Close(_)) | Err(_)) | None => return BROKE_OFF,
-            Some(Ok(_)) => continue,
+            Ok(Message::Text(text)) => text,
+            Ok(_) => continue,
+            Err(end) => return end,
         };
         match Frame::read(&text) {
             Ok(Frame::Answer { req_id, code }) => {
@@ -337,9 +327,4 @@ async fn talk(bot: &Arc<Bot>, socket: &mut Socket, sent: &mut Option<Next>, stop
             Err(frame::Malformed) => bot.asker.complain("a frame is not WeCom's; it is left alone"),
         }
     }
-}
-
-/// Sends one frame. Returns whether the connection took it.
-async fn send(socket: &mut Socket, frame: String) -> bool {
-    matches!(timeout(SEND, socket.send(Message::text(frame))).await, Ok(Ok(())))
 }
