@@ -35,8 +35,10 @@ pub(super) async fn relay_rules(
             rules = reloaded.recv() => {
                 let Some(rules) = rules else { return };
                 current.keep(&rules);
-                if matches!(rules, NewRules::Files(_)) {
-                    missed.clear();
+                // The newest files replace all that came before them, and a refusal the one before it.
+                match rules {
+                    NewRules::Files(_) => missed.clear(),
+                    _ => missed.retain(|before| matches!(before, NewRules::Files(_))),
                 }
                 missed.push(rules);
             }
@@ -57,6 +59,8 @@ pub(super) async fn relay_rules(
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
     use podbell_core::rules::in_force::RuleFiles;
     use podbell_core::source::Problem;
@@ -79,7 +83,8 @@ mod tests {
         drop(reloads.reserve().await.unwrap());
         let (engine, mut events) = mpsc::channel(2);
         publish.send_replace(Some(engine));
-        assert!(matches!(events.recv().await, Some(EngineEvent::Rules(_))));
+        let heard = tokio::time::timeout(Duration::from_secs(20), events.recv()).await;
+        assert!(matches!(heard, Ok(Some(EngineEvent::Rules(_)))));
         relaying.abort();
     }
 }

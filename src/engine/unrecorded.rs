@@ -8,21 +8,29 @@ use crate::sources::SourceEvent;
 use podbell_core::event::Target;
 use podbell_core::health::{HealthReport, WorkloadKind};
 use podbell_core::rollout::TemplateReport;
-use podbell_core::source::ObjectName;
+use podbell_core::source::{ObjectName, TargetEntry};
 use podbell_core::time::Time;
 
-/// How many deleted objects are kept: some 20 MB. What the oldest ended then ends by silence.
+/// How many deleted objects are kept: some 20 MB. Beyond that the oldest are dropped, and their incidents end by silence.
 const MOST_DELETED: usize = 100_000;
 
 /// A workload: the target of its events, its kind and its name.
 type Workload = (Target, WorkloadKind, Arc<str>);
 
+/// The target lists of a source.
+#[derive(Default)]
+struct TargetLists {
+    /// The newest complete one.
+    complete: Option<Vec<TargetEntry>>,
+    /// Those that the incomplete ones since then name.
+    incomplete: BTreeMap<Target, TargetEntry>,
+}
+
 /// The answers to requests, and the newest of everything that a source reports once.
 #[derive(Default)]
 pub(super) struct Unrecorded {
     answers: Vec<(SendId, Outcome)>,
-    /// By source: its newest complete list, and the incomplete ones since.
-    lists: BTreeMap<Arc<str>, Vec<SourceEvent>>,
+    lists: BTreeMap<Arc<str>, TargetLists>,
     unusable: BTreeMap<Target, (Time, usize)>,
     health: BTreeMap<Workload, (Time, HealthReport)>,
     templates: BTreeMap<Workload, (Time, TemplateReport)>,
@@ -41,12 +49,13 @@ impl Unrecorded {
             SourceEvent::PartialObservation { receipt, .. } | SourceEvent::ListCompleted { receipt, .. } => {
                 receipt.lost();
             }
-            SourceEvent::TargetList { ref source, complete, .. } => {
-                let lists = self.lists.entry(source.clone()).or_default();
+            SourceEvent::TargetList { source, targets, complete } => {
+                let lists = self.lists.entry(source).or_default();
                 if complete {
-                    lists.clear();
+                    *lists = TargetLists { complete: Some(targets), incomplete: BTreeMap::new() };
+                } else {
+                    lists.incomplete.extend(targets.into_iter().map(|entry| (entry.target.clone(), entry)));
                 }
-                lists.push(event);
             }
             SourceEvent::Unusable { target, at, entries } => {
                 self.unusable.insert(target, (at, entries));
@@ -92,8 +101,20 @@ impl Unrecorded {
             dated.push((at, SourceEvent::Deleted { source, at, objects }));
         }
         dated.sort_by_key(|(at, _)| *at);
-        let lists = lists.into_values().flatten();
-        (lists.chain(dated.into_iter().map(|(_, event)| event)).collect(), answers)
+        let mut events = Vec::new();
+        for (source, TargetLists { complete, incomplete }) in lists {
+            events.extend(complete.map(|targets| SourceEvent::TargetList {
+                source: source.clone(),
+                targets,
+                complete: true,
+            }));
+            if !incomplete.is_empty() {
+                let targets = incomplete.into_values().collect();
+                events.push(SourceEvent::TargetList { source, targets, complete: false });
+            }
+        }
+        events.extend(dated.into_iter().map(|(_, event)| event));
+        (events, answers)
     }
 }
 

@@ -199,7 +199,7 @@ async fn what_is_muted_and_acknowledged_on_the_page_is_kept_with_its_author() {
             ("do", command.into()),
             ("what", web.clone()),
             ("lasts", "1h".into()),
-            ("why", "--help deploying".into()),
+            ("why", "－\u{200b}-help deploying".into()),
             ("back", path.clone()),
         ]
     };

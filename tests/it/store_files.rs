@@ -163,6 +163,11 @@ fn a_store_has_one_owner_whatever_name_leads_to_it_and_whatever_lies_beside_it()
     let owner = Ownership::wait(&other, std::time::Duration::from_secs(20)).unwrap();
     assert!(sqlite::is_owned(&link), "by the other name");
     drop(owner);
+    let owner = Ownership::take(&store).unwrap();
+    fs::remove_file(&store).unwrap();
+    let error = Ownership::take(&store).unwrap_err();
+    assert!(matches!(error, SqliteError::Locked { .. }) && !store.exists(), "its owner writes it again: {error}");
+    drop(owner);
 }
 
 #[test]
@@ -385,9 +390,13 @@ async fn one_row_that_cannot_be_decoded_costs_no_other_row() {
         "INSERT INTO held VALUES ('audit', '{}', '{}')",
         "INSERT INTO mute VALUES (900, 9000000000000, NULL, '{\"id\": \"x\"}')",
         "INSERT INTO destination VALUES ('audit', 'x', '{\"failures\": \"x\"}')",
-        "UPDATE delivery SET state = 'lost', send = -1 WHERE id = (SELECT max(id) FROM delivery)",
-        "UPDATE notice SET severity = 'dire' WHERE id = (SELECT max(id) FROM notice)",
-        "UPDATE notice SET facts = '{}' WHERE id = (SELECT max(id) FROM notice)",
+        "UPDATE delivery SET state = 'due', done_at = NULL, content = 'none' WHERE id = (SELECT max(id) FROM delivery)",
+        "UPDATE delivery SET state = 'due', done_at = NULL WHERE id = (SELECT max(id) FROM delivery);
+         UPDATE notice SET severity = 'dire' WHERE id = (SELECT max(id) FROM notice)",
+        "UPDATE delivery SET state = 'due', done_at = NULL WHERE id = (SELECT max(id) FROM delivery);
+         UPDATE notice SET facts = '{}' WHERE id = (SELECT max(id) FROM notice)",
+        "UPDATE series SET level = 9 WHERE obj_name = (SELECT max(obj_name) FROM series)",
+        "INSERT OR REPLACE INTO meta VALUES ('commit', -1)",
     ] {
         let mut world = World::new(spec());
         world.watch(&[web()]);

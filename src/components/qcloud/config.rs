@@ -35,7 +35,7 @@ const RATE: Key<Number> = Key::with_default(
     "requests_per_second",
     Number(1, 1000),
     "10",
-    "All requests, retries and discovery included; `check` and `run` say the real interval when it is too little, and call it an error beyond the hour that the API remembers; above 40, requests leave in groups, 20 times a second.",
+    "All requests, retries and discovery included; `check` and `run` say the real interval when it is too little, and call it an error beyond the hour that the API remembers; from 20 on, requests leave in groups, 10 times a second.",
 );
 const SERVICES: Key<Own<Vec<ServiceSelection>>> = Key::required(
     "services",

@@ -77,7 +77,7 @@ fn pace(cx: &Context<'_>, pace: Option<Pace>) -> String {
     let Some(pace) = pace else { return cx.words.no_pace().to_owned() };
     // Round down to minutes: `per` includes a reserve for the network that readers need not see.
     let per = match pace.per.as_secs() / 60 {
-        0 => format!("{} s", pace.per.as_secs_f64()),
+        0 => cx.words.seconds(&pace.per.as_secs_f64().to_string()),
         minutes => cx.say().duration(minutes * 60),
     };
     cx.words.per(pace.most, &per)

@@ -16,7 +16,7 @@ use super::{Asking, Page, local, refused, to};
 use crate::chat::{Question, Speaker};
 use crate::guard::{Tries, logged};
 use crate::server::api::hash;
-use podbell_core::ask::{Answer, Entry, Excuse, Prompt};
+use podbell_core::ask::{self, Answer, Entry, Excuse, Prompt};
 use podbell_core::message::one_line;
 use podbell_core::mute::Author;
 
@@ -140,9 +140,8 @@ pub(super) async fn act(
         ("ack", _) => format!("ack {what}"),
         ("unmute", _) => format!("unmute {what}"),
         ("mute", lasts @ ("1h" | "4h" | "24h")) => {
-            // A reason is no option of the command, whatever it begins with.
             let why = one_line(&form.why, 200);
-            format!("mute {what} {lasts} {}", why.trim_start_matches([' ', '-', '–', '—']))
+            format!("mute {what} {lasts} {}", ask::without_dashes(&why))
         }
         _ => return refused(StatusCode::BAD_REQUEST, "a form that asks for nothing known"),
     };

@@ -95,6 +95,7 @@ translations! {
     failing(n): "{n} {n|failure|failures} in a row", "连续失败 {n} 次";
     again_at(at): "again at {at}", "{at} 重试";
     no_pace: "no limit", "不限";
+    seconds(text): "{text} s", "{text} 秒";
     per(n, span): "{n} in {span}", "{n} 条 / {span}";
     dead_newest: "Given up lately", "最近放弃的消息";
     keys: "Keys", "快捷键";

@@ -27,7 +27,7 @@ const EVENTS: [&str; 16] = [
 ];
 
 /// What people type after `/podbell`.
-const PODBELL: [&str; 36] = [
+const PODBELL: [&str; 37] = [
     "",
     "help",
     "help mute",
@@ -48,6 +48,7 @@ const PODBELL: [&str; 36] = [
     "mute web -n shop 2h deploying the new version, -n is no option here",
     "mute web 2h -n shop deploying",
     "mute web 2h --rollback of yesterday",
+    "mute web 2h --namspace shop",
     "mute web 2h “deploying it”",
     "mute shop/web 30分钟 发布新版本，请稍候",
     "mute 1042 1d",

@@ -32,6 +32,7 @@ pub use known::{Known, KnownRule};
 pub use mistake::Mistake;
 pub use place::{Choice, Kind, Named, Place, Unknown};
 pub use registry::{COMMANDS, Spec};
+pub use words::without_dashes;
 
 use self::formatter::AnswerFormatter;
 use self::words::Word;

@@ -106,6 +106,14 @@ fn is_gap(c: char) -> bool {
     c.is_whitespace()
 }
 
+/// A text without what would make its first word an option: the dashes before it, however they are typed.
+#[must_use]
+pub fn without_dashes(text: &str) -> &str {
+    text.trim_start_matches(|c: char| {
+        c.is_whitespace() || plain(c.encode_utf8(&mut [0; 4])).trim_matches('-').is_empty()
+    })
+}
+
 /// Replaces characters that phones and Chinese keyboards make by those of an English keyboard.
 fn plain(text: &str) -> String {
     let mut plain = String::with_capacity(text.len());
@@ -144,6 +152,13 @@ mod tests {
         assert_eq!(words("'don't do'"), ["don't do"]);
         assert_eq!(words("＃1042\u{200b}"), ["#1042"]);
         assert_eq!(words("\u{200b}"), Vec::<String>::new());
+    }
+
+    #[test]
+    fn a_text_without_its_dashes_begins_with_no_option() {
+        for dashes in ["", "-", "--", "—", "―", "－－", " \u{200b}-\u{2060}−", "‐ ‑"] {
+            assert_eq!(without_dashes(&format!("{dashes}help -n deploying")), "help -n deploying", "{dashes:?}");
+        }
     }
 
     #[test]

@@ -22,7 +22,7 @@ pub struct Ownership {
     /// The store's path without links.
     store: PathBuf,
     file: File,
-    /// `podbell.db.lock`: keeps others away while the store's file is gone, or was replaced, and is written again.
+    /// `podbell.db.lock`: keeps others away while the store's file is gone and is written again.
     _named: File,
 }
 
@@ -35,10 +35,14 @@ impl Ownership {
         check_place(store)?;
         check_file_system(store)?;
         loop {
-            let file = private(store).map_err(|source| SqliteError::io(store, store, source))?;
             let path = real(store);
             let named = beside(&path, "lock");
             let named = lock(private(&named).map_err(|source| SqliteError::io(store, &named, source))?, store)?;
+            // Only now: an owner whose file is gone would find this one in its place.
+            let file = private(store).map_err(|source| SqliteError::io(store, store, source))?;
+            if real(store) != path {
+                continue;
+            }
             let file = lock(file, store)?;
             // Another file may have taken the name meanwhile.
             if inode(store) == file.metadata().ok().as_ref().map(inode_of) {

@@ -39,7 +39,10 @@ const DECODED: [(&str, &str, Decodes); 15] = [
 ];
 
 /// What SQLite can find by itself.
-const INVALID: [&str; 10] = [
+const INVALID: [&str; 13] = [
+    "series WHERE length(sid) != 16 OR count < 0 OR level NOT IN (0, 1)",
+    "mute WHERE id < 0",
+    "meta WHERE key = 'commit' AND value < 0",
     "acknowledged WHERE NOT json_valid(body)",
     "action WHERE NOT json_valid(body)",
     "meta WHERE key IN ('heartbeat', 'commit', 'rules') AND typeof(value) != 'integer'",
@@ -58,6 +61,8 @@ pub(super) fn delete(connection: &Connection) -> rusqlite::Result<u64> {
     for (table, column, decodes) in DECODED {
         deleted += delete_undecodable(connection, table, column, decodes)?;
     }
+    let newer = "DELETE FROM incident WHERE state_version NOT BETWEEN 0 AND ?1";
+    deleted += connection.execute(newer, [incident_codec::VERSION])?;
     for invalid in INVALID {
         deleted += connection.execute(&format!("DELETE FROM {invalid}"), [])?;
     }
@@ -76,7 +81,7 @@ fn delete_undecodable(connection: &Connection, table: &str, column: &str, decode
     }
     let and = if table.contains(" WHERE ") { "AND" } else { "WHERE" };
     let mut delete = connection.prepare(&format!("DELETE FROM {table} {and} {column} = ?1"))?;
-    // The same content is as bad in another row, which is then deleted already.
+    // Rows with the same content were deleted with the first of them.
     bad.iter().try_fold(0, |deleted, value| Ok(deleted + delete.execute([value])?))
 }
 
