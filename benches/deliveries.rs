@@ -83,8 +83,8 @@ fn run(webhooks: usize, delay: Duration, place: Place) -> Run {
     let targets: Vec<Target> =
         (0..POLLS).map(|i| Target::new("prod", "cls-1", &format!("team-{}", i / 20), &format!("web-{i}"))).collect();
     let entries = targets.iter().map(|target| TargetEntry { target: target.clone(), discovered: false }).collect();
-    let roster = SourceEvent::TargetList { source: "prod".into(), targets: entries, complete: true };
-    engine.turn(vec![EngineEvent::Source(roster)], clock::now()).unwrap();
+    let target_list = SourceEvent::TargetList { source: "prod".into(), targets: entries, complete: true };
+    engine.turn(vec![EngineEvent::Source(target_list)], clock::now()).unwrap();
 
     let mut waiting: VecDeque<EngineEvent> = targets.into_iter().map(poll).map(EngineEvent::Source).collect();
     let (begun, before) = (clock::monotonic(), engine.totals());

@@ -46,8 +46,8 @@ pub fn make_store(path: &Path) -> usize {
     let targets: Vec<Target> =
         (0..TARGETS).map(|i| Target::new("prod", "cls-1", &super::namespace_of(i), &super::service(i))).collect();
     let entries = targets.iter().map(|target| TargetEntry { target: target.clone(), discovered: false }).collect();
-    let roster = SourceEvent::TargetList { source: "prod".into(), targets: entries, complete: true };
-    engine.turn(vec![EngineEvent::Source(roster)], now.minus(Duration::from_secs(120))).unwrap();
+    let target_list = SourceEvent::TargetList { source: "prod".into(), targets: entries, complete: true };
+    engine.turn(vec![EngineEvent::Source(target_list)], now.minus(Duration::from_secs(120))).unwrap();
     for (at, seen, count) in [(60, &before, 3), (0, &after, 5)] {
         let at = now.minus(Duration::from_secs(at));
         for (chunk, some) in targets.chunks(250).enumerate() {

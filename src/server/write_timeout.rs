@@ -86,7 +86,7 @@ mod tests {
     #[tokio::test]
     async fn whoever_reads_nothing_for_too_long_is_given_up_and_whoever_reads_is_not() {
         let (near, mut far) = tokio::io::duplex(64);
-        let mut prompt = WriteTimeout::new(near, Duration::from_millis(100));
+        let mut stream = WriteTimeout::new(near, Duration::from_millis(100));
         let reading = tokio::spawn(async move {
             let mut bytes = [0; 64];
             for _ in 0..10 {
@@ -94,9 +94,9 @@ mod tests {
             }
             far
         });
-        prompt.write_all(&[0; 640]).await.unwrap();
+        stream.write_all(&[0; 640]).await.unwrap();
         let _far = reading.await.unwrap();
-        let error = prompt.write_all(&[0; 640]).await.unwrap_err();
+        let error = stream.write_all(&[0; 640]).await.unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::TimedOut);
     }
 }

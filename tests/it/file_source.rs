@@ -26,7 +26,7 @@ fn start(path: &Path) -> Running {
 }
 
 impl Running {
-    /// The next event but rosters, as target and result.
+    /// The next event but target lists, as target and result.
     async fn next(&mut self) -> (String, Result<usize, String>) {
         loop {
             let event = timeout(Duration::from_secs(10), self.events.recv()).await.expect("in time").expect("running");

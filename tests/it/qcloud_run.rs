@@ -112,10 +112,10 @@ async fn discovered_services_come_and_go() {
     for _ in 0..3 {
         running.until(names).await;
     }
-    let mut rosters = 0;
-    while rosters < 4 {
+    let mut target_lists = 0;
+    while target_lists < 4 {
         match running.next().await {
-            SourceEvent::TargetList { .. } => rosters += 1,
+            SourceEvent::TargetList { .. } => target_lists += 1,
             SourceEvent::Polled { target, .. } | SourceEvent::Failed { target, .. } => assert_eq!(target, b),
             other => panic!("{other:?}"),
         }

@@ -167,13 +167,13 @@ fn a_roster_that_could_not_be_written_is_not_lost() {
         &world.store_path(),
         "CREATE TRIGGER full BEFORE INSERT ON target BEGIN SELECT RAISE(ABORT, 'disk full'); END",
     );
-    let roster = SourceEvent::TargetList {
+    let target_list = SourceEvent::TargetList {
         source: "prod".into(),
         targets: vec![TargetEntry { target: web(), discovered: false }],
         complete: true,
     };
     let now = world.now;
-    assert!(world.engine().turn(vec![EngineEvent::Source(roster)], now).is_err());
+    assert!(world.engine().turn(vec![EngineEvent::Source(target_list)], now).is_err());
     sqlite(&world.store_path(), "DROP TRIGGER full");
     world.run_until(1);
     for minute in 1..10 {

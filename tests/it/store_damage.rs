@@ -153,12 +153,12 @@ fn go_on(world: &mut World, left: &Left) -> Result<(), StoreError> {
             events.push(failing(99, world.now.millis() / 1000 - crate::support::events::START.millis() / 1000));
         }
         let polled = SourceEvent::Polled { target: web(), at: world.now, events: events.clone() };
-        let roster = SourceEvent::TargetList {
+        let target_list = SourceEvent::TargetList {
             source: "prod".into(),
             targets: vec![podbell_core::source::TargetEntry { target: web(), discovered: false }],
             complete: true,
         };
-        world.try_turn(vec![EngineEvent::Source(roster), EngineEvent::Source(polled)])?;
+        world.try_turn(vec![EngineEvent::Source(target_list), EngineEvent::Source(polled)])?;
         for _ in 0..12 {
             world.now = world.now.plus(Duration::from_secs(5));
             world.try_turn(Vec::new())?;

@@ -304,11 +304,11 @@ fn no_text_from_outside_is_stored_longer_than_it_can_be_told() {
     let mut world = World::new(spec());
     let long = "n".repeat(1 << 20);
     let targets: Vec<Target> = (0..3).map(|n| Target::new("prod", "cls-1", &format!("{long}{n}"), &long)).collect();
-    let roster = targets.iter().map(|target| TargetEntry { target: target.clone(), discovered: false }).collect();
+    let target_list = targets.iter().map(|target| TargetEntry { target: target.clone(), discovered: false }).collect();
     world
         .try_turn(vec![EngineEvent::Source(SourceEvent::TargetList {
             source: "prod".into(),
-            targets: roster,
+            targets: target_list,
             complete: true,
         })])
         .unwrap();
