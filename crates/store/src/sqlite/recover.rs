@@ -99,6 +99,7 @@ fn examine(
     stamp: Option<&Stamp>,
     now: Time,
 ) -> Result<Option<Recovery>, SqliteError> {
+    roll_back(path);
     let lived = stamp.filter(|stamp| stamp.commit > 0 || stamp.wrong.is_some());
     let log = length(&place::companion(path, "wal"));
     if length(path) == 0 {
@@ -147,6 +148,19 @@ fn examine(
     let kept = if log > 0 { Some(keep(path, now, Keep::Copied)?) } else { None };
     let commits = stamp.commit - peek.commit;
     Ok(Some(Recovery { fate: StoreFate::WentBack { commits, from: peek.heartbeat, until: stamp.at }, kept }))
+}
+
+/// Undoes what a process left that was killed while it made the store, which is the only time without a write-ahead log.
+/// Nobody can read the store before that, not even to inspect it.
+fn roll_back(path: &Path) {
+    if length(&place::companion(path, "journal")) == 0 {
+        return;
+    }
+    let undone = || Connection::open(path)?.query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(()));
+    if let Err(error) = undone() {
+        // Whoever reads the store next says what is wrong with it.
+        tracing::warn!(%error, "what was left of making the store cannot be undone");
+    }
 }
 
 /// Whether somebody put a sound backup in the place of a store that was found damaged. A check of the pages does not
