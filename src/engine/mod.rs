@@ -101,7 +101,7 @@ pub struct Engine {
     on_rules: Option<TellRules>,
     on_questions: Option<AskPods>,
     on_committed: Option<Export>,
-    /// What happened to the store that are not written yet.
+    /// What happened to the store and is not written yet.
     recoveries: Vec<Recovery>,
     /// What sources reported of workloads, while memory is read again: the store does not hold it.
     workloads: Workloads,
