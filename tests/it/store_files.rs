@@ -362,18 +362,25 @@ async fn what_is_no_place_for_a_store_is_named() {
     }
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_row_that_cannot_be_read_is_named_as_damage_and_what_can_be_read_goes_on() {
+/// Incidents 1 to 3, the damage, a start that cannot decode incident 2 and so rebuilds the store, and one incident more.
+fn rebuilt_after(damage: &str) -> World {
     let mut world = World::new(spec());
     world.watch(&[web()]);
     world.poll(&web(), &[]);
     trouble(&mut world, 0..3);
     world.kill();
     let store = rusqlite::Connection::open(world.store_path()).unwrap();
+    store.execute_batch(damage).unwrap();
     store.execute_batch("UPDATE incident SET state = X'01020304' WHERE id = 2").unwrap();
     drop(store);
     world.start();
     trouble(&mut world, 4..5);
+    world
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_row_that_cannot_be_read_is_named_as_damage_and_what_can_be_read_goes_on() {
+    let mut world = rebuilt_after("");
     let fates = fates(&world);
     let [StoreFate::Mended { why, .. }] = &fates[..] else { panic!("{fates:?}") };
     assert!(why.contains("incident 2 cannot be read"), "{why}");
@@ -415,18 +422,7 @@ async fn one_row_that_cannot_be_decoded_costs_no_other_row() {
         "UPDATE series SET level = 9 WHERE obj_name = (SELECT max(obj_name) FROM series)",
         "INSERT OR REPLACE INTO meta VALUES ('commit', -1)",
     ] {
-        let mut world = World::new(spec());
-        world.watch(&[web()]);
-        world.poll(&web(), &[]);
-        trouble(&mut world, 0..3);
-        world.kill();
-        let store = rusqlite::Connection::open(world.store_path()).unwrap();
-        store.execute_batch(damage).unwrap();
-        // What ends a start, so that the store is read row by row.
-        store.execute_batch("UPDATE incident SET state = X'01020304' WHERE id = 2").unwrap();
-        drop(store);
-        world.start();
-        trouble(&mut world, 4..5);
+        let mut world = rebuilt_after(damage);
         let ids = world.engine().state().unwrap().incidents().map(|incident| incident.id).collect::<Vec<_>>();
         assert_eq!(ids, [1, 3, 4], "{damage}");
     }
