@@ -4,9 +4,9 @@
 //! Statements are not prepared, so that a pooler may give each transaction another connection to the server.
 
 use std::future::Future;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::task::Poll;
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use secrecy::ExposeSecret as _;
@@ -187,8 +187,8 @@ impl Session {
 
     /// Sends one statement and does not wait for its response.
     pub(super) fn send(&self, sql: &str) {
-        // A future of the client sends when it is polled first.
-        let _ = blocking::wait(Duration::ZERO, self.client.query_typed(sql, &[]));
+        // A future of the client sends when it is polled first. A wait with a limit of zero would last a tick of the timer.
+        let _ = pin!(self.client.query_typed(sql, &[])).poll(&mut Context::from_waker(Waker::noop()));
     }
 
     /// What ends the query that this connection runs, and the connection with it, from another thread.
