@@ -3,6 +3,7 @@
 
 use std::borrow::Cow;
 
+use tokio_postgres::Statement;
 use tokio_postgres::types::{ToSql, Type};
 
 use podbell_core::event::Target;
@@ -11,11 +12,23 @@ use podbell_core::event::Target;
 pub(super) struct Call<'a> {
     sql: Cow<'a, str>,
     parameters: Vec<(Box<dyn ToSql + Sync + 'a>, Type)>,
+    /// The statement on the server, if it was prepared there.
+    prepared: Option<Statement>,
 }
 
 impl<'a> Call<'a> {
     pub(super) fn new(sql: impl Into<Cow<'a, str>>) -> Self {
-        Self { sql: sql.into(), parameters: Vec::new() }
+        Self { sql: sql.into(), parameters: Vec::new(), prepared: None }
+    }
+
+    /// Has the server run what it prepared of this statement, if it did, instead of planning it again.
+    pub(super) fn as_prepared(mut self, statement: Option<&Statement>) -> Self {
+        self.prepared = statement.cloned();
+        self
+    }
+
+    pub(super) fn prepared(&self) -> Option<&Statement> {
+        self.prepared.as_ref()
     }
 
     pub(super) fn sql(&self) -> &str {

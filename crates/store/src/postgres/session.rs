@@ -1,7 +1,10 @@
 //! One connection. All that leaves together is pipelined, and each call has a time limit of its own: a connection that
 //! is cut in one direction must not hang, and the kernel notices that too late.
 //!
-//! Statements are not prepared, so that a pooler may give each transaction another connection to the server.
+//! A pooler may give each transaction another connection to the server: nothing is kept in a session but statements that
+//! are prepared where no pooler stands between.
+
+mod prepare;
 
 use std::future::Future;
 use std::pin::{Pin, pin};
@@ -11,6 +14,7 @@ use std::time::Duration;
 
 use secrecy::ExposeSecret as _;
 use tokio_postgres::config::{SslMode, TargetSessionAttrs};
+use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{Client, Config, NoTls, Row};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
@@ -143,11 +147,8 @@ impl Session {
     /// follow unless they are in one transaction with it.
     pub(super) fn pipeline(&self, calls: &[Call<'_>], limit: Duration) -> Result<Vec<Vec<Row>>, Failed> {
         let parameters: Vec<_> = calls.iter().map(Call::parameters).collect();
-        let waiting: Vec<Waiting<'_>> = calls
-            .iter()
-            .zip(&parameters)
-            .map(|(call, parameters)| Box::pin(self.client.query_typed(call.sql(), parameters)) as Waiting<'_>)
-            .collect();
+        let waiting: Vec<Waiting<'_>> =
+            calls.iter().zip(&parameters).map(|(call, parameters)| self.sent(call, parameters)).collect();
         let broken = |why: String| Failed {
             error: PostgresError::Broken { server: self.server.to_string(), why },
             refused: None,
@@ -172,6 +173,13 @@ impl Session {
         Ok(all)
     }
 
+    /// What sends a call when it is polled first, and then waits for its rows.
+    fn sent<'a>(&'a self, call: &'a Call<'_>, parameters: &'a [(&'a (dyn ToSql + Sync), Type)]) -> Waiting<'a> {
+        let Some(statement) = call.prepared() else { return Box::pin(self.client.query_typed(call.sql(), parameters)) };
+        let values: Vec<_> = parameters.iter().map(|(value, _)| *value).collect();
+        Box::pin(async move { self.client.query(statement, &values).await })
+    }
+
     /// Runs statements without parameters.
     pub(super) fn run_script(&self, statements: &str, limit: Duration) -> Result<(), PostgresError> {
         let server = || self.server.to_string();
@@ -185,10 +193,10 @@ impl Session {
         }
     }
 
-    /// Sends one statement and does not wait for its response.
-    pub(super) fn send(&self, sql: &str) {
+    /// Sends statements without parameters and does not wait for their responses.
+    pub(super) fn send(&self, statements: &str) {
         // A future of the client sends when it is polled first. A wait with a limit of zero would last a tick of the timer.
-        let _ = pin!(self.client.query_typed(sql, &[])).poll(&mut Context::from_waker(Waker::noop()));
+        let _ = pin!(self.client.batch_execute(statements)).poll(&mut Context::from_waker(Waker::noop()));
     }
 
     /// What ends the query that this connection runs, and the connection with it, from another thread.

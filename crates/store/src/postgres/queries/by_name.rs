@@ -32,9 +32,8 @@ pub(super) struct ByName {
 impl Snapshot<'_> {
     /// The services of a name, and what there is about the first of them.
     pub(super) fn by_name(&self, name: &str, now: Time) -> Result<(Vec<Service>, ByName), StoreError> {
-        let mut calls = vec![services::named(name), incidents::mutes(now)];
-        let [of_service, of_workload, seen, rollouts] = queries();
-        calls.extend([of_service, of_workload, seen, rollouts].map(|query| Call::new(query).text(name)));
+        let mut prepared = self.prepared.iter();
+        let calls: Vec<_> = calls(name, now).into_iter().map(|call| call.as_prepared(prepared.next())).collect();
         let rows = self.session.pipeline(&calls, CALL_LIMIT).map_err(|failed| failed.error)?;
         let mut rows = rows.into_iter();
         let mut next = || rows.next().unwrap_or_default();
@@ -77,6 +76,13 @@ impl Snapshot<'_> {
         let one = |row: &'r Row| Ok(wanted(row)?.then_some(row));
         Ok(self.session.decode(rows, "what there is about a service", one)?.into_iter().flatten().collect())
     }
+}
+
+/// What is read of a name, in the order of [`ByName`]'s rows.
+pub(super) fn calls(name: &str, now: Time) -> Vec<Call<'_>> {
+    let mut calls = vec![services::named(name), incidents::mutes(now)];
+    calls.extend(queries().map(|query| Call::new(query).text(name)));
+    calls
 }
 
 /// The incidents of services and of workloads, events, rollouts. Each has one parameter, the name.

@@ -10,7 +10,7 @@ mod services;
 use std::cell::RefCell;
 use std::sync::Arc;
 
-use tokio_postgres::Row;
+use tokio_postgres::{Row, Statement};
 
 use self::by_name::ByName;
 use super::LOAD_LIMIT;
@@ -27,6 +27,8 @@ use podbell_core::time::Time;
 /// A connection that only reads.
 pub(crate) struct Reader {
     session: Session,
+    /// What is asked by a service's name; empty where nothing can be prepared.
+    prepared: Vec<Statement>,
 }
 
 impl Reader {
@@ -34,19 +36,20 @@ impl Reader {
     pub(crate) fn open(server: &Arc<Server>) -> Result<Self, StoreError> {
         let session = Session::open(server)?;
         migrate::check_beside(&session)?;
-        Ok(Self { session })
+        let prepared = session.prepare(&by_name::calls("", Time::from_millis(0))).unwrap_or_default();
+        Ok(Self { session, prepared })
     }
 }
 
 impl crate::Reader for Reader {
     fn snapshot(&mut self) -> Result<Box<dyn crate::Snapshot + '_>, StoreError> {
-        // The second statement takes the snapshot. A snapshot keeps the server from freeing rows, so it has an end.
-        let limits = "SELECT set_config('statement_timeout', '55s', true),
-            set_config('idle_in_transaction_session_timeout', '60s', true)";
-        // Nobody waits for the answers: what makes these fail, such as a broken connection, makes the first query fail, too.
-        self.session.send("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY");
-        self.session.send(limits);
-        Ok(Box::new(Snapshot { session: &self.session, by_name: RefCell::default() }))
+        // The first query takes the snapshot. A snapshot keeps the server from freeing rows, so it has an end.
+        // Nobody waits for the response: what makes this fail, such as a broken connection, makes the first query fail, too.
+        self.session.send(
+            "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL statement_timeout = '55s';
+             SET LOCAL idle_in_transaction_session_timeout = '60s'",
+        );
+        Ok(Box::new(Snapshot { session: &self.session, prepared: &self.prepared, by_name: RefCell::default() }))
     }
 
     fn is_current(&self) -> bool {
@@ -61,6 +64,7 @@ impl crate::Reader for Reader {
 /// The store at one moment; ends when it is dropped.
 struct Snapshot<'a> {
     session: &'a Session,
+    prepared: &'a [Statement],
     /// The last name that was looked up.
     by_name: RefCell<Option<ByName>>,
 }

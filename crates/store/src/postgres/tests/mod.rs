@@ -5,6 +5,7 @@ mod calls;
 mod copies;
 mod lease;
 mod lost_answers;
+mod prepared;
 
 use std::path::Path;
 use std::sync::Arc;

@@ -1,0 +1,45 @@
+//! Statements that are prepared, and where they are not.
+
+use super::*;
+use crate::test_server;
+
+const SERVICES: &str = "SELECT service FROM podbell.target WHERE service = $1";
+
+fn prepared(session: &Session) -> Option<Vec<tokio_postgres::Statement>> {
+    session.prepare(&[Call::new(SERVICES).text("")])
+}
+
+#[test]
+fn statements_are_prepared_where_the_server_itself_answers() {
+    let address = test_server::database();
+    let location = location(&address);
+    active(&location, "first").commit(&one_target("web")).unwrap();
+    // Whatever a client says about encryption before it connects is said before it cancels, too.
+    for mode in ["disable", "prefer", "require"] {
+        let session = Session::open(&server(&format!("{address}?sslmode={mode}"))).unwrap();
+        let statements = prepared(&session).unwrap();
+        for (name, found) in [("web", 1), ("api", 0), ("web", 1)] {
+            let rows = session.query(Call::new(SERVICES).text(name).as_prepared(statements.first())).unwrap();
+            assert_eq!(rows.len(), found, "{name}");
+        }
+        let known = session.query(Call::new("SELECT name FROM pg_prepared_statements")).unwrap();
+        assert_eq!(known.len(), 1, "{mode}");
+    }
+}
+
+#[test]
+fn nothing_is_prepared_behind_a_pooler() {
+    let address = test_server::pooled_database();
+    drop(active(&location(&address), "first"));
+    let session = Session::open(&server(&address)).unwrap();
+    assert!(prepared(&session).is_none());
+    let known = session.query(Call::new("SELECT name FROM pg_prepared_statements")).unwrap();
+    assert!(known.is_empty(), "a pooled connection is given to others, too");
+}
+
+#[test]
+fn what_the_server_refuses_to_prepare_is_asked_unprepared() {
+    let session = Session::open(&server(&test_server::database())).unwrap();
+    assert!(session.prepare(&[Call::new("SELECT no_such_function($1)").text("")]).is_none());
+    assert_eq!(session.query(Call::new("SELECT 1")).unwrap().len(), 1, "the connection goes on");
+}
