@@ -108,13 +108,21 @@ fn measure(made: &Path, place: Place, arguments: &[String]) {
 }
 
 /// Asks in an open loop. The times in milliseconds, ascending.
+///
+/// The moments are kept by a thread: a timer of the runtime would be up to a millisecond late, which would count as podbell's.
 async fn ask(url: &str, token: &'static str, question: Typed) -> Vec<f64> {
     let client = podbell::http::client(&podbell::http::HttpOptions::default()).unwrap();
-    let begun = clock::monotonic();
+    let (moments, mut due) = tokio::sync::mpsc::unbounded_channel();
+    std::thread::spawn(move || {
+        let begun = clock::monotonic();
+        for n in 0..RATE * SPAN.as_secs() as u32 {
+            let due = begun + Duration::from_secs(1) * n / RATE;
+            std::thread::sleep(due.saturating_duration_since(clock::monotonic()));
+            moments.send((n, due)).unwrap();
+        }
+    });
     let mut asked = tokio::task::JoinSet::new();
-    for n in 0..RATE * SPAN.as_secs() as u32 {
-        let due = begun + Duration::from_secs(1) * n / RATE;
-        tokio::time::sleep_until(due.into()).await;
+    while let Some((n, due)) = due.recv().await {
         let body = format!("{{\"text\": \"{}\"}}", question(n as usize));
         let request = client.post(url).bearer_auth(token).header("content-type", "application/json").body(body);
         asked.spawn(async move {

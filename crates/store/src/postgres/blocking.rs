@@ -10,6 +10,8 @@ use std::time::Duration;
 
 use tokio::runtime::Runtime;
 
+use crate::moment::Moment;
+
 /// The runtime on which the connections of this process read and write. Callers wait on their own threads.
 pub(super) fn runtime() -> std::io::Result<&'static Runtime> {
     static RUNTIME: OnceLock<Result<Runtime, String>> = OnceLock::new();
@@ -30,17 +32,23 @@ impl Wake for Unpark {
 }
 
 /// Waits for a future on this thread, at most for `limit`; `None`: the time is up. Unlike tokio's own, this may be called
-/// where a runtime runs, too.
+/// where a runtime runs, too. The thread measures its time itself: a timer of the runtime would wake the thread that reads
+/// the connections twice for each wait, and end up to a millisecond late.
 pub(super) fn wait<T>(limit: Duration, future: impl Future<Output = T>) -> std::io::Result<Option<T>> {
     let _entered = runtime()?.enter();
+    let start = Moment::now();
     // Without tokio's budget, because no task of tokio polls this.
-    let mut future = pin!(tokio::task::unconstrained(tokio::time::timeout(limit, future)));
+    let mut future = pin!(tokio::task::unconstrained(future));
     let waker = Waker::from(Arc::new(Unpark(std::thread::current())));
     let mut context = Context::from_waker(&waker);
     loop {
-        match future.as_mut().poll(&mut context) {
-            Poll::Ready(done) => return Ok(done.ok()),
-            Poll::Pending => std::thread::park(),
+        if let Poll::Ready(done) = future.as_mut().poll(&mut context) {
+            return Ok(Some(done));
         }
+        let left = limit.saturating_sub(start.elapsed());
+        if left.is_zero() {
+            return Ok(None);
+        }
+        std::thread::park_timeout(left);
     }
 }

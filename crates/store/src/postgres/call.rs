@@ -21,7 +21,7 @@ impl<'a> Call<'a> {
         Self { sql: sql.into(), parameters: Vec::new(), prepared: None }
     }
 
-    /// Has the server run what it prepared of this statement, if it did, instead of planning it again.
+    /// Runs the statement that the server has prepared, if there is one.
     pub(super) fn as_prepared(mut self, statement: Option<&Statement>) -> Self {
         self.prepared = statement.cloned();
         self

@@ -2,8 +2,8 @@
 //! read, hand over commands, and take over when the lease ends.
 //!
 //! The lease is a row, and its truth is the database's: every commit begins by renewing it and fails where that is not
-//! possible, in the transaction of the commit itself. Nothing depends on a session (advisory locks, LISTEN, prepared
-//! statements), so that a pooler may stand between. Everything lies in a schema of its own.
+//! possible, in the transaction of the commit itself. Nothing depends on a session (advisory locks, LISTEN), so that a
+//! pooler may stand between. Everything lies in a schema of its own.
 
 mod blocking;
 mod call;

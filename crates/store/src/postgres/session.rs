@@ -148,20 +148,8 @@ impl Session {
     pub(super) fn pipeline(&self, calls: &[Call<'_>], limit: Duration) -> Result<Vec<Vec<Row>>, Failed> {
         let parameters: Vec<_> = calls.iter().map(Call::parameters).collect();
         let waiting: Vec<Waiting<'_>> =
-            calls.iter().zip(&parameters).map(|(call, parameters)| self.sent(call, parameters)).collect();
-        let broken = |why: String| Failed {
-            error: PostgresError::Broken { server: self.server.to_string(), why },
-            refused: None,
-        };
-        let done = blocking::wait(limit, all_in_order(waiting)).map_err(|error| broken(error.to_string()))?;
-        let Some(done) = done else {
-            // What is still on its way would be taken for the responses of later calls.
-            self.task.abort();
-            return Err(Failed {
-                error: PostgresError::Slow { server: self.server.to_string(), limit },
-                refused: None,
-            });
-        };
+            calls.iter().zip(&parameters).map(|(call, parameters)| self.sending(call, parameters)).collect();
+        let done = self.wait(limit, all_in_order(waiting)).map_err(|error| Failed { error, refused: None })?;
         let mut all = Vec::with_capacity(done.len());
         for (at, rows) in done.into_iter().enumerate() {
             all.push(rows.map_err(|error| {
@@ -174,7 +162,7 @@ impl Session {
     }
 
     /// What sends a call when it is polled first, and then waits for its rows.
-    fn sent<'a>(&'a self, call: &'a Call<'_>, parameters: &'a [(&'a (dyn ToSql + Sync), Type)]) -> Waiting<'a> {
+    fn sending<'a>(&'a self, call: &'a Call<'_>, parameters: &'a [(&'a (dyn ToSql + Sync), Type)]) -> Waiting<'a> {
         let Some(statement) = call.prepared() else { return Box::pin(self.client.query_typed(call.sql(), parameters)) };
         let values: Vec<_> = parameters.iter().map(|(value, _)| *value).collect();
         Box::pin(async move { self.client.query(statement, &values).await })
@@ -182,20 +170,25 @@ impl Session {
 
     /// Runs statements without parameters.
     pub(super) fn run_script(&self, statements: &str, limit: Duration) -> Result<(), PostgresError> {
+        let done = self.wait(limit, self.client.batch_execute(statements))?;
+        done.map_err(|error| PostgresError::of(&*self.server, error))
+    }
+
+    /// Waits for what the server responds. The connection does not survive the limit, because what is still on its way would
+    /// be taken for the responses of later calls.
+    fn wait<T>(&self, limit: Duration, responses: impl Future<Output = T>) -> Result<T, PostgresError> {
         let server = || self.server.to_string();
-        match blocking::wait(limit, self.client.batch_execute(statements)) {
-            Ok(Some(done)) => done.map_err(|error| PostgresError::of(&*self.server, error)),
-            Ok(None) => {
-                self.task.abort();
-                Err(PostgresError::Slow { server: server(), limit })
-            }
-            Err(error) => Err(PostgresError::Broken { server: server(), why: error.to_string() }),
-        }
+        let done = blocking::wait(limit, responses)
+            .map_err(|error| PostgresError::Broken { server: server(), why: error.to_string() })?;
+        done.ok_or_else(|| {
+            self.task.abort();
+            PostgresError::Slow { server: server(), limit }
+        })
     }
 
     /// Sends statements without parameters and does not wait for their responses.
     pub(super) fn send(&self, statements: &str) {
-        // A future of the client sends when it is polled first. A wait with a limit of zero would last a tick of the timer.
+        // A future of the client sends when it is polled first.
         let _ = pin!(self.client.batch_execute(statements)).poll(&mut Context::from_waker(Waker::noop()));
     }
 

@@ -78,7 +78,7 @@ impl Snapshot<'_> {
     }
 }
 
-/// What is read of a name, in the order of [`ByName`]'s rows.
+/// What is read of a name, in the order in which `by_name` takes the rows.
 pub(super) fn calls(name: &str, now: Time) -> Vec<Call<'_>> {
     let mut calls = vec![services::named(name), incidents::mutes(now)];
     calls.extend(queries().map(|query| Call::new(query).text(name)));

@@ -36,7 +36,7 @@ impl Reader {
     pub(crate) fn open(server: &Arc<Server>) -> Result<Self, StoreError> {
         let session = Session::open(server)?;
         migrate::check_beside(&session)?;
-        let prepared = session.prepare(&by_name::calls("", Time::from_millis(0))).unwrap_or_default();
+        let prepared = session.prepare(&by_name::calls("", Time::from_millis(0)))?.unwrap_or_default();
         Ok(Self { session, prepared })
     }
 }

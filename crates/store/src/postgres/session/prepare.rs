@@ -1,9 +1,10 @@
-//! Statements that the server plans once for a connection. Behind a pooler each transaction may run on another connection,
-//! which does not have them, so they are prepared only where no pooler stands between.
+//! Statements that the server parses once for a connection, and usually plans once after their fifth use. Behind a pooler
+//! each transaction may run on another connection, which does not have them, so they are prepared only where no pooler
+//! stands between.
 //!
-//! A pooler has to announce a process of its own when a client connects, because the processes of the server change. So the
-//! process that was announced is compared with the one that runs a statement. The client discloses what was announced
-//! only in its request to cancel a query, so such a request is written into memory and read.
+//! To a client that connects, a pooler announces a number of its own for the process, because the processes of the server
+//! change. So the number that was announced is compared with the process that runs a statement. The client discloses what
+//! was announced only in its request to cancel a query, so such a request is written into memory and read.
 
 use std::io;
 use std::pin::Pin;
@@ -19,39 +20,40 @@ use super::{Session, all_in_order};
 use crate::postgres::blocking;
 use crate::postgres::call::Call;
 use crate::postgres::column::get;
+use crate::postgres::error::PostgresError;
 
 /// What waits for the description of one statement.
 type Preparing<'a> = Pin<Box<dyn Future<Output = Result<Statement, tokio_postgres::Error>> + 'a>>;
 
 impl Session {
     /// Prepares the statements of these calls, in their order; `None` behind a pooler, or when the server refuses.
-    pub(in crate::postgres) fn prepare(&self, calls: &[Call<'_>]) -> Option<Vec<Statement>> {
-        if !self.is_direct() {
-            return None;
+    pub(in crate::postgres) fn prepare(&self, calls: &[Call<'_>]) -> Result<Option<Vec<Statement>>, PostgresError> {
+        if !self.is_direct()? {
+            return Ok(None);
         }
         let types: Vec<Vec<Type>> =
             calls.iter().map(|call| call.parameters().into_iter().map(|(_, kind)| kind).collect()).collect();
         let preparing = calls.iter().zip(&types).map(|(call, types)| self.preparing(call, types)).collect();
-        let Ok(Some(prepared)) = blocking::wait(self.limit, all_in_order(preparing)) else {
-            self.task.abort();
-            return None;
-        };
-        prepared.into_iter().collect::<Result<_, _>>().ok()
+        let prepared: Result<Vec<_>, _> = self.wait(self.limit, all_in_order(preparing))?.into_iter().collect();
+        match prepared.map_err(|error| PostgresError::of(&*self.server, error)) {
+            Ok(prepared) => Ok(Some(prepared)),
+            Err(PostgresError::Refused { .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
     fn preparing<'a>(&'a self, call: &'a Call<'_>, types: &'a [Type]) -> Preparing<'a> {
         Box::pin(self.client.prepare_typed(call.sql(), types))
     }
 
-    /// Whether the process that this connection was announced is the one that runs its statements.
-    fn is_direct(&self) -> bool {
-        let asked = self.read(Call::new("SELECT pg_backend_pid()"), "a process", |row| get::<i32>(row, 0));
-        let runs = asked.ok().and_then(|found| found.first().copied());
-        runs.is_some() && runs == announced(&self.client.cancel_token())
+    /// Whether the process that was announced to this connection is the one that runs its statements.
+    fn is_direct(&self) -> Result<bool, PostgresError> {
+        let processes = self.read(Call::new("SELECT pg_backend_pid()"), "a process", |row| get::<i32>(row, 0))?;
+        Ok(processes.first().is_some_and(|process| announced(&self.client.cancel_token()) == Some(*process)))
     }
 }
 
-/// The process that a connection was announced.
+/// The process that was announced to a connection.
 fn announced(token: &CancelToken) -> Option<i32> {
     let memory = Memory::default();
     let written = memory.written.clone();
@@ -62,7 +64,7 @@ fn announced(token: &CancelToken) -> Option<i32> {
     Some(i32::from_be_bytes(*process))
 }
 
-/// Keeps what is written, and answers everything as a server that speaks TLS answers whether it does.
+/// Keeps what is written. Whoever reads gets `S`: a server says so that it speaks TLS.
 #[derive(Default)]
 struct Memory {
     written: Arc<Mutex<Vec<u8>>>,
