@@ -4,6 +4,7 @@ use std::path::Path;
 use std::process::Command;
 
 use podbell_core::event::Event;
+use podbell_core::time::Time;
 use podbell_store::Location;
 
 use crate::support::events::warning;
@@ -19,9 +20,15 @@ fn crash(count: u64, last: i64) -> Vec<Event<'static>> {
     vec![warning("web-6d4cf56db6-x2x7v", "BackOff", "Back-off restarting failed container", count, 60, last)]
 }
 
+fn command(from: &str, to: &str) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_podbell"));
+    command.args(["store", "copy", from, to]);
+    command
+}
+
 /// By the command that people type.
 fn copy(from: &str, to: &str) -> String {
-    let output = Command::new(env!("CARGO_BIN_EXE_podbell")).args(["store", "copy", from, to]).output().unwrap();
+    let output = command(from, to).output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8(output.stdout).unwrap()
 }
@@ -98,4 +105,23 @@ fn the_doctor_says_how_it_is_with_the_database() {
     drop(writer);
     let said = doctor(&database.replace("podbell@", "nobody:s3cret@"));
     assert!(said.contains("cannot connect to postgres://nobody@") && !said.contains("s3cret"), "{said}");
+}
+
+/// As in a container image that has none, for whoever does not check the server.
+#[test]
+fn an_unchecked_database_is_reached_without_any_authorities() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("podbell.db");
+    drop(Location::from(file.clone()).writer(std::time::Duration::ZERO, Time::from_seconds(1_800_000_000)).unwrap());
+    for (mode, is_reached) in [("prefer", true), ("require", true), ("verify-full", false)] {
+        let to = format!("{}?sslmode={mode}", postgres::database());
+        let output = command(&format!("sqlite:{}", file.display()), &to)
+            .env("SSL_CERT_FILE", folder.path().join("none.pem"))
+            .env("SSL_CERT_DIR", folder.path().join("none"))
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.success(), is_reached, "{mode}: {said}");
+        assert!(is_reached || said.contains("TLS cannot be set up"), "{said}");
+    }
 }

@@ -22,7 +22,7 @@ impl<'a> Call<'a> {
     }
 
     /// Runs the statement that the server has prepared, if there is one.
-    pub(super) fn as_prepared(mut self, statement: Option<&Statement>) -> Self {
+    pub(super) fn with_prepared(mut self, statement: Option<&Statement>) -> Self {
         self.prepared = statement.cloned();
         self
     }

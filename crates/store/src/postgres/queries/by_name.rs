@@ -33,7 +33,7 @@ impl Snapshot<'_> {
     /// The services of a name, and what there is about the first of them.
     pub(super) fn by_name(&self, name: &str, now: Time) -> Result<(Vec<Service>, ByName), StoreError> {
         let mut prepared = self.prepared.iter();
-        let calls: Vec<_> = calls(name, now).into_iter().map(|call| call.as_prepared(prepared.next())).collect();
+        let calls: Vec<_> = calls(name, now).into_iter().map(|call| call.with_prepared(prepared.next())).collect();
         let rows = self.session.pipeline(&calls, CALL_LIMIT).map_err(|failed| failed.error)?;
         let mut rows = rows.into_iter();
         let mut next = || rows.next().unwrap_or_default();

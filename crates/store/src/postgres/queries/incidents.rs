@@ -58,9 +58,12 @@ pub(super) const OF_WORKLOAD: &str =
     "SELECT id FROM podbell.incident i WHERE workload = $1 AND ended_at IS NULL AND phase = 'open'
     AND EXISTS (SELECT FROM podbell.shown WHERE shown.incident = i.id AND shown.namespace = $2 AND shown.cluster = $3)
     ORDER BY last_at DESC, id DESC LIMIT 50";
-const KEPT: &str =
-    "SELECT i.id, i.state, i.ended_at, a.body FROM podbell.incident i LEFT JOIN podbell.acknowledged a ON a.incident = i.id
-    WHERE i.id = $1 AND i.phase <> 'gathering'";
+/// In the order of the numbers, which are one parameter, so that a long list is planned once.
+const KEPT: &str = "SELECT i.id, i.state, i.ended_at, a.body FROM unnest($1::int8[]) WITH ORDINALITY AS u (id, at)
+    JOIN podbell.incident i ON i.id = u.id AND i.phase <> 'gathering'
+    LEFT JOIN podbell.acknowledged a ON a.incident = i.id ORDER BY u.at";
+/// How many incidents one statement reads, so that its answer stays small.
+const KEPT_TOGETHER: usize = 100;
 const MUTES: &str = "SELECT body FROM podbell.mute WHERE ended_at IS NULL AND until > $1 ORDER BY until, id LIMIT 1000";
 const ACTIONS: &str = "SELECT body FROM podbell.action WHERE incident = $1 ORDER BY id DESC LIMIT 100";
 const TOLD: &str = "SELECT n.kind, n.made_at, d.destination, d.state FROM podbell.notice n
@@ -132,7 +135,7 @@ impl IncidentQueries for Snapshot<'_> {
     }
 
     fn kept(&self, ids: &[u64]) -> Result<Vec<Kept>, StoreError> {
-        let calls = ids.iter().map(|id| Call::new(KEPT).number(sql(*id)));
+        let calls = ids.chunks(KEPT_TOGETHER).map(|some| Call::new(KEPT).numbers(some.iter().copied().map(sql)));
         self.query_each(calls, WHAT, kept)?.into_iter().flatten().map(|row| self.kept_of(row)).collect()
     }
 

@@ -19,7 +19,7 @@ fn statements_are_prepared_where_the_server_itself_answers() {
         let session = Session::open(&server(&format!("{address}?sslmode={mode}"))).unwrap();
         let statements = prepared(&session).unwrap();
         for (name, found) in [("web", 1), ("api", 0), ("web", 1)] {
-            let rows = session.query(Call::new(SERVICES).text(name).as_prepared(statements.first())).unwrap();
+            let rows = session.query(Call::new(SERVICES).text(name).with_prepared(statements.first())).unwrap();
             assert_eq!(rows.len(), found, "{name}");
         }
         let known = session.query(Call::new("SELECT name FROM pg_prepared_statements")).unwrap();
@@ -53,14 +53,14 @@ fn a_prepared_statement_that_is_lost_costs_one_question() {
     for loss in ["DEALLOCATE ALL", "ALTER TABLE podbell.target ALTER service TYPE varchar"] {
         let mut session = Session::open(&server(&address)).unwrap();
         let statements = prepared(&session).unwrap();
-        let ask = |session: &Session| session.query(Call::new(SERVICES).text("web").as_prepared(statements.first()));
+        let ask = |session: &Session| session.query(Call::new(SERVICES).text("web").with_prepared(statements.first()));
         assert_eq!(ask(&session).unwrap().len(), 1);
         session.query(Call::new(loss)).unwrap();
         let refused = ask(&session).unwrap_err().to_string();
         assert!(refused.contains("prepared statement") || refused.contains("cached plan"), "{refused}");
         session = Session::open(&server(&address)).unwrap();
         let again = prepared(&session).unwrap();
-        assert_eq!(session.query(Call::new(SERVICES).text("web").as_prepared(again.first())).unwrap().len(), 1);
+        assert_eq!(session.query(Call::new(SERVICES).text("web").with_prepared(again.first())).unwrap().len(), 1);
     }
 }
 
