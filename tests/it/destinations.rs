@@ -253,7 +253,7 @@ fn notifiers(platform: &Platform, language: Language) -> podbell::notifiers::Not
     podbell::notifiers::Notifiers::new(vec![config], mentions, crate::support::receiver::client())
 }
 
-fn rendered(platform: &Platform, content: &SendContent<'_>) -> Value {
+pub fn rendered(platform: &Platform, content: &SendContent<'_>) -> Value {
     let body = notifiers(platform, Language::En).freeze("team", content, "msg_1", at(2_401));
     let body: Value = serde_json::from_slice(&body).unwrap_or_else(|error| panic!("{}: {error}", platform.name));
     // Of a message that can be changed, its arguments are what is sent.

@@ -1,13 +1,15 @@
-//! Clients that vendors, or others, publish: those of the legacy API ask the gateway, and those of chats check the fakes that podbell
-//! is tested against. No client is published for Teams' outgoing webhooks; one of its incoming ones sends cards that workflows
-//! do not take.
+//! Clients that vendors, or others, publish: those of the legacy API ask the gateway, those of chats check the fakes that podbell
+//! is tested against, and the library that shows cards reads podbell's. No client is published for Teams' outgoing webhooks.
 
 use std::process::Command;
 use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use podbell_core::outbox::{Content, SendContent};
+
 use crate::chat_endpoints::{NOW, discord_of, interaction};
+use crate::destinations::rendered;
 use crate::gateway::{ALL, running};
 use crate::support::chat_servers::{self, Server, platform_named};
 use crate::support::dingtalk::{FakeDingTalk, KEY, SECRET};
@@ -15,6 +17,7 @@ use crate::support::endpoint::Endpoint;
 use crate::support::feishu::{self, FakeFeishu};
 use crate::support::fixture;
 use crate::support::mattermost::{self, FakeMattermost};
+use crate::support::notices::one_of_each;
 use crate::support::process::{PATIENCE, Process, eventually, output, within};
 use crate::support::slack::FakeQueries;
 use crate::support::telegram::FakeTelegram;
@@ -52,10 +55,7 @@ fn check_lists(answers: &[Vec<Value>]) {
 
 #[tokio::test]
 async fn the_vendors_javascript_client_gets_the_right_lists() {
-    let (clients, (_site, running)) = tokio::join!(clients(), running());
-    let mut node = Command::new("node");
-    node.env("NODE_PATH", format!("{clients}/node/node_modules")).args(["--no-deprecation"]);
-    node.arg(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/clients/ask.js"));
+    let (node, (_site, running)) = tokio::join!(node("ask.js"), running());
     check_lists(&said(node, &running.listen).await);
 }
 
@@ -68,6 +68,14 @@ async fn the_vendors_python_client_gets_the_right_lists_through_tls() {
     python.env("PYTHONPATH", format!("{clients}/python")).env("SSL_CERT_FILE", fixture("tls/ca.pem"));
     python.arg(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/clients/ask.py"));
     check_lists(&said(python, &host).await);
+}
+
+/// A client in JavaScript.
+async fn node(script: &str) -> Command {
+    let mut node = Command::new("node");
+    node.env("NODE_PATH", format!("{}/node/node_modules", clients().await)).arg("--no-deprecation");
+    node.arg(format!("{}/tests/clients/{script}", env!("CARGO_MANIFEST_DIR")));
+    node
 }
 
 /// A client of a chat, in Python.
@@ -189,4 +197,53 @@ fn the_fake_of_pagerduty_serves_a_public_client() {
     assert_eq!(serde_json::from_slice::<[String; 3]>(&done.stdout).unwrap(), ["incident-7"; 3]);
     let alerts = server.place(|place| place.alerts.clone());
     assert_eq!(alerts["incident-7"], ["trigger", "acknowledge", "resolve"]);
+}
+
+#[test]
+fn the_fake_of_teams_serves_a_public_client() {
+    let server = Server::start(platform_named("teams"));
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let done = runtime.block_on(async {
+        let mut python = python("teams.py").await;
+        python.arg(format!("{}/workflows/{}/triggers/manual/paths/invoke", server.base, chat_servers::TOKEN));
+        output(python).await
+    });
+    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    assert_eq!(String::from_utf8_lossy(&done.stdout).trim(), "202");
+    assert!(server.shown()[0].0.contains("web crashes"), "{:?}", server.shown());
+}
+
+/// What is said by an element of a card and by all that it holds.
+fn texts(element: &Value) -> Vec<&str> {
+    let inside = ["body", "items", "inlines"].iter().filter_map(|key| element[*key].as_array()).flatten();
+    element["text"].as_str().into_iter().chain(inside.flat_map(texts)).collect()
+}
+
+/// Parts of a card that a client does not know are not shown, without a word to whoever sent it.
+#[tokio::test]
+async fn every_text_of_a_card_of_teams_is_read_by_the_library_that_shows_it() {
+    let teams = platform_named("teams");
+    let each = one_of_each().into_iter().flat_map(|(_, notice)| {
+        let notices = [notice];
+        let body = |content| rendered(&teams, &SendContent { content, ..SendContent::full(&notices) });
+        [Content::Full, Content::Short, Content::Minimal].map(body)
+    });
+    let mut bodies: Vec<Value> = each.collect();
+    let mut unknown = bodies[0].clone();
+    unknown["attachments"][0]["content"]["body"][1]["type"] = json!("RichText");
+    bodies.push(unknown);
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), json!(bodies).to_string()).unwrap();
+    let mut node = node("teams.js").await;
+    node.arg(file.path());
+    let done = output(node).await;
+    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    let mut read: Vec<Value> = serde_json::from_slice(&done.stdout).unwrap();
+    let unknown = read.pop().unwrap();
+    assert!(unknown["complaints"][0].as_str().unwrap().contains("RichText"), "{unknown}");
+    assert_eq!(read.len() + 1, bodies.len());
+    for (read, body) in read.iter().zip(&bodies) {
+        let card = &body["attachments"][0]["content"];
+        assert_eq!(*read, json!({"complaints": [], "texts": texts(card)}), "{body}");
+    }
 }
