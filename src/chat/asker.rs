@@ -13,7 +13,8 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use super::access::{Access, Denied, Identity};
 use super::adapter_notice::AdapterNotice;
 use super::once::{Answered, Came, Once};
-use super::{ChatDeps, Entry, MessageKey, Question, Reply};
+use super::{ChatDeps, Entry, MessageKey, Question, Reply, Speaker};
+use crate::notifiers::buttons::Button;
 use podbell_core::ask;
 use podbell_core::message::{Language, Style};
 use podbell_core::time::Time;
@@ -22,6 +23,8 @@ use podbell_core::time::Time;
 const ASKING: usize = 16;
 /// How many questions are in hand, including those that wait.
 const IN_HAND: u32 = 256;
+/// The longest question that a button carries, in bytes.
+const MOST_CARRIED: usize = 200;
 /// The longest command, in bytes.
 const MOST_TEXT: usize = 2_048;
 
@@ -77,6 +80,21 @@ impl Heard {
     /// Whether it is a command that changes something, such as an acknowledgement.
     pub(crate) fn asks_for_change(&self) -> bool {
         matches!(ask::parse(self.entry, &self.text), Ok(ask::Command::Change(_)))
+    }
+
+    fn is_question(&self) -> bool {
+        matches!(ask::parse(self.entry, &self.text), Ok(ask::Command::Query(_)))
+    }
+
+    /// What the buttons below its answer carry: the question, as a person would type it, that is answered anew when one of them
+    /// acknowledges this incident.
+    pub(crate) fn carried(&self, incident: u64) -> String {
+        let typed = match self.entry {
+            Entry::Events => format!("/events {}", self.text),
+            Entry::Podbell => self.text.clone(),
+        };
+        let fits = self.is_question() && typed.len() <= MOST_CARRIED;
+        if fits { typed } else { Button::Show.command(incident) }
     }
 }
 
@@ -176,9 +194,7 @@ impl Asker {
     }
 
     fn take(self: &Arc<Self>, heard: Heard, age: Age) -> Result<Taken, NotTaken> {
-        let who =
-            Identity { teams: &heard.teams, user: &heard.user, name: heard.name.as_deref(), channel: &heard.channel };
-        let access = self.talk.access.speaker(&who, &self.talk.name);
+        let access = self.speaker(&heard);
         if access == Err(Denied::Team) {
             return Err(NotTaken::Stranger);
         }
@@ -204,17 +220,37 @@ impl Asker {
                 Ok(speaker) => {
                     // The semaphore is never closed.
                     let _turn = asker.asking.acquire().await;
-                    let Talk { language, time_zone, .. } = &asker.talk;
-                    let style = Style { language: *language, time_zone: time_zone.clone(), now: asker.now() };
                     let key = MessageKey::of(&asker.talk.name, &heard.ids);
-                    let question = Question { speaker, entry: heard.entry, text: heard.text, style, key };
-                    Said::Reply(asker.deps.queries.ask(question).await)
+                    Said::Reply(asker.ask(speaker, heard.entry, heard.text, key).await)
                 }
             };
             put.send_replace(Some(Arc::new(said)));
             drop(asking);
         });
         Ok(Taken { answer, first: true, place: Some(place) })
+    }
+
+    fn speaker(&self, heard: &Heard) -> Result<Speaker, Denied> {
+        let Heard { teams, user, name, channel, .. } = heard;
+        self.talk.access.speaker(&Identity { teams, user, name: name.as_deref(), channel }, &self.talk.name)
+    }
+
+    async fn ask(&self, speaker: Speaker, entry: Entry, text: String, key: Option<MessageKey>) -> Reply {
+        let Talk { language, time_zone, .. } = &self.talk;
+        let style = Style { language: *language, time_zone: time_zone.clone(), now: self.now() };
+        self.deps.queries.ask(Question { speaker, entry, text, style, key }).await
+    }
+
+    /// The answer above a button whose press acknowledged an incident, as it is now: to the question that the button carries. `None`
+    /// if the press acknowledged nothing.
+    pub(crate) async fn anew(&self, press: &Heard, said: &Said, question: &str) -> Option<Reply> {
+        let Said::Reply(reply) = said else { return None };
+        reply.incident.filter(|incident| reply.public && incident.acknowledged)?;
+        let (entry, text) = command(question);
+        let asked = Heard { entry, text, ..press.clone() };
+        let speaker = self.speaker(&asked).ok().filter(|_| asked.is_question())?;
+        let _turn = self.asking.acquire().await;
+        Some(self.ask(speaker, asked.entry, asked.text, None).await).filter(|anew| anew.good)
     }
 
     /// The answer, once it is there.

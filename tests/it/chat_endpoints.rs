@@ -168,12 +168,17 @@ async fn a_button_of_mattermost_does_what_it_says_once_a_press_and_nothing_else(
         let (status, body) = endpoint.post("/mattermost/ask", &typed(JSON, None), &press(context, "t2")).await;
         assert_eq!(status, 200);
         assert!(body["ephemeral_text"].as_str().unwrap().contains("ack 12"), "{body}");
+        // The answer that it stands below loses the button, and no other.
+        assert!(body["update"]["message"].as_str().unwrap().contains("show 12"), "{body}");
+        let left = body["update"]["props"]["attachments"][0]["actions"].as_array().unwrap();
+        let left: Vec<&str> = left.iter().map(|action| action["name"].as_str().unwrap()).collect();
+        assert_eq!(left, ["Mute 1 h", "Show"]);
     }
-    assert_eq!(queries.texts(), ["show 12", "ack 12"]);
+    assert_eq!(queries.texts(), ["show 12", "ack 12", "show 12", "show 12"]);
     let mut forged = context.clone();
     forged["command"] = "ack 13".into();
     assert_eq!(endpoint.post("/mattermost/ask", &typed(JSON, None), &press(&forged, "t3")).await.0, 401);
-    assert_eq!(queries.texts().len(), 2);
+    assert_eq!(queries.texts().len(), 4);
 }
 
 #[tokio::test]
@@ -275,28 +280,63 @@ async fn discord_s_interactions_are_answered_as_the_vectors_say() {
     assert_eq!(queries.texts(), ["web-service"]);
 }
 
-#[tokio::test]
-async fn a_slow_answer_of_discord_s_follows_and_a_button_is_a_command() {
+/// Discord's webhooks: whatever comes is taken but the first, which gets this status.
+async fn discord_s_webhooks(first: u16) -> (String, Seen) {
     use axum::extract::State;
-    let queries = FakeQueries::like(true, Some(12));
-    let changes = Seen::default();
-    let seen = changes.clone();
-    let app = axum::Router::new()
-        .fallback(|State(seen): State<Seen>, request: axum::http::Request<axum::body::Body>| async move {
-            let path = format!("{} {}", request.method(), request.uri().path());
-            let body = axum::body::to_bytes(request.into_body(), 100_000).await.unwrap();
-            let mut seen = seen.lock().unwrap();
-            seen.push((path, serde_json::from_slice(&body).unwrap()));
-            match seen.len() {
-                // The first time Discord is in trouble.
-                1 => (axum::http::StatusCode::BAD_GATEWAY, "{}".to_owned()),
-                _ => (axum::http::StatusCode::OK, json!({"id": "9", "channel_id": "4"}).to_string()),
-            }
-        })
-        .with_state(seen);
+    let seen = Seen::default();
+    let answer = move |State(seen): State<Seen>, request: axum::http::Request<axum::body::Body>| async move {
+        let path = format!("{} {}", request.method(), request.uri().path());
+        let body = axum::body::to_bytes(request.into_body(), 100_000).await.unwrap();
+        let mut seen = seen.lock().unwrap();
+        seen.push((path, serde_json::from_slice(&body).unwrap()));
+        match seen.len() {
+            1 => (axum::http::StatusCode::from_u16(first).unwrap(), "{}".to_owned()),
+            _ => (axum::http::StatusCode::OK, json!({"id": "9", "channel_id": "4"}).to_string()),
+        }
+    };
+    let app = axum::Router::new().fallback(answer).with_state(seen.clone());
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let api = format!("http://{}/api/v10", listener.local_addr().unwrap());
     tokio::spawn(async move { axum::serve(listener, app).await.unwrap() });
+    (api, seen)
+}
+
+#[tokio::test]
+async fn an_acknowledgement_takes_the_button_from_the_answer_of_discord_s_that_was_pressed() {
+    let queries = FakeQueries::like(true, Some(12));
+    // Discord did not read the reply yet.
+    let (api, posts) = discord_s_webhooks(404).await;
+    let endpoint = Endpoint::serve(discord(&queries, &api, Duration::from_secs(5)).routes()).await;
+    let press = |id: &str, message: Value| {
+        let mut press = interaction(id, 3, json!({"custom_id": "podbell:ack 12", "component_type": 2}));
+        press["message"] = message;
+        press.to_string()
+    };
+    let answer = press("i1", json!({"id": "8", "interaction_metadata": {"id": "7", "type": 2}}));
+    let (status, body) = endpoint.post("/discord/ask", &signed(NOW, &answer), &answer).await;
+    assert_eq!((status, &body["type"]), (200, &json!(7)), "{body}");
+    let left: Vec<_> = body["data"]["components"][0]["components"].as_array().unwrap().iter().collect();
+    let left: Vec<_> = left.iter().map(|button| button["custom_id"].as_str().unwrap()).collect();
+    assert_eq!(left, ["podbell:mute 12 1h", "podbell:show 12"]);
+    assert_eq!(body["data"].as_object().unwrap().len(), 1, "the rest of it stays: {body}");
+    let two = || Some(posts.lock().unwrap().clone()).filter(|posts| posts.len() == 2);
+    let posts = eventually(PATIENCE, "the answer", two).await;
+    assert!(
+        posts.iter().all(|(path, body)| path == "POST /api/v10/webhooks/2/tok" && *body == posts[0].1),
+        "{posts:?}"
+    );
+    assert!(posts[0].1["embeds"].is_array() && posts[0].1["flags"].is_null(), "everybody sees it: {posts:?}");
+    // The message of an incident follows it by itself.
+    let notice = press("i2", json!({"id": "8"}));
+    let (_, body) = endpoint.post("/discord/ask", &signed(NOW, &notice), &notice).await;
+    assert_eq!(body["type"], 4, "{body}");
+}
+
+#[tokio::test]
+async fn a_slow_answer_of_discord_s_follows_and_a_button_is_a_command() {
+    let queries = FakeQueries::like(true, Some(12));
+    // The first time Discord is in trouble.
+    let (api, changes) = discord_s_webhooks(502).await;
     let endpoint = Endpoint::serve(discord(&queries, &api, Duration::from_millis(20)).routes()).await;
     queries.open(false);
     let press = interaction("i1", 3, json!({"custom_id": "podbell:ack 12", "component_type": 2})).to_string();

@@ -83,13 +83,38 @@ async fn a_press_types_its_command_and_is_answered_at_once_and_below_the_card() 
     );
     let posts = run.posts(1).await;
     assert_eq!((posts[0].0.as_str(), run.queries.texts()), ("om_card", vec!["ack 12".to_owned()]));
-    let card: Value = serde_json::from_str(posts[0].1["content"].as_str().unwrap()).unwrap();
-    let buttons = card["elements"].as_array().unwrap().iter().find(|one| one["tag"] == "action").unwrap();
-    assert_eq!(buttons["actions"][0]["value"], json!({"command": "mute 12 1h"}));
+    assert_eq!(carried(&posts[0].1)[0], json!({"command": "mute 12 1h", "question": "show 12"}));
     // A button of another's making.
     run.server.press("2", &json!({"key": "x"}));
     assert_eq!(run.answers(2).await[1].1, json!({"code": 200}));
     assert_eq!(run.queries.asked().len(), 1);
+}
+
+/// What the buttons of a card carry.
+fn carried(request: &Value) -> Vec<Value> {
+    let card: Value = serde_json::from_str(request["content"].as_str().unwrap()).unwrap();
+    let row = card["elements"].as_array().unwrap().iter().find(|one| one["tag"] == "action").unwrap();
+    row["actions"].as_array().unwrap().iter().map(|button| button["value"].clone()).collect()
+}
+
+#[tokio::test]
+async fn an_acknowledgement_takes_the_button_from_the_answer_that_was_pressed() {
+    let run = start_with(FakeQueries::like(true, Some(12)), Access::default()).await;
+    run.server.say("1", "@_user_1 /events web");
+    let buttons = carried(&run.posts(1).await[0].1);
+    assert_eq!(buttons[0], json!({"command": "ack 12", "question": "/events web"}));
+    run.server.press("2", &buttons[1]);
+    run.posts(2).await;
+    assert_eq!(run.server.changes(), [], "a mute leaves every button");
+    run.server.press("3", &buttons[0]);
+    let change = eventually(PATIENCE, "a change", || run.server.changes().pop()).await;
+    assert_eq!(change.0, "om_card");
+    assert!(change.1["content"].as_str().unwrap().contains("You said web"), "{change:?}");
+    let left = carried(&change.1);
+    assert_eq!(left[0], json!({"command": "mute 12 1h", "question": "/events web"}));
+    assert_eq!(left.len(), 2);
+    run.posts(3).await;
+    assert_eq!(run.queries.texts(), ["web", "mute 12 1h", "ack 12", "web"]);
 }
 
 #[tokio::test]

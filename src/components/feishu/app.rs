@@ -170,7 +170,7 @@ impl Notifier for Chat {
     fn body(&self, rendering: &mut Rendering<'_>) -> Vec<u8> {
         let mentions = rendering.mentioned(APP.name);
         let pressable = Pressable::of(rendering).filter(|_| self.buttons);
-        let buttons = pressable.map(|pressable| buttons(pressable, rendering.message.language, None));
+        let buttons = pressable.map(|pressable| buttons(pressable, rendering.message.language, &json!({})));
         let arguments = card::content(&rendering.message, rendering.content, &mentions, buttons.as_ref());
         Request::new(rendering, &self.place, arguments).stored()
     }
@@ -205,13 +205,11 @@ impl Notifier for Chat {
 }
 
 /// The buttons of an open incident. What a button carries comes back from the platform only: people cannot change it.
-/// `direct` is the chat, if it is a conversation of one person with the bot.
-pub(super) fn buttons(pressable: Pressable, language: Language, direct: Option<&str>) -> Value {
+/// `carried` is a map of what they carry beside their command.
+pub(super) fn buttons(pressable: Pressable, language: Language, carried: &Value) -> Value {
     let button = |button: Button| {
-        let mut value = json!({"command": button.command(pressable.incident)});
-        if let Some(direct) = direct {
-            value["direct"] = json!(direct);
-        }
+        let mut value = carried.clone();
+        value["command"] = json!(button.command(pressable.incident));
         json!({
             "tag": "button", "text": {"tag": "plain_text", "content": button.label(language)}, "value": value,
         })

@@ -214,7 +214,7 @@ impl Notifier for Channel {
         let mentions = rendering.mentioned(NOTIFIER.name);
         let mut parts = post::Parts::of(&rendering.message, rendering.content, &mentions);
         if let (Some(url), Some(pressable)) = (&self.actions_url, Pressable::of(rendering)) {
-            let buttons = actions::buttons(pressable, rendering.message.language, url, &self.token);
+            let buttons = actions::buttons(pressable, rendering.message.language, url, &self.token, None);
             parts.add_buttons(buttons);
         }
         Request::new(rendering, &self.place(), parts.post()).stored()

@@ -83,6 +83,8 @@ struct Inner {
     late: usize,
     /// What was posted as an answer to a message.
     posts: Vec<(String, Value)>,
+    /// Messages that were changed, and to what.
+    changes: Vec<(String, Value)>,
     /// What the next requests for an address are answered.
     endpoints: Vec<Value>,
     replies: Vec<Value>,
@@ -127,6 +129,11 @@ impl FakeFeishu {
     /// What was posted, with the message that it answers.
     pub fn posts(&self) -> Vec<(String, Value)> {
         self.inner().posts.clone()
+    }
+
+    /// The messages that were changed, and to what.
+    pub fn changes(&self) -> Vec<(String, Value)> {
+        self.inner().changes.clone()
     }
 
     /// How requests were answered, with their ids.
@@ -323,8 +330,12 @@ fn api(server: &FakeFeishu, path: &str, headers: &HeaderMap, body: &Value) -> Va
     if path == "/open-apis/bot/v3/info" {
         return json!({"code": 0, "msg": "ok", "bot": {"open_id": BOT, "app_name": "podbell"}});
     }
-    let message = path.strip_prefix("/open-apis/im/v1/messages/").and_then(|rest| rest.strip_suffix("/reply")).unwrap();
+    let place = path.strip_prefix("/open-apis/im/v1/messages/").unwrap();
     let mut inner = server.inner();
+    let Some(message) = place.strip_suffix("/reply") else {
+        inner.changes.push((place.to_owned(), body.clone()));
+        return json!({"code": 0, "msg": "success", "data": {}});
+    };
     if !inner.replies.is_empty() {
         return inner.replies.remove(0);
     }

@@ -323,7 +323,7 @@ pub fn bot_for(server: &FakeMattermost, queries: Arc<FakeQueries>, token: &str, 
         tokens: vec![SLASH.into()],
         bot_token: Some(token.into()),
         server: Some(server.base.parse().unwrap()),
-        actions_url: None,
+        actions_url: Some("https://podbell.example.com/mattermost/mm".parse().unwrap()),
         timing,
     };
     let deps = ChatDeps { queries, client: client(), now: Arc::new(podbell::clock::now), chance: Arc::new(|| 1.0) };

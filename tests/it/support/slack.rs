@@ -378,7 +378,7 @@ impl Queries for FakeQueries {
         let mut open = self.open.subscribe();
         Box::pin(async move {
             open.wait_for(|open| *open).await.unwrap();
-            let acknowledged = question.text.starts_with("ack ");
+            let acknowledged = self.texts().iter().any(|text| text.starts_with("ack "));
             let message = Message {
                 title: format!("You said {}", question.text),
                 severity: Severity::Info,

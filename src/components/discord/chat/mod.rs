@@ -1,7 +1,8 @@
 //! Discord: commands and buttons as interactions, which Discord posts to podbell.
 //!
 //! An answer that is ready in time is the reply; otherwise the reply says that it follows, and the answer changes it.
-//! Answers are shown to whoever asked, changes to the channel.
+//! Answers are shown to whoever asked, changes to the channel. A press that acknowledges an incident takes the button from the answer
+//! that it stands below.
 //!
 //! Source: "Interactions" (3 s for the reply, 15 min for changing it; 10,000 refused requests in 10 min ban an address).
 
@@ -18,7 +19,7 @@ use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing;
-use secrecy::SecretString;
+use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::{Value, json};
 use url::Url;
 
@@ -45,6 +46,8 @@ pub use interaction::PublicKey;
 const PONG: u8 = 1;
 const MESSAGE: u8 = 4;
 const FOLLOWS: u8 = 5;
+/// Changes the message that the pressed button stands below.
+const CHANGE: u8 = 7;
 /// Only whoever asked sees it.
 const EPHEMERAL: u32 = 64;
 /// How long a reply can be changed: 15 min, less what is on the way.
@@ -129,23 +132,23 @@ impl Discord {
         }
     }
 
-    /// Changes the reply to the answer.
-    async fn follow(&self, token: &str, said: &Said) {
+    /// Sends the answer after the reply: in its place, or as a message of its own.
+    async fn follow(&self, token: &str, said: &Said, how: Follow) {
         let token = SecretString::from(token.to_owned());
         let redactor = Redactor::new("", std::slice::from_ref(&token), &[]);
-        let change = |message: Value| {
+        let webhook = ["webhooks", &self.config.application, token.expose_secret()];
+        let send = |message: Value| {
             let redactor = &redactor;
-            let below = [
-                "webhooks",
-                &self.config.application,
-                secrecy::ExposeSecret::expose_secret(&token),
-                "messages",
-                "@original",
-            ];
-            let request = Post::json(message.to_string().into_bytes(), self.asker.now()).patch().below(&below);
+            let request = Post::json(message.to_string().into_bytes(), self.asker.now());
+            let request = match how {
+                Follow::InPlace => request.patch().below(&[&webhook[..], &["messages", "@original"]].concat()),
+                Follow::Below => request.below(&webhook),
+            };
             async move {
                 match post(&self.asker.deps.client, &self.config.api, request, redactor).await {
                     Err(outcome) => Posted::from(outcome),
+                    // Discord may not have read the reply yet.
+                    Ok(reply) if reply.status == 404 && how == Follow::Below => Posted::Later(None),
                     Ok(reply) => Posted::from(of_webhook(None, &reply)),
                 }
             }
@@ -159,8 +162,17 @@ impl Discord {
             most: None,
         };
         let [full, plain] = [Content::Full, Content::Minimal].map(|content| self.message(said, content));
-        insist.post(full, plain, change).await;
+        insist.post(full, plain, send).await;
     }
+}
+
+/// How an answer follows its reply.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Follow {
+    /// It takes the reply's place.
+    InPlace,
+    /// It is a message of its own.
+    Below,
 }
 
 /// The row of buttons below a message.
@@ -212,17 +224,27 @@ async fn answer(discord: &Arc<Discord>, asked: Asked) -> Result<Value, Refused> 
         Err(refused) => return Err(refused.into()),
     };
     let waited = tokio::time::timeout(discord.config.timing.reply, discord.asker.said(taken.answer.clone())).await;
+    let follow = {
+        let (chat, place) = (discord.clone(), taken.place);
+        move |how: Follow| {
+            tokio::spawn(async move {
+                let said = chat.asker.said(taken.answer).await;
+                chat.follow(&asked.token, &said, how).await;
+                drop(place);
+            })
+        }
+    };
     if let Ok(said) = waited {
+        let Said::Reply(reply) = &*said else { return Ok(hidden(discord.message(&said, Content::Full))) };
+        if let Some(incident) = reply.incident.filter(|one| reply.public && one.acknowledged && asked.below_answer) {
+            follow(Follow::Below);
+            let without = buttons(incident.into(), reply.message.language);
+            return Ok(json!({"type": CHANGE, "data": {"components": without}}));
+        }
         let message = discord.message(&said, Content::Full);
-        let public = matches!(&*said, Said::Reply(reply) if reply.public);
-        return Ok(if public { json!({"type": MESSAGE, "data": message}) } else { hidden(message) });
+        return Ok(if reply.public { json!({"type": MESSAGE, "data": message}) } else { hidden(message) });
     }
-    let (chat, place) = (discord.clone(), taken.place);
-    tokio::spawn(async move {
-        let said = chat.asker.said(taken.answer).await;
-        chat.follow(&asked.token, &said).await;
-        drop(place);
-    });
+    follow(Follow::InPlace);
     // Who sees an answer that follows is decided now, before it is known: everybody sees what a command that changes something led to.
     let data = if changes { json!({}) } else { json!({"flags": EPHEMERAL}) };
     Ok(json!({"type": FOLLOWS, "data": data}))

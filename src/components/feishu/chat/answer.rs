@@ -7,10 +7,10 @@ use serde_json::{Value, json};
 use tokio::time::timeout;
 
 use super::super::api::{code, refused_code};
-use super::Feishu;
-use super::event::{How, Said as Heard};
+use super::event::{How, Said as Utterance};
+use super::{Feishu, reply_content};
 use crate::chat::adapter_notice::AdapterNotice;
-use crate::chat::asker::{NotTaken, Said, Taken};
+use crate::chat::asker::{Heard, NotTaken, Said, Taken};
 use crate::chat::insist::{Insist, Posted};
 use crate::notifiers::{budget, fingerprint};
 use podbell_core::outbox::Content;
@@ -24,7 +24,10 @@ const TOAST: usize = 300;
 pub(super) struct Hearing {
     pub taken: Taken,
     how: How,
+    heard: Heard,
     to: To,
+    /// The question of the answer above a pressed button.
+    above: Option<String>,
 }
 
 /// Where an answer goes.
@@ -43,8 +46,8 @@ struct To {
 ///
 /// # Errors
 /// When it is not taken.
-pub(super) fn hear(chat: &Feishu, said: Heard) -> Result<Hearing, NotTaken> {
-    let Heard { heard, how, at, message, direct } = said;
+pub(super) fn hear(chat: &Feishu, said: Utterance) -> Result<Hearing, NotTaken> {
+    let Utterance { heard, how, at, message, direct, question: above } = said;
     let to = To {
         id: fingerprint(heard.ids.iter().map(String::as_str)).to_string(),
         message,
@@ -52,8 +55,9 @@ pub(super) fn hear(chat: &Feishu, said: Heard) -> Result<Hearing, NotTaken> {
         direct,
     };
     let is_late = chat.asker.now().since(at) > chat.timing.stale;
-    let taken = if is_late { chat.asker.hear_late(heard)? } else { chat.asker.hear(heard)? };
-    Ok(Hearing { taken, how, to })
+    let asked = heard.clone();
+    let taken = if is_late { chat.asker.hear_late(asked)? } else { chat.asker.hear(asked)? };
+    Ok(Hearing { taken, how, heard, to, above })
 }
 
 impl Hearing {
@@ -64,11 +68,29 @@ impl Hearing {
         (self.how == How::Pressed).then(|| toast(chat, said.as_deref()))
     }
 
-    /// Posts the answer until it is taken.
+    /// Posts the answer until it is taken. One to a press that acknowledges an incident changes the answer above the button first.
     pub(super) async fn follow(self, chat: Arc<Feishu>) {
-        let said = chat.asker.said(self.taken.answer).await;
-        post(chat, said, self.to).await;
+        let Self { taken, heard, to, above, .. } = self;
+        let said = chat.asker.said(taken.answer).await;
+        if let Some(question) = above
+            && let Some(anew) = chat.asker.anew(&heard, &said, &question).await
+        {
+            let body = reply_content(&anew, Content::Full, &|_| carried(&question, to.direct.as_deref()));
+            // As for every change of a card, what was wrong may be right at the next one.
+            let _ = chat.api.change(&chat.asker.deps.client, chat.asker.now(), &to.message, &body).await;
+        }
+        post(chat, said, &heard, to).await;
     }
+}
+
+/// What a button carries beside its command: the question of the answer that it stands below, and the chat, if it is a conversation of
+/// one person with the bot.
+fn carried(question: &str, direct: Option<&str>) -> Value {
+    let mut carried = json!({"question": question});
+    if let Some(direct) = direct {
+        carried["direct"] = json!(direct);
+    }
+    carried
 }
 
 fn toast(chat: &Feishu, said: Option<&Said>) -> Value {
@@ -81,10 +103,11 @@ fn toast(chat: &Feishu, said: Option<&Said>) -> Value {
     json!({"toast": {"type": kind, "content": budget::fit(&text, TOAST, budget::bytes)}})
 }
 
-async fn post(chat: Arc<Feishu>, said: Arc<Said>, to: To) {
+async fn post(chat: Arc<Feishu>, said: Arc<Said>, heard: &Heard, to: To) {
     let place = chat.asker.hold();
     let body = |content| {
-        let mut body = chat.content(&said, content, to.direct.as_deref());
+        let direct = to.direct.as_deref();
+        let mut body = chat.content(&said, content, &|incident| carried(&heard.carried(incident), direct));
         body["uuid"] = json!(to.id);
         body["reply_in_thread"] = json!(to.direct.is_none());
         body

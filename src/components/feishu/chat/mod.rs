@@ -23,9 +23,9 @@ use url::Url;
 
 use super::api::Api;
 use super::{app, card};
-use crate::chat::ChatDeps;
 use crate::chat::asker::{Asker, Said, Talk};
 use crate::chat::rate::Rate;
+use crate::chat::{ChatDeps, Reply};
 use podbell_core::outbox::Content;
 use podbell_core::outbox::pace::Pace;
 
@@ -139,14 +139,16 @@ impl Feishu {
         self.me.get_or_try_init(|| self.me()).await.ok().map(String::as_str)
     }
 
-    /// An answer as it is posted. `direct` is the chat, if it is a conversation of one person with the bot.
-    fn content(&self, said: &Said, content: Content, direct: Option<&str>) -> Value {
+    /// An answer as it is posted. `carried` says what the buttons of an incident carry beside their commands.
+    fn content(&self, said: &Said, content: Content, carried: &dyn Fn(u64) -> Value) -> Value {
         match said {
             Said::Own(own) => card::own(own.say(self.asker.talk.language)),
-            Said::Reply(reply) => {
-                let buttons = reply.incident.map(|one| app::buttons(one.into(), reply.message.language, direct));
-                card::content(&reply.message, content, &[], buttons.as_ref())
-            }
+            Said::Reply(reply) => reply_content(reply, content, carried),
         }
     }
+}
+
+fn reply_content(reply: &Reply, content: Content, carried: &dyn Fn(u64) -> Value) -> Value {
+    let buttons = reply.incident.map(|one| app::buttons(one.into(), reply.message.language, &carried(one.id)));
+    card::content(&reply.message, content, &[], buttons.as_ref())
 }

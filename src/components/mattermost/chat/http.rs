@@ -17,7 +17,7 @@ use secrecy::ExposeSecret as _;
 use serde_json::Value;
 use subtle::{Choice, ConstantTimeEq as _};
 
-use super::super::actions;
+use super::super::actions::{self, Below};
 use super::Mattermost;
 use crate::chat::access::DIRECT;
 use crate::chat::asker::{Heard, command};
@@ -49,11 +49,13 @@ async fn call(chat: &Arc<Mattermost>, headers: &HeaderMap, body: &[u8]) -> Resul
     match headers::content_type(headers).as_str() {
         "application/x-www-form-urlencoded" => {
             let heard = typed(chat, headers, body)?;
-            Ok(chat.command_answer(&*endpoint::ask(&chat.asker, heard, within).await?))
+            let said = endpoint::ask(&chat.asker, heard.clone(), within).await?;
+            Ok(chat.command_answer(&said, &heard))
         }
         "application/json" => {
-            let heard = pressed(chat, body)?;
-            Ok(chat.press_answer(&*endpoint::ask(&chat.asker, heard, within).await?))
+            let (heard, below) = pressed(chat, body)?;
+            let said = endpoint::ask(&chat.asker, heard.clone(), within).await?;
+            Ok(chat.press_answer(&said, &heard, below).await)
         }
         _ => Err(endpoint::wrong_type()),
     }
@@ -93,13 +95,14 @@ fn knows(chat: &Mattermost, token: &str) -> bool {
 }
 
 /// A press of a button.
-fn pressed(chat: &Mattermost, body: &[u8]) -> Result<Heard, Refused> {
+fn pressed(chat: &Mattermost, body: &[u8]) -> Result<(Heard, Option<Below>), Refused> {
     let unproved = Refused::new(StatusCode::UNAUTHORIZED, "a press of a button that is not podbell's");
     let token = chat.config.bot_token.as_ref().ok_or(unproved)?;
     let body: Value = serde_json::from_slice(body).map_err(|_| unproved)?;
-    let typed = actions::pressed(&body["context"], token).ok_or(unproved)?;
-    let (entry, text) = command(&typed);
-    heard(chat, &|name| body[name].as_str().unwrap_or_default().to_owned(), entry, text)
+    let press = actions::pressed(&body["context"], token).ok_or(unproved)?;
+    let (entry, text) = command(&press.command);
+    let heard = heard(chat, &|name| body[name].as_str().unwrap_or_default().to_owned(), entry, text)?;
+    Ok((heard, press.below))
 }
 
 fn heard(

@@ -18,10 +18,11 @@ use serde_json::{Value, json};
 use url::Url;
 
 use self::socket::Position;
+use super::actions::Below;
 use super::{actions, post};
-use crate::chat::ChatDeps;
-use crate::chat::asker::{Asker, Said, Talk};
+use crate::chat::asker::{Asker, Heard, Said, Talk};
 use crate::chat::rate::Rate;
+use crate::chat::{ChatDeps, Reply};
 use podbell_core::outbox::Content;
 use podbell_core::outbox::pace::Pace;
 
@@ -125,36 +126,50 @@ impl Mattermost {
         })
     }
 
-    /// An answer in the parts of a post.
-    fn parts(&self, said: &Said, content: Content) -> post::Parts {
+    /// An answer in the parts of a post. Says for an incident what its buttons carry.
+    fn parts(&self, said: &Said, content: Content, below: &dyn Fn(u64) -> Below) -> post::Parts {
         match said {
             Said::Own(own) => post::Parts::own(own.say(self.asker.talk.language)),
-            Said::Reply(reply) => {
-                let mut parts = post::Parts::of(&reply.message, content, &[]);
-                if let (Some(incident), Some(url), Some(token)) =
-                    (reply.incident, &self.config.actions_url, &self.config.bot_token)
-                {
-                    parts.add_buttons(actions::buttons(incident.into(), reply.message.language, url, token));
-                }
-                parts
-            }
+            Said::Reply(reply) => self.reply_parts(reply, content, below),
         }
     }
 
+    fn reply_parts(&self, reply: &Reply, content: Content, below: &dyn Fn(u64) -> Below) -> post::Parts {
+        let mut parts = post::Parts::of(&reply.message, content, &[]);
+        if let (Some(incident), Some(url), Some(token)) =
+            (reply.incident, &self.config.actions_url, &self.config.bot_token)
+        {
+            let (language, below) = (reply.message.language, below(incident.id));
+            parts.add_buttons(actions::buttons(incident.into(), language, url, token, Some(&below)));
+        }
+        parts
+    }
+
     /// An answer to a slash command.
-    fn command_answer(&self, said: &Said) -> Value {
+    fn command_answer(&self, said: &Said, heard: &Heard) -> Value {
         let public = matches!(said, Said::Reply(reply) if reply.public);
-        let mut body = self.parts(said, Content::Full).webhook();
+        let below = |incident| Below { question: heard.carried(incident), post: None };
+        let mut body = self.parts(said, Content::Full, &below).webhook();
         body["response_type"] = json!(if public { "in_channel" } else { "ephemeral" });
         body
     }
 
-    /// An answer to a press.
-    fn press_answer(&self, said: &Said) -> Value {
+    /// An answer to a press. One that acknowledges an incident changes the answer that the button stands below.
+    async fn press_answer(&self, said: &Said, press: &Heard, below: Option<Below>) -> Value {
         let text = match said {
             Said::Own(own) => own.say(self.asker.talk.language).to_owned(),
             Said::Reply(reply) => post::text(&reply.message),
         };
-        json!({"ephemeral_text": text})
+        let mut answer = json!({"ephemeral_text": text});
+        if let Some(below) = below
+            && let Some(anew) = self.asker.anew(press, said, &below.question).await
+        {
+            let mut update = self.reply_parts(&anew, Content::Full, &|_| below.clone()).post();
+            if let Some(post) = below.post {
+                update["props"][event::ANSWERS] = json!(post);
+            }
+            answer["update"] = update;
+        }
+        answer
     }
 }

@@ -16,6 +16,7 @@ use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::Message;
 use url::Url;
 
+use super::super::actions::Below;
 use super::super::reply;
 use super::event::{self, Event, Frame, Me};
 use super::missed::{self, Missed};
@@ -270,16 +271,17 @@ impl Bot {
     }
 
     fn hear(&self, said: event::Said) -> Result<(), NotTaken> {
-        let taken = self.chat.asker.hear(said.heard)?;
+        let taken = self.chat.asker.hear(said.heard.clone())?;
         if !taken.first {
             return Ok(());
         }
         let (chat, api, place) = (self.chat.clone(), self.api.clone(), taken.place);
-        let (channel, root, post) = (said.channel, said.root, said.post);
+        let event::Said { heard, channel, root, post } = said;
         tokio::spawn(async move {
             let answer = chat.asker.said(taken.answer).await;
+            let below = |incident| Below { question: heard.carried(incident), post: Some(post.clone()) };
             let body = |content| {
-                let mut body = chat.parts(&answer, content).post();
+                let mut body = chat.parts(&answer, content, &below).post();
                 body["channel_id"] = json!(channel);
                 body["root_id"] = json!(root);
                 body["props"][event::ANSWERS] = json!(post);
