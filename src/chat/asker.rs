@@ -86,8 +86,8 @@ impl Heard {
         matches!(ask::parse(self.entry, &self.text), Ok(ask::Command::Query(_)))
     }
 
-    /// What the buttons below its answer carry: the question, as a person would type it, that is answered anew when one of them
-    /// acknowledges this incident.
+    /// What the button below its answer carries that acknowledges this incident: the question, as a person would type it, which is answered
+    /// anew in its place then.
     pub(crate) fn carried(&self, incident: u64) -> String {
         let typed = match self.entry {
             Entry::Events => format!("/events {}", self.text),

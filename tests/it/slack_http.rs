@@ -158,7 +158,7 @@ async fn a_quick_answer_is_the_reply_itself_and_carries_the_buttons_of_its_incid
     assert_eq!(body["blocks"][0]["text"]["text"], "You said web --since 2h");
     let buttons = body["blocks"].as_array().unwrap().last().unwrap()["elements"].as_array().unwrap();
     let values: Vec<&str> = buttons.iter().map(|button| button["value"].as_str().unwrap()).collect();
-    assert_eq!(values, ["ack 1042", "mute 1042 1h", "show 1042"]);
+    assert_eq!(values, ["ack 1042\n/events web --since 2h", "mute 1042 1h", "show 1042"]);
     assert_eq!(crate::support::slack_rules::faults(&body), Vec::<String>::new());
     let question = queries.asked().remove(0);
     assert_eq!((question.entry, question.text.as_str()), (Entry::Events, "web --since 2h"));
@@ -216,6 +216,32 @@ async fn a_button_is_acknowledged_empty_and_answered_beside_the_message() {
     assert_eq!(body["response_type"], "in_channel");
     let question = queries.asked().remove(0);
     assert_eq!((question.entry, question.text.as_str()), (Entry::Podbell, "mute 1042 1h"));
+}
+
+#[tokio::test]
+async fn an_acknowledgement_takes_the_button_from_the_answer_that_was_pressed() {
+    let queries = FakeQueries::like(true, Some(12));
+    let (slack, podbell) = podbell(&queries, |_| {}).await;
+    let values = |body: &Value| -> Vec<String> {
+        let row = body["blocks"].as_array().unwrap().iter().find(|block| block["type"] == "actions").unwrap();
+        let of = |button: &Value| button["value"].as_str().unwrap().to_owned();
+        row["elements"].as_array().unwrap().iter().map(of).collect()
+    };
+    let (_, answer) = podbell.call(FORM, &command(&slack, "1", "web")).await;
+    let answer: Value = serde_json::from_str(&answer).unwrap();
+    let buttons = values(&answer);
+    assert_eq!(buttons, ["ack 12\n/events web", "mute 12 1h", "show 12"]);
+    podbell.call(FORM, &click(&slack, "2", &buttons[1])).await;
+    podbell.call(FORM, &click(&slack, "3", &buttons[0])).await;
+    let three = || Some(slack.posts()).filter(|posts| posts.len() == 3);
+    let posts = eventually(PATIENCE, "a change and two answers", three).await;
+    let to =
+        |address: &str| -> Vec<&Value> { posts.iter().filter(|(to, _)| to == address).map(|(_, body)| body).collect() };
+    assert_eq!(to("response/2").len(), 1, "a mute leaves every button");
+    let [change, answer] = to("response/3")[..] else { panic!("{posts:?}") };
+    assert_eq!((&change["replace_original"], &answer["replace_original"]), (&json!(true), &json!(false)));
+    assert!(change["text"].as_str().unwrap().starts_with("You said web"), "{change}");
+    assert_eq!(values(change), buttons[1..]);
 }
 
 #[tokio::test]

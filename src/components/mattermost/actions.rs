@@ -35,7 +35,8 @@ pub(super) struct Below {
     pub post: Option<String>,
 }
 
-/// The buttons of an open incident. A press goes to `url`; `token` is the bot's. `below` is the answer that they stand below.
+/// The buttons of an open incident. A press goes to `url`; `token` is the bot's. `below` is the answer that
+/// they stand below, which the one that acknowledges changes.
 pub(super) fn buttons(
     pressable: Pressable,
     language: Language,
@@ -45,6 +46,7 @@ pub(super) fn buttons(
 ) -> Value {
     let button = |button: Button| {
         let command = button.command(pressable.incident);
+        let below = below.filter(|_| button == Button::Acknowledge);
         let mut context = json!({"command": command, "code": code(&command, below, token)});
         if let Some(below) = below {
             context["below"] = json!(below);
@@ -92,13 +94,12 @@ mod tests {
         let url = Url::parse("https://podbell.example.com/mattermost/ask").unwrap();
         let answer = |question: &str| Some(Below { question: question.into(), post: Some("p1".into()) });
         for below in [None, answer("show 12")] {
-            let pressable = Pressable { incident: 12, acknowledged: true, below: false };
+            let pressable = Pressable { incident: 12, acknowledged: false, below: false };
             let all = buttons(pressable, Language::En, &url, &token, below.as_ref());
             let context = &all[0]["integration"]["context"];
-            assert_eq!(pressed(context, &token), Some(Press { command: "mute 12 1h".into(), below: below.clone() }));
+            assert_eq!(pressed(context, &token), Some(Press { command: "ack 12".into(), below: below.clone() }));
             assert_eq!(pressed(context, &other), None);
-            for (key, other) in
-                [("command", json!("mute 13 1h")), ("below", json!(answer("show 13"))), ("below", json!(1))]
+            for (key, other) in [("command", json!("ack 13")), ("below", json!(answer("show 13"))), ("below", json!(1))]
             {
                 let mut forged = context.clone();
                 forged[key] = other;

@@ -75,22 +75,12 @@ impl Hearing {
         if let Some(question) = above
             && let Some(anew) = chat.asker.anew(&heard, &said, &question).await
         {
-            let body = reply_content(&anew, Content::Full, &|_| carried(&question, to.direct.as_deref()));
+            let body = reply_content(&anew, Content::Full, to.direct.as_deref(), &|_| question.clone());
             // As for every change of a card, what was wrong may be right at the next one.
             let _ = chat.api.change(&chat.asker.deps.client, chat.asker.now(), &to.message, &body).await;
         }
         post(chat, said, &heard, to).await;
     }
-}
-
-/// What a button carries beside its command: the question of the answer that it stands below, and the chat, if it is a conversation of
-/// one person with the bot.
-fn carried(question: &str, direct: Option<&str>) -> Value {
-    let mut carried = json!({"question": question});
-    if let Some(direct) = direct {
-        carried["direct"] = json!(direct);
-    }
-    carried
 }
 
 fn toast(chat: &Feishu, said: Option<&Said>) -> Value {
@@ -106,8 +96,7 @@ fn toast(chat: &Feishu, said: Option<&Said>) -> Value {
 async fn post(chat: Arc<Feishu>, said: Arc<Said>, heard: &Heard, to: To) {
     let place = chat.asker.hold();
     let body = |content| {
-        let direct = to.direct.as_deref();
-        let mut body = chat.content(&said, content, &|incident| carried(&heard.carried(incident), direct));
+        let mut body = chat.content(&said, content, to.direct.as_deref(), &|incident| heard.carried(incident));
         body["uuid"] = json!(to.id);
         body["reply_in_thread"] = json!(to.direct.is_none());
         body

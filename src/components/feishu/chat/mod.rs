@@ -139,16 +139,20 @@ impl Feishu {
         self.me.get_or_try_init(|| self.me()).await.ok().map(String::as_str)
     }
 
-    /// An answer as it is posted. `carried` says what the buttons of an incident carry beside their commands.
-    fn content(&self, said: &Said, content: Content, carried: &dyn Fn(u64) -> Value) -> Value {
+    /// An answer as it is posted. `direct` is the chat, if it is a conversation of one person with the bot; `question` says what the
+    /// buttons of an incident carry.
+    fn content(&self, said: &Said, content: Content, direct: Option<&str>, question: &dyn Fn(u64) -> String) -> Value {
         match said {
             Said::Own(own) => card::own(own.say(self.asker.talk.language)),
-            Said::Reply(reply) => reply_content(reply, content, carried),
+            Said::Reply(reply) => reply_content(reply, content, direct, question),
         }
     }
 }
 
-fn reply_content(reply: &Reply, content: Content, carried: &dyn Fn(u64) -> Value) -> Value {
-    let buttons = reply.incident.map(|one| app::buttons(one.into(), reply.message.language, &carried(one.id)));
+fn reply_content(reply: &Reply, content: Content, direct: Option<&str>, question: &dyn Fn(u64) -> String) -> Value {
+    let buttons = reply.incident.map(|one| {
+        let question = question(one.id);
+        app::buttons(one.into(), reply.message.language, direct, Some(&question))
+    });
     card::content(&reply.message, content, &[], buttons.as_ref())
 }

@@ -27,24 +27,33 @@ const MOST_REPLY: usize = 64 * 1024;
 /// Sends an answer to where it belongs, in the plainest form if Slack refuses the other.
 pub(super) async fn send(slack: &Slack, utterance: &Utterance, said: &Said) {
     let SlackConfig { talk, timing: Timing { post_again: again, .. }, .. } = &slack.config;
-    let [body, plain] = [Content::Full, Content::Minimal].map(|content| answer::said(said, content, talk.language));
+    let heard = &utterance.heard;
+    let [body, plain] =
+        [Content::Full, Content::Minimal].map(|content| answer::said(said, heard, content, talk.language));
     let deps = &slack.asker.deps;
     let insist =
         Insist { chat: &talk.name, deps, rate: None, again: *again, within: POSTS_WITHIN, most: Some(MOST_POSTS) };
-    let heard = &utterance.heard;
     match &utterance.answer {
-        AnswerTo::Command(address) | AnswerTo::Button(address) => {
+        AnswerTo::Command(address) | AnswerTo::Button { address, .. } => {
             let Some((url, own)) = slack.hosts.response_url(address) else {
                 slack.asker.complain("a response_url that is not Slack's is not called");
                 return;
             };
             // The operator's own address may be on this machine; any other is Slack's and public.
             let client = if own { &deps.client } else { &slack.guarded };
+            let mut most = MOST_POSTS;
+            if let AnswerTo::Button { question: Some(question), .. } = &utterance.answer
+                && let Some(anew) = slack.asker.anew(heard, said, question).await
+            {
+                // What became of it matters less than the answer.
+                let _ = post(client, url.clone(), None, &answer::anew(&anew, question), slack.now()).await;
+                most -= 1;
+            }
             let send = |body: Value| {
                 let url = url.clone();
                 async move { post(client, url, None, &body, slack.now()).await }
             };
-            insist.post(body, plain, send).await;
+            Insist { most: Some(most), ..insist }.post(body, plain, send).await;
         }
         AnswerTo::Message { thread, direct } => {
             let Some(token) = &slack.config.bot_token else { return };
