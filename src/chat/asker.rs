@@ -15,7 +15,7 @@ use super::adapter_notice::AdapterNotice;
 use super::once::{Answered, Came, Once};
 use super::{ChatDeps, Entry, MessageKey, Question, Reply, Speaker};
 use crate::notifiers::buttons::Button;
-use podbell_core::ask;
+use podbell_core::ask::{self, OpenIncident};
 use podbell_core::message::{Language, Style};
 use podbell_core::time::Time;
 
@@ -23,8 +23,8 @@ use podbell_core::time::Time;
 const ASKING: usize = 16;
 /// How many questions are in hand, including those that wait.
 const IN_HAND: u32 = 256;
-/// The longest question that a button carries, in bytes.
-const MOST_CARRIED: usize = 200;
+/// How long an answer may take that is shown anew.
+const ANEW_WITHIN: Duration = Duration::from_secs(2);
 /// The longest command, in bytes.
 const MOST_TEXT: usize = 2_048;
 
@@ -81,21 +81,6 @@ impl Heard {
     pub(crate) fn asks_for_change(&self) -> bool {
         matches!(ask::parse(self.entry, &self.text), Ok(ask::Command::Change(_)))
     }
-
-    fn is_question(&self) -> bool {
-        matches!(ask::parse(self.entry, &self.text), Ok(ask::Command::Query(_)))
-    }
-
-    /// What the button below its answer carries that acknowledges this incident: the question, as a person would type it, which is answered
-    /// anew in its place then.
-    pub(crate) fn carried(&self, incident: u64) -> String {
-        let typed = match self.entry {
-            Entry::Events => format!("/events {}", self.text),
-            Entry::Podbell => self.text.clone(),
-        };
-        let fits = self.is_question() && typed.len() <= MOST_CARRIED;
-        if fits { typed } else { Button::Show.command(incident) }
-    }
 }
 
 /// What podbell says to it.
@@ -105,6 +90,14 @@ pub(crate) enum Said {
     Own(AdapterNotice),
     /// The answer of the query service.
     Reply(Reply),
+}
+
+impl Said {
+    /// The incident that somebody acknowledged, if that is what it answers.
+    pub(crate) fn acknowledged(&self) -> Option<OpenIncident> {
+        let Self::Reply(reply) = self else { return None };
+        reply.incident.filter(|incident| reply.public && incident.acknowledged)
+    }
 }
 
 /// Why nothing was done.
@@ -241,16 +234,16 @@ impl Asker {
         self.deps.queries.ask(Question { speaker, entry, text, style, key }).await
     }
 
-    /// The answer above a button whose press acknowledged an incident, as it is now: to the question that the button carries. `None`
-    /// if the press acknowledged nothing.
-    pub(crate) async fn anew(&self, press: &Heard, said: &Said, question: &str) -> Option<Reply> {
-        let Said::Reply(reply) = said else { return None };
-        reply.incident.filter(|incident| reply.public && incident.acknowledged)?;
-        let (entry, text) = command(question);
-        let asked = Heard { entry, text, ..press.clone() };
-        let speaker = self.speaker(&asked).ok().filter(|_| asked.is_question())?;
-        let _turn = self.asking.acquire().await;
-        Some(self.ask(speaker, asked.entry, asked.text, None).await).filter(|anew| anew.good)
+    /// The incident that a press acknowledged, as it is shown now: in place of the answer that the pressed button stands in, which was
+    /// to `show`, too. `None` if the press acknowledged nothing.
+    pub(crate) async fn shown_anew(&self, press: &Heard, said: &Said) -> Option<Reply> {
+        let id = said.acknowledged()?.id;
+        let speaker = self.speaker(press).ok()?;
+        let shown = async {
+            let _turn = self.asking.acquire().await;
+            self.ask(speaker, Entry::Podbell, Button::Show.command(id), None).await
+        };
+        tokio::time::timeout(ANEW_WITHIN, shown).await.ok().filter(|shown| shown.good)
     }
 
     /// The answer, once it is there.

@@ -25,14 +25,24 @@ pub(crate) struct Pressable {
     pub incident: u64,
     /// Whether somebody has it: then nobody can acknowledge it again.
     pub acknowledged: bool,
-    /// Whether they stand below the message that represents the incident. Only that one changes when somebody
-    /// acknowledges it, so that only it has every button.
-    pub below: bool,
+    /// What they stand in.
+    pub stands_in: StandsIn,
+}
+
+/// A message that has buttons.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum StandsIn {
+    /// The message that represents the incident. It changes when somebody acknowledges it.
+    Incident,
+    /// One that follows it and does not change, so that it has no button that could be out of date.
+    FollowUp,
+    /// An answer. It changes when somebody acknowledges the incident there.
+    Answer,
 }
 
 impl From<OpenIncident> for Pressable {
     fn from(OpenIncident { id, acknowledged }: OpenIncident) -> Self {
-        Self { incident: id, acknowledged, below: false }
+        Self { incident: id, acknowledged, stands_in: StandsIn::Answer }
     }
 }
 
@@ -42,8 +52,9 @@ impl Pressable {
         let over = rendering.is_digest || is_end(rendering.message.kind);
         match &rendering.notice.body {
             NoticeBody::Incident(story) if !over => {
-                let below = rendering.parent.is_some() && !rendering.refresh;
-                Some(Self { incident: story.incident, acknowledged: story.acknowledged.is_some(), below })
+                let follows = rendering.parent.is_some() && !rendering.refresh;
+                let stands_in = if follows { StandsIn::FollowUp } else { StandsIn::Incident };
+                Some(Self { incident: story.incident, acknowledged: story.acknowledged.is_some(), stands_in })
             }
             _ => None,
         }
@@ -52,10 +63,15 @@ impl Pressable {
     /// Its buttons, in their order.
     pub(crate) fn buttons(self) -> Vec<Button> {
         match self {
-            Self { below: true, .. } => vec![Button::Show],
+            Self { stands_in: StandsIn::FollowUp, .. } => vec![Button::Show],
             Self { acknowledged: true, .. } => vec![Button::Mute, Button::Show],
             _ => vec![Button::Acknowledge, Button::Mute, Button::Show],
         }
+    }
+
+    /// Whether a press of this button changes the answer that it stands in, which its platform must then recognize.
+    pub(crate) fn changes_answer(self, button: Button) -> bool {
+        self.stands_in == StandsIn::Answer && button == Button::Acknowledge
     }
 }
 

@@ -99,22 +99,23 @@ fn carried(request: &Value) -> Vec<Value> {
 
 #[tokio::test]
 async fn an_acknowledgement_takes_the_button_from_the_answer_that_was_pressed() {
-    let run = start_with(FakeQueries::like(true, Some(12)), Access::default()).await;
-    run.server.say("1", "@_user_1 /events web");
+    let run = start_with(FakeQueries::with_incident(12), Access::default()).await;
+    run.server.say("1", "@_user_1 show 12");
     let buttons = carried(&run.posts(1).await[0].1);
-    assert_eq!(buttons[0], json!({"command": "ack 12", "question": "/events web"}));
-    run.server.press("2", &buttons[1]);
-    run.posts(2).await;
-    assert_eq!(run.server.changes(), [], "a mute leaves every button");
-    run.server.press("3", &buttons[0]);
-    let change = eventually(PATIENCE, "a change", || run.server.changes().pop()).await;
-    assert_eq!(change.0, "om_card");
-    assert!(change.1["content"].as_str().unwrap().contains("You said web"), "{change:?}");
-    let left = carried(&change.1);
-    assert_eq!(left[0], json!({"command": "mute 12 1h"}));
-    assert_eq!(left.len(), 2);
+    let rest = [json!({"command": "mute 12 1h"}), json!({"command": "show 12"})];
+    assert_eq!(buttons[0], json!({"command": "ack 12", "changes_answer": true}));
+    assert_eq!(buttons[1..], rest);
+    run.server.press("2", &buttons[0]);
+    let (message, change) = eventually(PATIENCE, "a change", || run.server.changes().pop()).await;
+    assert_eq!((message.as_str(), &carried(&change)[..]), ("om_card", &rest[..]));
+    assert!(change["content"].as_str().unwrap().contains("You said show 12"), "{change}");
+    assert_eq!(run.server.posts().len(), 2, "the answer came before");
+    // In the message of an incident, which changes by itself, nothing is replaced.
+    run.server.press("3", &json!({"command": "ack 12"}));
     run.posts(3).await;
-    assert_eq!(run.queries.texts(), ["web", "mute 12 1h", "ack 12", "web"]);
+    run.stop.send(true).unwrap();
+    run.task.await.unwrap();
+    assert_eq!((run.server.changes().len(), run.queries.texts().len()), (1, 4));
 }
 
 #[tokio::test]

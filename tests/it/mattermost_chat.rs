@@ -206,30 +206,29 @@ async fn a_command_typed_to_the_bot_alone_is_as_direct_as_a_message_to_it() {
 
 #[tokio::test]
 async fn an_acknowledgement_takes_the_button_from_the_answer_that_was_pressed_which_stays_the_answer_of_its_post() {
-    let (server, queries) = (FakeMattermost::start().await, FakeQueries::like(true, Some(12)));
+    let (server, queries) = (FakeMattermost::start().await, FakeQueries::with_incident(12));
     let chat = bot(&server, queries.clone(), TOKEN);
     let (_stop, stopped) = watch::channel(false);
     let task = tokio::spawn(chat.clone().connect(stopped));
     eventually(PATIENCE, "a connection", || server.is_connected().then_some(())).await;
-    server.say("p1", "@podbell events web", false);
+    server.say("p1", "@podbell show 12", false);
     let answer = eventually(PATIENCE, "an answer", || server.posts().pop()).await;
-    let actions = |props: &Value| props["attachments"][0]["actions"].as_array().unwrap().clone();
     let endpoint = Endpoint::serve(chat.routes()).await;
-    let json = [("content-type", "application/json".to_owned())];
-    let mut updates = Vec::new();
-    for (action, trigger) in [(1, "t1"), (0, "t2")] {
-        let context = &actions(&answer["props"])[action]["integration"]["context"];
+    let press = async |button: &Value, trigger: &str| {
+        let context = &button["integration"]["context"];
         let press =
             json!({"user_id": "u1", "channel_id": "c1", "team_id": "t1", "trigger_id": trigger, "context": context});
-        let (status, body) = endpoint.post("/mattermost/mm", &json, &press.to_string()).await;
-        assert_eq!(status, 200);
-        updates.push(body["update"].clone());
-    }
-    assert_eq!(updates[0], Value::Null, "a mute leaves every button");
+        endpoint.post("/mattermost/mm", &[("content-type", "application/json".to_owned())], &press.to_string()).await
+    };
+    let buttons = answer["props"]["attachments"][0]["actions"].as_array().unwrap();
+    let (status, pressed) = press(&buttons[0], "t1").await;
     let mut expected = answer["props"].clone();
     expected["attachments"][0]["actions"].as_array_mut().unwrap().remove(0);
-    assert_eq!(updates[1], json!({"message": answer["message"], "props": expected}));
-    assert_eq!(queries.texts(), ["events web", "mute 12 1h", "ack 12", "events web"]);
+    assert_eq!((status, &pressed["update"]), (200, &json!({"message": answer["message"], "props": expected})));
+    assert!(pressed["ephemeral_text"].as_str().unwrap().contains("You said ack 12"), "{pressed}");
+    let (status, pressed) = press(&buttons[1], "t2").await;
+    assert_eq!((status, pressed.get("update")), (200, None), "a mute changes no answer");
+    assert_eq!(queries.texts(), ["show 12", "ack 12", "show 12", "mute 12 1h"]);
     task.abort();
 }
 

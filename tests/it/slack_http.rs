@@ -97,10 +97,14 @@ fn command(slack: &FakeSlack, id: &str, text: &str) -> String {
 
 /// A click on one of podbell's buttons.
 fn click(slack: &FakeSlack, id: &str, value: &str) -> String {
+    click_on(slack, id, &json!({"type": "button", "action_id": "podbell.ack", "value": value}))
+}
+
+fn click_on(slack: &FakeSlack, id: &str, button: &Value) -> String {
     let payload = json!({
         "type": "block_actions", "team": {"id": "T1"}, "user": {"id": "U1", "username": "ann", "team_id": "T1"},
         "channel": {"id": "C1"}, "response_url": slack.response_url(id), "trigger_id": id,
-        "actions": [{"type": "button", "action_id": "podbell.ack", "value": value}],
+        "actions": [button],
     });
     url::form_urlencoded::Serializer::new(String::new()).append_pair("payload", &payload.to_string()).finish()
 }
@@ -158,7 +162,7 @@ async fn a_quick_answer_is_the_reply_itself_and_carries_the_buttons_of_its_incid
     assert_eq!(body["blocks"][0]["text"]["text"], "You said web --since 2h");
     let buttons = body["blocks"].as_array().unwrap().last().unwrap()["elements"].as_array().unwrap();
     let values: Vec<&str> = buttons.iter().map(|button| button["value"].as_str().unwrap()).collect();
-    assert_eq!(values, ["ack 1042\n/events web --since 2h", "mute 1042 1h", "show 1042"]);
+    assert_eq!(values, ["ack 1042", "mute 1042 1h", "show 1042"]);
     assert_eq!(crate::support::slack_rules::faults(&body), Vec::<String>::new());
     let question = queries.asked().remove(0);
     assert_eq!((question.entry, question.text.as_str()), (Entry::Events, "web --since 2h"));
@@ -220,28 +224,33 @@ async fn a_button_is_acknowledged_empty_and_answered_beside_the_message() {
 
 #[tokio::test]
 async fn an_acknowledgement_takes_the_button_from_the_answer_that_was_pressed() {
-    let queries = FakeQueries::like(true, Some(12));
+    let queries = FakeQueries::with_incident(12);
     let (slack, podbell) = podbell(&queries, |_| {}).await;
-    let values = |body: &Value| -> Vec<String> {
+    let buttons = |body: &Value| -> Vec<Value> {
         let row = body["blocks"].as_array().unwrap().iter().find(|block| block["type"] == "actions").unwrap();
-        let of = |button: &Value| button["value"].as_str().unwrap().to_owned();
-        row["elements"].as_array().unwrap().iter().map(of).collect()
+        row["elements"].as_array().unwrap().clone()
     };
-    let (_, answer) = podbell.call(FORM, &command(&slack, "1", "web")).await;
-    let answer: Value = serde_json::from_str(&answer).unwrap();
-    let buttons = values(&answer);
-    assert_eq!(buttons, ["ack 12\n/events web", "mute 12 1h", "show 12"]);
-    podbell.call(FORM, &click(&slack, "2", &buttons[1])).await;
-    podbell.call(FORM, &click(&slack, "3", &buttons[0])).await;
-    let three = || Some(slack.posts()).filter(|posts| posts.len() == 3);
-    let posts = eventually(PATIENCE, "a change and two answers", three).await;
-    let to =
-        |address: &str| -> Vec<&Value> { posts.iter().filter(|(to, _)| to == address).map(|(_, body)| body).collect() };
-    assert_eq!(to("response/2").len(), 1, "a mute leaves every button");
-    let [change, answer] = to("response/3")[..] else { panic!("{posts:?}") };
-    assert_eq!((&change["replace_original"], &answer["replace_original"]), (&json!(true), &json!(false)));
-    assert!(change["text"].as_str().unwrap().starts_with("You said web"), "{change}");
-    assert_eq!(values(change), buttons[1..]);
+    assert_eq!(podbell.call(JSON, &mention("Ev1", "channel", "<@U0BOT> show 12")).await.0, 200);
+    let (_, answer) = eventually(PATIENCE, "an answer", || slack.posts().pop()).await;
+    let actions: Vec<Value> = buttons(&answer).into_iter().map(|button| button["action_id"].clone()).collect();
+    assert_eq!(actions, ["podbell.ack.answer", "podbell.mute", "podbell.show"]);
+    let sent = async |id: &str, button: &Value, count: usize| {
+        let to = format!("response/{id}");
+        podbell.call(FORM, &click_on(&slack, id, button)).await;
+        let all = || slack.posts().into_iter().filter(|(other, _)| *other == to).map(|(_, body)| body).collect();
+        eventually(PATIENCE, "posts", || Some(all()).filter(|posts: &Vec<Value>| posts.len() == count)).await
+    };
+    let posts = sent("2", &buttons(&answer)[0], 2).await;
+    assert_eq!((&posts[0]["replace_original"], &posts[0]["response_type"]), (&json!(false), &json!("in_channel")));
+    let change = &posts[1];
+    assert_eq!((&change["replace_original"], change.get("response_type")), (&json!(true), None));
+    assert!(change["text"].as_str().unwrap().starts_with("You said show 12"), "{change}");
+    assert_eq!(buttons(change), buttons(&answer)[1..]);
+    // In the message of an incident, which changes by itself, nothing is replaced.
+    let mut of_message = buttons(&answer)[0].clone();
+    of_message["action_id"] = json!("podbell.ack");
+    sent("3", &of_message, 1).await;
+    assert_eq!(queries.texts(), ["show 12", "ack 12", "show 12", "ack 12"]);
 }
 
 #[tokio::test]

@@ -170,7 +170,7 @@ impl Notifier for Chat {
     fn body(&self, rendering: &mut Rendering<'_>) -> Vec<u8> {
         let mentions = rendering.mentioned(APP.name);
         let pressable = Pressable::of(rendering).filter(|_| self.buttons);
-        let buttons = pressable.map(|pressable| buttons(pressable, rendering.message.language, None, None));
+        let buttons = pressable.map(|pressable| buttons(pressable, rendering.message.language, None));
         let arguments = card::content(&rendering.message, rendering.content, &mentions, buttons.as_ref());
         Request::new(rendering, &self.place, arguments).stored()
     }
@@ -205,16 +205,15 @@ impl Notifier for Chat {
 }
 
 /// The buttons of an open incident. What a button carries comes back from the platform only: people cannot change it.
-/// `direct` is the chat, if it is a conversation of one person with the bot; `question` that of the answer that they stand below,
-/// which the one that acknowledges changes.
-pub(super) fn buttons(pressable: Pressable, language: Language, direct: Option<&str>, question: Option<&str>) -> Value {
+/// `direct` is the chat, if it is a conversation of one person with the bot.
+pub(super) fn buttons(pressable: Pressable, language: Language, direct: Option<&str>) -> Value {
     let button = |button: Button| {
         let mut value = json!({"command": button.command(pressable.incident)});
         if let Some(direct) = direct {
             value["direct"] = json!(direct);
         }
-        if let Some(question) = question.filter(|_| button == Button::Acknowledge) {
-            value["question"] = json!(question);
+        if pressable.changes_answer(button) {
+            value["changes_answer"] = json!(true);
         }
         json!({
             "tag": "button", "text": {"tag": "plain_text", "content": button.label(language)}, "value": value,

@@ -5,7 +5,6 @@
 
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use secrecy::{ExposeSecret as _, SecretString};
-use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use sha2::Sha256;
 use url::Url;
@@ -22,34 +21,25 @@ const PURPOSE: &[u8] = b"podbell action\n";
 pub(super) struct Press {
     /// The command that somebody would type.
     pub command: String,
-    /// The answer that the button stands below.
-    pub below: Option<Below>,
+    /// The post that is answered by the one that the button stands in and that the press changes.
+    pub answers: Option<String>,
 }
 
-/// An answer that buttons stand below.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Below {
-    /// The question that it answers.
-    pub question: String,
-    /// The post that this was asked in, if it was no slash command.
-    pub post: Option<String>,
-}
-
-/// The buttons of an open incident. A press goes to `url`; `token` is the bot's. `below` is the answer that
-/// they stand below, which the one that acknowledges changes.
+/// The buttons of an open incident. A press goes to `url`; `token` is the bot's. `answers` is the post that is answered by the one
+/// that they stand in, if it is one that can be changed.
 pub(super) fn buttons(
     pressable: Pressable,
     language: Language,
     url: &Url,
     token: &SecretString,
-    below: Option<&Below>,
+    answers: Option<&str>,
 ) -> Value {
     let button = |button: Button| {
         let command = button.command(pressable.incident);
-        let below = below.filter(|_| button == Button::Acknowledge);
-        let mut context = json!({"command": command, "code": code(&command, below, token)});
-        if let Some(below) = below {
-            context["below"] = json!(below);
+        let answers = answers.filter(|_| pressable.changes_answer(button));
+        let mut context = json!({"command": command, "code": code(&command, answers, token)});
+        if let Some(answers) = answers {
+            context["answers"] = json!(answers);
         }
         json!({
             "id": button.name(), "name": button.label(language), "type": "button",
@@ -62,24 +52,24 @@ pub(super) fn buttons(
 /// What a button says that podbell made, checked in constant time.
 pub(super) fn pressed(context: &Value, token: &SecretString) -> Option<Press> {
     let (command, code) = (context["command"].as_str()?, context["code"].as_str()?);
-    let below = Option::<Below>::deserialize(&context["below"]).ok()?;
-    mac(command, below.as_ref(), token)?.verify_slice(&unhex::<32>(code)?).ok()?;
-    Some(Press { command: command.to_owned(), below })
+    let answers = context["answers"].as_str();
+    mac(command, answers, token)?.verify_slice(&unhex::<32>(code)?).ok()?;
+    Some(Press { command: command.to_owned(), answers: answers.map(str::to_owned) })
 }
 
-fn code(command: &str, below: Option<&Below>, token: &SecretString) -> String {
-    let Some(mac) = mac(command, below, token) else { return String::new() };
+fn code(command: &str, answers: Option<&str>, token: &SecretString) -> String {
+    let Some(mac) = mac(command, answers, token) else { return String::new() };
     mac.finalize().into_bytes().iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-fn mac(command: &str, below: Option<&Below>, token: &SecretString) -> Option<Hmac<Sha256>> {
+fn mac(command: &str, answers: Option<&str>, token: &SecretString) -> Option<Hmac<Sha256>> {
     let mut mac = Hmac::<Sha256>::new_from_slice(token.expose_secret().as_bytes()).ok()?;
     mac.update(PURPOSE);
     mac.update(command.as_bytes());
-    if let Some(below) = below {
+    if let Some(answers) = answers {
         // No command has a line end.
         mac.update(b"\n");
-        mac.update(&serde_json::to_vec(below).ok()?);
+        mac.update(answers.as_bytes());
     }
     Some(mac)
 }
@@ -87,22 +77,25 @@ fn mac(command: &str, below: Option<&Below>, token: &SecretString) -> Option<Hma
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::notifiers::buttons::StandsIn;
 
     #[test]
     fn a_press_is_podbell_s_or_nothing() {
         let (token, other) = (SecretString::from("a"), SecretString::from("b"));
         let url = Url::parse("https://podbell.example.com/mattermost/ask").unwrap();
-        let answer = |question: &str| Some(Below { question: question.into(), post: Some("p1".into()) });
-        for below in [None, answer("show 12")] {
-            let pressable = Pressable { incident: 12, acknowledged: false, below: false };
-            let all = buttons(pressable, Language::En, &url, &token, below.as_ref());
-            let context = &all[0]["integration"]["context"];
-            assert_eq!(pressed(context, &token), Some(Press { command: "ack 12".into(), below: below.clone() }));
-            assert_eq!(pressed(context, &other), None);
-            for (key, other) in [("command", json!("ack 13")), ("below", json!(answer("show 13"))), ("below", json!(1))]
-            {
-                let mut forged = context.clone();
-                forged[key] = other;
+        for answers in [None, Some("p1")] {
+            let pressable = Pressable { incident: 12, acknowledged: false, stands_in: StandsIn::Answer };
+            let all = buttons(pressable, Language::En, &url, &token, answers);
+            let context = |button: usize| all[button]["integration"]["context"].clone();
+            let press = |command: &str, answers: Option<&str>| {
+                Some(Press { command: command.into(), answers: answers.map(str::to_owned) })
+            };
+            assert_eq!(pressed(&context(0), &token), press("ack 12", answers));
+            assert_eq!(pressed(&context(1), &token), press("mute 12 1h", None), "a mute changes no answer");
+            assert_eq!(pressed(&context(0), &other), None);
+            for (key, value) in [("command", "ack 13"), ("answers", "p2")] {
+                let mut forged = context(0);
+                forged[key] = value.into();
                 assert_eq!(pressed(&forged, &token), None, "{forged}");
             }
         }

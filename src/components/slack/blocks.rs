@@ -98,27 +98,20 @@ fn with_blocks(
     json!({"text": text, "mrkdwn": false, "blocks": blocks, "unfurl_links": false, "unfurl_media": false})
 }
 
-/// Between the command in a button's value and the question of the answer that it stands below.
-const BELOW: char = '\n';
+/// The id of the button that acknowledges, in an answer.
+pub(super) const ACKNOWLEDGE_IN_ANSWER: &str = "podbell.ack.answer";
 
-/// A button's value as the command, and the question of the answer that the button stands below.
-pub(super) fn pressed(value: &str) -> (&str, Option<&str>) {
-    value.split_once(BELOW).map_or((value, None), |(command, question)| (command, Some(question)))
-}
-
-/// Buttons for what can be done with an open incident. The value of each is the command that a person would type; the one
-/// that acknowledges also has the `question` of the answer that it stands below. An acknowledged incident gets none to acknowledge it. For answers, and for notices posted with an app's
+/// Buttons for what can be done with an open incident. The value of each is the command that a person would type;
+/// an acknowledged incident gets no button to acknowledge it. For answers, and for notices posted with an app's
 /// token: an incoming webhook's buttons lead nowhere without an app behind it.
-pub(crate) fn buttons(pressable: Pressable, language: Language, question: Option<&str>) -> Vec<Value> {
+pub(crate) fn buttons(pressable: Pressable, language: Language) -> Vec<Value> {
     let button = |button: Button| {
         let text = json!({"type": "plain_text", "text": button.label(language), "emoji": false});
-        let action = format!("podbell.{}", button.name());
-        let command = button.command(pressable.incident);
-        let value = match question {
-            Some(question) if button == Button::Acknowledge => format!("{command}{BELOW}{question}"),
-            _ => command,
+        let action = match pressable.changes_answer(button) {
+            true => ACKNOWLEDGE_IN_ANSWER.to_owned(),
+            false => format!("podbell.{}", button.name()),
         };
-        json!({"type": "button", "action_id": action, "text": text, "value": value})
+        json!({"type": "button", "action_id": action, "text": text, "value": button.command(pressable.incident)})
     };
     pressable.buttons().into_iter().map(button).collect()
 }

@@ -70,7 +70,7 @@ pub(crate) fn request(message: &Message, content: Content, mentions: &[String], 
     let mut arguments = blocks::body(message, content, mentions, presses);
     let blocks = arguments.get_mut("blocks").and_then(Value::as_array_mut);
     if let (Some(blocks), Some(pressable)) = (blocks, facts.pressable.filter(|_| facts.buttons)) {
-        blocks::add_buttons(blocks, blocks::buttons(pressable, message.language, None));
+        blocks::add_buttons(blocks, blocks::buttons(pressable, message.language));
     }
     let method = match facts.parent {
         Some(parent) if facts.refresh || is_end(message.kind) => {

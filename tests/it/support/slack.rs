@@ -344,6 +344,8 @@ pub struct FakeQueries {
     open: watch::Sender<bool>,
     public: bool,
     incident: Option<OpenIncident>,
+    /// Whether what is public and about the incident is as podbell has it.
+    by_command: bool,
 }
 
 impl FakeQueries {
@@ -354,7 +356,14 @@ impl FakeQueries {
     /// One whose answers are for everybody, or about an incident that nobody has.
     pub fn like(public: bool, incident: Option<u64>) -> Arc<Self> {
         let incident = incident.map(|id| OpenIncident { id, acknowledged: false });
-        Arc::new(Self { asked: Mutex::default(), open: watch::channel(true).0, public, incident })
+        Arc::new(Self { asked: Mutex::default(), open: watch::channel(true).0, public, incident, by_command: false })
+    }
+
+    /// One with an open incident, which `ack` acknowledges: what it changes everybody sees, and `show` is for whoever asks.
+    pub fn with_incident(id: u64) -> Arc<Self> {
+        let incident = Some(OpenIncident { id, acknowledged: false });
+        let (asked, open) = (Mutex::default(), watch::channel(true).0);
+        Arc::new(Self { asked, open, public: false, incident, by_command: true })
     }
 
     /// Answers wait from now on, or come.
@@ -378,7 +387,13 @@ impl Queries for FakeQueries {
         let mut open = self.open.subscribe();
         Box::pin(async move {
             open.wait_for(|open| *open).await.unwrap();
-            let acknowledged = self.texts().iter().any(|text| text.starts_with("ack "));
+            let is = |command: &str| question.text.starts_with(command);
+            let acknowledged = match self.by_command {
+                true => self.texts().iter().any(|text| text.starts_with("ack ")),
+                false => is("ack "),
+            };
+            let public = self.public || self.by_command && (is("ack ") || is("mute "));
+            let has_incident = !self.by_command || is("ack ") || is("show ");
             let message = Message {
                 title: format!("You said {}", question.text),
                 severity: Severity::Info,
@@ -388,8 +403,9 @@ impl Queries for FakeQueries {
                 mentions: Vec::new(),
                 blocks: vec![Block::Line(vec![Span::Data(question.text)])],
             };
-            let incident = self.incident.map(|incident| OpenIncident { acknowledged, ..incident });
-            Reply { message, public: self.public, good: true, incident }
+            let incident = self.incident.filter(|_| has_incident);
+            let incident = incident.map(|incident| OpenIncident { acknowledged, ..incident });
+            Reply { message, public, good: true, incident }
         })
     }
 }

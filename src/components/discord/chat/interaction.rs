@@ -58,8 +58,8 @@ pub(super) struct Asked {
     pub application: String,
     /// With this the answer can be changed later.
     pub token: String,
-    /// Whether it is a press below an answer of podbell's, which nothing else changes.
-    pub below_answer: bool,
+    /// Whether it is a press of a button in an answer of podbell's, which nothing else changes.
+    pub in_answer: bool,
 }
 
 #[derive(Deserialize)]
@@ -77,7 +77,7 @@ struct Raw {
     user: Option<User>,
     #[serde(default)]
     data: Value,
-    /// The message that a pressed button stands below.
+    /// The message that a pressed button stands in.
     #[serde(default)]
     message: Value,
 }
@@ -124,8 +124,8 @@ pub(super) fn read(body: &[u8]) -> Option<Interaction> {
         entry,
         text,
     };
-    let below_answer = ["interaction_metadata", "interaction"].iter().any(|key| raw.message[*key].is_object());
-    Some(Interaction::Asked(Box::new(Asked { heard, application: raw.application_id, token: raw.token, below_answer })))
+    let in_answer = ["interaction_metadata", "interaction"].iter().any(|key| raw.message[*key].is_object());
+    Some(Interaction::Asked(Box::new(Asked { heard, application: raw.application_id, token: raw.token, in_answer })))
 }
 
 /// A command with its options, as a person would type it.

@@ -2,7 +2,7 @@
 //!
 //! An answer that is ready in time is the reply; otherwise the reply says that it follows, and the answer changes it.
 //! Answers are shown to whoever asked, changes to the channel. A press that acknowledges an incident takes the button from the answer
-//! that it stands below.
+//! that it stands in.
 //!
 //! Source: "Interactions" (3 s for the reply, 15 min for changing it; 10,000 refused requests in 10 min ban an address).
 
@@ -46,7 +46,9 @@ pub use interaction::PublicKey;
 const PONG: u8 = 1;
 const MESSAGE: u8 = 4;
 const FOLLOWS: u8 = 5;
-/// Changes the message that the pressed button stands below.
+/// The message that the pressed button stands in may change later.
+const CHANGE_FOLLOWS: u8 = 6;
+/// Changes that message.
 const CHANGE: u8 = 7;
 /// Only whoever asked sees it.
 const EPHEMERAL: u32 = 64;
@@ -132,27 +134,35 @@ impl Discord {
         }
     }
 
-    /// Sends the answer after the reply: in its place, or as a message of its own.
+    /// The same for a message that nothing was said about yet: whoever asked sees an answer, everybody a change.
+    fn seen_by_its_readers(&self, said: &Said, content: Content) -> Value {
+        let mut message = self.message(said, content);
+        if !matches!(said, Said::Reply(reply) if reply.public) {
+            message["flags"] = json!(EPHEMERAL);
+        }
+        message
+    }
+
+    /// Sends the answer after the reply.
     async fn follow(&self, token: &str, said: &Said, how: Follow) {
         let token = SecretString::from(token.to_owned());
         let redactor = Redactor::new("", std::slice::from_ref(&token), &[]);
         let webhook = ["webhooks", &self.config.application, token.expose_secret()];
-        let send = |message: Value| {
+        let original = [&webhook[..], &["messages", "@original"]].concat();
+        let request = |message: Value| Post::json(message.to_string().into_bytes(), self.asker.now());
+        let send = |request: Post| {
             let redactor = &redactor;
-            let request = Post::json(message.to_string().into_bytes(), self.asker.now());
-            let request = match how {
-                Follow::InPlace => request.patch().below(&[&webhook[..], &["messages", "@original"]].concat()),
-                Follow::Below => request.below(&webhook),
-            };
             async move {
                 match post(&self.asker.deps.client, &self.config.api, request, redactor).await {
                     Err(outcome) => Posted::from(outcome),
                     // Discord may not have read the reply yet.
-                    Ok(reply) if reply.status == 404 && how == Follow::Below => Posted::Later(None),
+                    Ok(reply) if reply.status == 404 && how != Follow::InPlace => Posted::Later(None),
                     Ok(reply) => Posted::from(of_webhook(None, &reply)),
                 }
             }
         };
+        let change = |message: Value| send(request(message).patch().below(&original));
+        let add = |message: Value| send(request(message).below(&webhook));
         let insist = Insist {
             chat: &self.asker.talk.name,
             deps: &self.asker.deps,
@@ -161,8 +171,17 @@ impl Discord {
             within: CHANGED_WITHIN,
             most: None,
         };
-        let [full, plain] = [Content::Full, Content::Minimal].map(|content| self.message(said, content));
-        insist.post(full, plain, send).await;
+        let contents = [Content::Full, Content::Minimal];
+        if how == Follow::InPlace {
+            let [full, plain] = contents.map(|content| self.message(said, content));
+            return insist.post(full, plain, change).await;
+        }
+        let [full, plain] = contents.map(|content| self.seen_by_its_readers(said, content));
+        insist.post(full, plain, add).await;
+        if let (Follow::AfterPress, Some(components)) = (how, without_acknowledge(said)) {
+            let without = json!({"components": components});
+            insist.post(without.clone(), without, change).await;
+        }
     }
 }
 
@@ -173,6 +192,14 @@ enum Follow {
     InPlace,
     /// It is a message of its own.
     Below,
+    /// The same, and the answer that the pressed button stands in may change, too.
+    AfterPress,
+}
+
+/// What stays of the buttons of an answer, if the press of one of them acknowledged the incident.
+fn without_acknowledge(said: &Said) -> Option<Value> {
+    let Said::Reply(reply) = said else { return None };
+    said.acknowledged().map(|incident| buttons(incident.into(), reply.message.language))
 }
 
 /// The row of buttons below a message.
@@ -213,14 +240,11 @@ async fn call(discord: &Arc<Discord>, headers: &HeaderMap, body: &[u8]) -> Resul
 }
 
 async fn answer(discord: &Arc<Discord>, asked: Asked) -> Result<Value, Refused> {
-    let hidden = |mut message: Value| {
-        message["flags"] = json!(EPHEMERAL);
-        json!({"type": MESSAGE, "data": message})
-    };
+    let reply = |said: &Said| json!({"type": MESSAGE, "data": discord.seen_by_its_readers(said, Content::Full)});
     let changes = asked.heard.asks_for_change();
     let taken = match discord.asker.hear(asked.heard) {
         Ok(taken) => taken,
-        Err(NotTaken::Busy) => return Ok(hidden(discord.message(&Said::Own(AdapterNotice::Busy), Content::Full))),
+        Err(NotTaken::Busy) => return Ok(reply(&Said::Own(AdapterNotice::Busy))),
         Err(refused) => return Err(refused.into()),
     };
     let waited = tokio::time::timeout(discord.config.timing.reply, discord.asker.said(taken.answer.clone())).await;
@@ -234,18 +258,23 @@ async fn answer(discord: &Arc<Discord>, asked: Asked) -> Result<Value, Refused> 
             })
         }
     };
-    if let Ok(said) = waited {
-        let Said::Reply(reply) = &*said else { return Ok(hidden(discord.message(&said, Content::Full))) };
-        if let Some(incident) = reply.incident.filter(|one| reply.public && one.acknowledged && asked.below_answer) {
-            follow(Follow::Below);
-            let without = buttons(incident.into(), reply.message.language);
-            return Ok(json!({"type": CHANGE, "data": {"components": without}}));
+    match waited {
+        Ok(said) => Ok(match without_acknowledge(&said).filter(|_| asked.in_answer) {
+            Some(components) => {
+                follow(Follow::Below);
+                json!({"type": CHANGE, "data": {"components": components}})
+            }
+            None => reply(&said),
+        }),
+        Err(_) if asked.in_answer && changes => {
+            follow(Follow::AfterPress);
+            Ok(json!({"type": CHANGE_FOLLOWS}))
         }
-        let message = discord.message(&said, Content::Full);
-        return Ok(if reply.public { json!({"type": MESSAGE, "data": message}) } else { hidden(message) });
+        Err(_) => {
+            follow(Follow::InPlace);
+            // Who sees it is decided now, before it is known: everybody sees what a command that changes something led to.
+            let data = if changes { json!({}) } else { json!({"flags": EPHEMERAL}) };
+            Ok(json!({"type": FOLLOWS, "data": data}))
+        }
     }
-    follow(Follow::InPlace);
-    // Who sees an answer that follows is decided now, before it is known: everybody sees what a command that changes something led to.
-    let data = if changes { json!({}) } else { json!({"flags": EPHEMERAL}) };
-    Ok(json!({"type": FOLLOWS, "data": data}))
 }

@@ -7,11 +7,12 @@ use serde_json::{Value, json};
 use tokio::time::timeout;
 
 use super::super::api::{code, refused_code};
+use super::Feishu;
 use super::event::{How, Said as Utterance};
-use super::{Feishu, reply_content};
 use crate::chat::adapter_notice::AdapterNotice;
 use crate::chat::asker::{Heard, NotTaken, Said, Taken};
 use crate::chat::insist::{Insist, Posted};
+use crate::chat::rate::Rate;
 use crate::notifiers::{budget, fingerprint};
 use podbell_core::outbox::Content;
 
@@ -24,10 +25,9 @@ const TOAST: usize = 300;
 pub(super) struct Hearing {
     pub taken: Taken,
     how: How,
-    heard: Heard,
     to: To,
-    /// The question of the answer above a pressed button.
-    above: Option<String>,
+    /// A press that changes the answer which the button stands in.
+    press: Option<Heard>,
 }
 
 /// Where an answer goes.
@@ -47,17 +47,17 @@ struct To {
 /// # Errors
 /// When it is not taken.
 pub(super) fn hear(chat: &Feishu, said: Utterance) -> Result<Hearing, NotTaken> {
-    let Utterance { heard, how, at, message, direct, question: above } = said;
+    let Utterance { heard, how, at, message, direct, changes_answer } = said;
     let to = To {
         id: fingerprint(heard.ids.iter().map(String::as_str)).to_string(),
         message,
         conversation: heard.conversation(),
         direct,
     };
+    let press = changes_answer.then(|| heard.clone());
     let is_late = chat.asker.now().since(at) > chat.timing.stale;
-    let asked = heard.clone();
-    let taken = if is_late { chat.asker.hear_late(asked)? } else { chat.asker.hear(asked)? };
-    Ok(Hearing { taken, how, heard, to, above })
+    let taken = if is_late { chat.asker.hear_late(heard)? } else { chat.asker.hear(heard)? };
+    Ok(Hearing { taken, how, to, press })
 }
 
 impl Hearing {
@@ -68,18 +68,16 @@ impl Hearing {
         (self.how == How::Pressed).then(|| toast(chat, said.as_deref()))
     }
 
-    /// Posts the answer until it is taken. One to a press that acknowledges an incident changes the answer above the button first.
+    /// Posts the answer until it is taken, and changes the one that a pressed button stands in.
     pub(super) async fn follow(self, chat: Arc<Feishu>) {
-        let Self { taken, heard, to, above, .. } = self;
-        let said = chat.asker.said(taken.answer).await;
-        if let Some(question) = above
-            && let Some(anew) = chat.asker.anew(&heard, &said, &question).await
+        let said = chat.asker.said(self.taken.answer).await;
+        let _place = chat.asker.hold();
+        post(&chat, &said, &self.to).await;
+        if let Some(press) = self.press
+            && let Some(anew) = chat.asker.shown_anew(&press, &said).await
         {
-            let body = reply_content(&anew, Content::Full, to.direct.as_deref(), &|_| question.clone());
-            // As for every change of a card, what was wrong may be right at the next one.
-            let _ = chat.api.change(&chat.asker.deps.client, chat.asker.now(), &to.message, &body).await;
+            change(&chat, Said::Reply(anew), &self.to).await;
         }
-        post(chat, said, &heard, to).await;
     }
 }
 
@@ -93,16 +91,15 @@ fn toast(chat: &Feishu, said: Option<&Said>) -> Value {
     json!({"toast": {"type": kind, "content": budget::fit(&text, TOAST, budget::bytes)}})
 }
 
-async fn post(chat: Arc<Feishu>, said: Arc<Said>, heard: &Heard, to: To) {
-    let place = chat.asker.hold();
+async fn post(chat: &Feishu, said: &Said, to: &To) {
     let body = |content| {
-        let mut body = chat.content(&said, content, to.direct.as_deref(), &|incident| heard.carried(incident));
+        let mut body = chat.content(said, content, to.direct.as_deref());
         body["uuid"] = json!(to.id);
         body["reply_in_thread"] = json!(to.direct.is_none());
         body
     };
     let send = |body: Value| {
-        let (chat, message) = (&chat, &to.message);
+        let message = &to.message;
         async move {
             match chat.api.answer(&chat.asker.deps.client, chat.asker.now(), message, body).await {
                 Ok(reply) if code(&reply) == Some(0) => Posted::Done,
@@ -111,15 +108,23 @@ async fn post(chat: Arc<Feishu>, said: Arc<Said>, heard: &Heard, to: To) {
             }
         }
     };
-    let (name, again) = (&chat.asker.talk.name, chat.timing.post_again);
-    let insist = Insist {
-        chat: name,
-        deps: &chat.asker.deps,
-        rate: Some((&chat.rate, &*to.conversation)),
-        again,
-        within: POSTS_WITHIN,
-        most: None,
+    insist(chat, Some((&chat.rate, &*to.conversation))).post(body(Content::Full), body(Content::Minimal), send).await;
+}
+
+/// Puts an answer in the place of the one that was pressed.
+async fn change(chat: &Feishu, said: Said, to: &To) {
+    let body = |content| chat.content(&said, content, to.direct.as_deref());
+    let send = |body: Value| async move {
+        match chat.api.change(&chat.asker.deps.client, chat.asker.now(), &to.message, &body).await {
+            Ok(reply) if code(&reply) == Some(0) => Posted::Done,
+            Ok(reply) => Posted::from(refused_code(&reply)),
+            Err(outcome) => Posted::from(outcome),
+        }
     };
-    insist.post(body(Content::Full), body(Content::Minimal), send).await;
-    drop(place);
+    insist(chat, None).post(body(Content::Full), body(Content::Minimal), send).await;
+}
+
+fn insist<'a>(chat: &'a Feishu, rate: Option<(&'a Rate, &'a str)>) -> Insist<'a> {
+    let (name, again) = (&chat.asker.talk.name, chat.timing.post_again);
+    Insist { chat: name, deps: &chat.asker.deps, rate, again, within: POSTS_WITHIN, most: None }
 }

@@ -29,8 +29,8 @@ pub(super) struct Said {
     pub message: String,
     /// The chat, if it is a conversation of one person with the bot.
     pub direct: Option<String>,
-    /// The question that a pressed button carries: that of the answer above it.
-    pub question: Option<String>,
+    /// Whether it is a press of an answer's button that acknowledges its incident.
+    pub changes_answer: bool,
 }
 
 /// How something was said.
@@ -131,7 +131,8 @@ fn written(raw: &Raw, me: &str) -> Option<Said> {
         text,
     };
     let direct = direct.then_some(message.chat_id);
-    Some(Said { heard, how: How::Written, at: at(&raw.header)?, message: message.message_id, direct, question: None })
+    let (how, at, message) = (How::Written, at(&raw.header)?, message.message_id);
+    Some(Said { heard, how, at, message, direct, changes_answer: false })
 }
 
 /// The text with the names of people in place of their keys; the last key first, because one may begin another.
@@ -157,6 +158,7 @@ fn pressed(raw: &Raw) -> Option<Said> {
         text,
     };
     let message = context["open_message_id"].as_str()?.to_owned();
-    let [direct, question] = [direct, value["question"].as_str()].map(|text| text.map(str::to_owned));
-    Some(Said { heard, how: How::Pressed, at: at(&raw.header)?, message, direct, question })
+    let direct = direct.map(str::to_owned);
+    let changes_answer = value["changes_answer"] == true;
+    Some(Said { heard, how: How::Pressed, at: at(&raw.header)?, message, direct, changes_answer })
 }

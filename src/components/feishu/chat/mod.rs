@@ -23,9 +23,9 @@ use url::Url;
 
 use super::api::Api;
 use super::{app, card};
+use crate::chat::ChatDeps;
 use crate::chat::asker::{Asker, Said, Talk};
 use crate::chat::rate::Rate;
-use crate::chat::{ChatDeps, Reply};
 use podbell_core::outbox::Content;
 use podbell_core::outbox::pace::Pace;
 
@@ -139,20 +139,14 @@ impl Feishu {
         self.me.get_or_try_init(|| self.me()).await.ok().map(String::as_str)
     }
 
-    /// An answer as it is posted. `direct` is the chat, if it is a conversation of one person with the bot; `question` says what the
-    /// buttons of an incident carry.
-    fn content(&self, said: &Said, content: Content, direct: Option<&str>, question: &dyn Fn(u64) -> String) -> Value {
+    /// An answer as it is posted. `direct` is the chat, if it is a conversation of one person with the bot.
+    fn content(&self, said: &Said, content: Content, direct: Option<&str>) -> Value {
         match said {
             Said::Own(own) => card::own(own.say(self.asker.talk.language)),
-            Said::Reply(reply) => reply_content(reply, content, direct, question),
+            Said::Reply(reply) => {
+                let buttons = reply.incident.map(|one| app::buttons(one.into(), reply.message.language, direct));
+                card::content(&reply.message, content, &[], buttons.as_ref())
+            }
         }
     }
-}
-
-fn reply_content(reply: &Reply, content: Content, direct: Option<&str>, question: &dyn Fn(u64) -> String) -> Value {
-    let buttons = reply.incident.map(|one| {
-        let question = question(one.id);
-        app::buttons(one.into(), reply.message.language, direct, Some(&question))
-    });
-    card::content(&reply.message, content, &[], buttons.as_ref())
 }

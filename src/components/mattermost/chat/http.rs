@@ -17,7 +17,7 @@ use secrecy::ExposeSecret as _;
 use serde_json::Value;
 use subtle::{Choice, ConstantTimeEq as _};
 
-use super::super::actions::{self, Below};
+use super::super::actions;
 use super::Mattermost;
 use crate::chat::access::DIRECT;
 use crate::chat::asker::{Heard, command};
@@ -49,13 +49,12 @@ async fn call(chat: &Arc<Mattermost>, headers: &HeaderMap, body: &[u8]) -> Resul
     match headers::content_type(headers).as_str() {
         "application/x-www-form-urlencoded" => {
             let heard = typed(chat, headers, body)?;
-            let said = endpoint::ask(&chat.asker, heard.clone(), within).await?;
-            Ok(chat.command_answer(&said, &heard))
+            Ok(chat.command_answer(&*endpoint::ask(&chat.asker, heard, within).await?))
         }
         "application/json" => {
-            let (heard, below) = pressed(chat, body)?;
-            let said = endpoint::ask(&chat.asker, heard.clone(), within).await?;
-            Ok(chat.press_answer(&said, &heard, below).await)
+            let (press, answers) = pressed(chat, body)?;
+            let said = endpoint::ask(&chat.asker, press.clone(), within).await?;
+            Ok(chat.press_answer(&said, &press, answers.as_deref()).await)
         }
         _ => Err(endpoint::wrong_type()),
     }
@@ -94,15 +93,15 @@ fn knows(chat: &Mattermost, token: &str) -> bool {
     all.fold(Choice::from(0), |found, one| found | one).into()
 }
 
-/// A press of a button.
-fn pressed(chat: &Mattermost, body: &[u8]) -> Result<(Heard, Option<Below>), Refused> {
+/// A press of a button, and the post that is answered by the one that it stands in and changes.
+fn pressed(chat: &Mattermost, body: &[u8]) -> Result<(Heard, Option<String>), Refused> {
     let unproved = Refused::new(StatusCode::UNAUTHORIZED, "a press of a button that is not podbell's");
     let token = chat.config.bot_token.as_ref().ok_or(unproved)?;
     let body: Value = serde_json::from_slice(body).map_err(|_| unproved)?;
-    let press = actions::pressed(&body["context"], token).ok_or(unproved)?;
-    let (entry, text) = command(&press.command);
+    let actions::Press { command: typed, answers } = actions::pressed(&body["context"], token).ok_or(unproved)?;
+    let (entry, text) = command(&typed);
     let heard = heard(chat, &|name| body[name].as_str().unwrap_or_default().to_owned(), entry, text)?;
-    Ok((heard, press.below))
+    Ok((heard, answers))
 }
 
 fn heard(

@@ -18,11 +18,10 @@ use serde_json::{Value, json};
 use url::Url;
 
 use self::socket::Position;
-use super::actions::Below;
 use super::{actions, post};
+use crate::chat::ChatDeps;
 use crate::chat::asker::{Asker, Heard, Said, Talk};
 use crate::chat::rate::Rate;
-use crate::chat::{ChatDeps, Reply};
 use podbell_core::outbox::Content;
 use podbell_core::outbox::pace::Pace;
 
@@ -126,49 +125,50 @@ impl Mattermost {
         })
     }
 
-    /// An answer in the parts of a post. Says for an incident what its buttons carry.
-    fn parts(&self, said: &Said, content: Content, below: &dyn Fn(u64) -> Below) -> post::Parts {
+    /// An answer in the parts of a post. `answers` is the post that it answers, if it will be one that can be changed: what only
+    /// its reader sees cannot.
+    fn parts(&self, said: &Said, content: Content, answers: Option<&str>) -> post::Parts {
         match said {
             Said::Own(own) => post::Parts::own(own.say(self.asker.talk.language)),
-            Said::Reply(reply) => self.reply_parts(reply, content, below),
+            Said::Reply(reply) => {
+                let mut parts = post::Parts::of(&reply.message, content, &[]);
+                if let (Some(incident), Some(url), Some(token)) =
+                    (reply.incident, &self.config.actions_url, &self.config.bot_token)
+                {
+                    let language = reply.message.language;
+                    parts.add_buttons(actions::buttons(incident.into(), language, url, token, answers));
+                }
+                parts
+            }
         }
-    }
-
-    fn reply_parts(&self, reply: &Reply, content: Content, below: &dyn Fn(u64) -> Below) -> post::Parts {
-        let mut parts = post::Parts::of(&reply.message, content, &[]);
-        if let (Some(incident), Some(url), Some(token)) =
-            (reply.incident, &self.config.actions_url, &self.config.bot_token)
-        {
-            let (language, below) = (reply.message.language, below(incident.id));
-            parts.add_buttons(actions::buttons(incident.into(), language, url, token, Some(&below)));
-        }
-        parts
     }
 
     /// An answer to a slash command.
-    fn command_answer(&self, said: &Said, heard: &Heard) -> Value {
+    fn command_answer(&self, said: &Said) -> Value {
         let public = matches!(said, Said::Reply(reply) if reply.public);
-        let below = |incident| Below { question: heard.carried(incident), post: None };
-        let mut body = self.parts(said, Content::Full, &below).webhook();
+        let mut body = self.parts(said, Content::Full, None).webhook();
         body["response_type"] = json!(if public { "in_channel" } else { "ephemeral" });
         body
     }
 
-    /// An answer to a press. One that acknowledges an incident changes the answer that the button stands below.
-    async fn press_answer(&self, said: &Said, press: &Heard, below: Option<Below>) -> Value {
+    /// A bot's post that answers this one.
+    fn post(&self, said: &Said, content: Content, answers: &str) -> Value {
+        let mut post = self.parts(said, content, Some(answers)).post();
+        post["props"][event::ANSWERS] = json!(answers);
+        post
+    }
+
+    /// An answer to a press. One that acknowledges an incident changes the post that the button stands in, if that answers another one.
+    async fn press_answer(&self, said: &Said, press: &Heard, answers: Option<&str>) -> Value {
         let text = match said {
             Said::Own(own) => own.say(self.asker.talk.language).to_owned(),
             Said::Reply(reply) => post::text(&reply.message),
         };
         let mut answer = json!({"ephemeral_text": text});
-        if let Some(below) = below
-            && let Some(anew) = self.asker.anew(press, said, &below.question).await
+        if let Some(answers) = answers
+            && let Some(anew) = self.asker.shown_anew(press, said).await
         {
-            let mut update = self.reply_parts(&anew, Content::Full, &|_| below.clone()).post();
-            if let Some(post) = below.post {
-                update["props"][event::ANSWERS] = json!(post);
-            }
-            answer["update"] = update;
+            answer["update"] = self.post(&Said::Reply(anew), Content::Full, answers);
         }
         answer
     }

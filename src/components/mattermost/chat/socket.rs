@@ -16,7 +16,6 @@ use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::Message;
 use url::Url;
 
-use super::super::actions::Below;
 use super::super::reply;
 use super::event::{self, Event, Frame, Me};
 use super::missed::{self, Missed};
@@ -271,20 +270,18 @@ impl Bot {
     }
 
     fn hear(&self, said: event::Said) -> Result<(), NotTaken> {
-        let taken = self.chat.asker.hear(said.heard.clone())?;
+        let taken = self.chat.asker.hear(said.heard)?;
         if !taken.first {
             return Ok(());
         }
         let (chat, api, place) = (self.chat.clone(), self.api.clone(), taken.place);
-        let event::Said { heard, channel, root, post } = said;
+        let (channel, root, post) = (said.channel, said.root, said.post);
         tokio::spawn(async move {
             let answer = chat.asker.said(taken.answer).await;
-            let below = |incident| Below { question: heard.carried(incident), post: Some(post.clone()) };
             let body = |content| {
-                let mut body = chat.parts(&answer, content, &below).post();
+                let mut body = chat.post(&answer, content, &post);
                 body["channel_id"] = json!(channel);
                 body["root_id"] = json!(root);
-                body["props"][event::ANSWERS] = json!(post);
                 body
             };
             let send = |body: Value| {

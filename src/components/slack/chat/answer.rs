@@ -5,22 +5,26 @@ use serde_json::{Value, json};
 use super::super::blocks::{self, Presses};
 use crate::chat::Reply;
 use crate::chat::adapter_notice::AdapterNotice;
-use crate::chat::asker::{Heard, Said};
+use crate::chat::asker::Said;
 use podbell_core::message::Language;
 use podbell_core::outbox::Content;
 
 /// The body of an answer. `content` is how much of it.
-pub(super) fn said(said: &Said, heard: &Heard, content: Content, language: Language) -> Value {
+pub(super) fn said(said: &Said, content: Content, language: Language) -> Value {
     match said {
         Said::Own(notice) => own(*notice, language),
-        Said::Reply(reply) => body(reply, content, &|incident| heard.carried(incident)),
+        Said::Reply(reply) => body(reply, content),
     }
 }
 
-/// The same answer anew, in place of the one to this question.
-pub(super) fn anew(reply: &Reply, question: &str) -> Value {
-    let mut body = body(reply, Content::Full, &|_| question.to_owned());
-    body["replace_original"] = json!(true);
+/// An answer in place of the one that the pressed button stands in.
+pub(super) fn anew(reply: &Reply) -> Value {
+    let mut body = body(reply, Content::Full);
+    if let Some(map) = body.as_object_mut() {
+        // Who sees it does not change.
+        map.remove("response_type");
+        map.insert("replace_original".into(), json!(true));
+    }
     body
 }
 
@@ -29,16 +33,15 @@ pub(super) fn own(own: AdapterNotice, language: Language) -> Value {
     json!({"response_type": "ephemeral", "replace_original": false, "text": own.say(language)})
 }
 
-/// An answer of the query service. Says for an incident which question its buttons carry.
-fn body(reply: &Reply, content: Content, question: &dyn Fn(u64) -> String) -> Value {
+/// An answer of the query service.
+fn body(reply: &Reply, content: Content) -> Value {
     let mut body = blocks::body(&reply.message, content, &[], Presses::AreReceived);
     body["response_type"] = json!(if reply.public { "in_channel" } else { "ephemeral" });
     // Keep the message of a button: it is a notice that others still need.
     body["replace_original"] = json!(false);
     let blocks = body.get_mut("blocks").and_then(Value::as_array_mut);
     if let (Some(incident), Some(blocks)) = (reply.incident, blocks) {
-        let question = question(incident.id);
-        blocks::add_buttons(blocks, blocks::buttons(incident.into(), reply.message.language, Some(&question)));
+        blocks::add_buttons(blocks, blocks::buttons(incident.into(), reply.message.language));
     }
     body
 }

@@ -111,7 +111,6 @@ async fn answered(slack: &Arc<Slack>, taken: Taken) -> Response {
         slack.answer_later(taken);
         return StatusCode::OK.into_response();
     }
-    let heard = taken.utterance.heard.clone();
     // A task of its own: it is answered even if Slack hangs up.
     let (answers, mut answer) = oneshot::channel();
     let asking = slack.clone();
@@ -132,5 +131,5 @@ async fn answered(slack: &Arc<Slack>, taken: Taken) -> Response {
         Ok(answer.try_recv().unwrap_or_else(|_| own(AdapterNotice::Working)))
     });
     let said = said.unwrap_or_else(|_| own(AdapterNotice::Broken));
-    json(&answer::said(&said, &heard, Content::Full, slack.config.talk.language))
+    json(&answer::said(&said, Content::Full, slack.config.talk.language))
 }

@@ -51,8 +51,8 @@ pub(crate) enum AnswerTo {
     Button {
         /// The address.
         address: String,
-        /// The question of the answer that the button stands below.
-        question: Option<String>,
+        /// Whether it is the button of an answer that acknowledges its incident.
+        changes_answer: bool,
     },
     /// To a message: by a message of the bot.
     Message {
@@ -178,7 +178,7 @@ struct Action {
     value: Option<String>,
 }
 
-/// Reads what somebody clicked: a button's value begins with the command that a person would type.
+/// Reads what somebody clicked: a button's value is the command that a person would type.
 ///
 /// # Errors
 /// When it is nothing that Slack sends.
@@ -189,10 +189,9 @@ pub(crate) fn interactive(payload: &[u8]) -> Result<Payload, Malformed> {
         return Ok(Payload::Ignored("an interaction that is no button"));
     }
     let ours = click.actions.into_iter().find(|action| action.action_id.starts_with(ACTION));
-    let Some(value) = ours.and_then(|action| action.value) else {
+    let Some((action, text)) = ours.and_then(|action| Some((action.action_id, action.value?))) else {
         return Ok(Payload::Ignored("a button that is not podbell's"));
     };
-    let (command, question) = blocks::pressed(&value);
     let app = click.team.and_then(|team| team.id).or_else(|| click.enterprise.and_then(|one| one.id));
     let channel = click.channel.and_then(|channel| channel.id).or(click.container.channel_id);
     let name = click.user.username.or(click.user.name);
@@ -203,10 +202,13 @@ pub(crate) fn interactive(payload: &[u8]) -> Result<Payload, Malformed> {
             user: id(click.user.id)?,
             name: name.and_then(|name| short(&name)),
             entry: Entry::Podbell,
-            text: command.to_owned(),
+            text,
             ids: click.trigger_id.into_iter().filter_map(|id| known("trigger", &id)).collect(),
         },
-        answer: AnswerTo::Button { address: address(click.response_url)?, question: question.map(str::to_owned) },
+        answer: AnswerTo::Button {
+            address: address(click.response_url)?,
+            changes_answer: action == blocks::ACKNOWLEDGE_IN_ANSWER,
+        },
     }))
 }
 

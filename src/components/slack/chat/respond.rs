@@ -27,12 +27,11 @@ const MOST_REPLY: usize = 64 * 1024;
 /// Sends an answer to where it belongs, in the plainest form if Slack refuses the other.
 pub(super) async fn send(slack: &Slack, utterance: &Utterance, said: &Said) {
     let SlackConfig { talk, timing: Timing { post_again: again, .. }, .. } = &slack.config;
-    let heard = &utterance.heard;
-    let [body, plain] =
-        [Content::Full, Content::Minimal].map(|content| answer::said(said, heard, content, talk.language));
+    let [body, plain] = [Content::Full, Content::Minimal].map(|content| answer::said(said, content, talk.language));
     let deps = &slack.asker.deps;
     let insist =
         Insist { chat: &talk.name, deps, rate: None, again: *again, within: POSTS_WITHIN, most: Some(MOST_POSTS) };
+    let heard = &utterance.heard;
     match &utterance.answer {
         AnswerTo::Command(address) | AnswerTo::Button { address, .. } => {
             let Some((url, own)) = slack.hosts.response_url(address) else {
@@ -41,19 +40,20 @@ pub(super) async fn send(slack: &Slack, utterance: &Utterance, said: &Said) {
             };
             // The operator's own address may be on this machine; any other is Slack's and public.
             let client = if own { &deps.client } else { &slack.guarded };
-            let mut most = MOST_POSTS;
-            if let AnswerTo::Button { question: Some(question), .. } = &utterance.answer
-                && let Some(anew) = slack.asker.anew(heard, said, question).await
-            {
-                // What became of it matters less than the answer.
-                let _ = post(client, url.clone(), None, &answer::anew(&anew, question), slack.now()).await;
-                most -= 1;
-            }
             let send = |body: Value| {
                 let url = url.clone();
                 async move { post(client, url, None, &body, slack.now()).await }
             };
-            Insist { most: Some(most), ..insist }.post(body, plain, send).await;
+            let changes_answer = matches!(utterance.answer, AnswerTo::Button { changes_answer: true, .. });
+            if !changes_answer {
+                return insist.post(body, plain, send).await;
+            }
+            // The last post that Slack takes there is for the change.
+            Insist { most: Some(MOST_POSTS - 1), ..insist }.post(body, plain, send).await;
+            if let Some(anew) = slack.asker.shown_anew(heard, said).await {
+                let anew = answer::anew(&anew);
+                Insist { most: Some(1), ..insist }.post(anew.clone(), anew, send).await;
+            }
         }
         AnswerTo::Message { thread, direct } => {
             let Some(token) = &slack.config.bot_token else { return };
