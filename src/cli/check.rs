@@ -44,6 +44,8 @@ pub(super) struct Report {
     pub files: Vec<String>,
     /// How many rules they hold.
     pub rules: usize,
+    /// Whether the built-in rules hold, because podbell.yaml names none.
+    pub is_built_in: bool,
     /// What is wrong.
     pub findings: Vec<Diagnostic>,
     /// What the reader should know about the check itself.
@@ -84,7 +86,8 @@ fn check(args: &Args) -> Report {
 /// Checks podbell.yaml and the rule files it names.
 fn whole(path: &Path, report: &mut Report) {
     let loaded = load(path, report);
-    if loaded.config.as_ref().is_some_and(|config| !config.has_rules) {
+    report.is_built_in = loaded.config.as_ref().is_some_and(|config| !config.has_rules);
+    if report.is_built_in {
         report.notes.push("podbell.yaml has no `rules:`, so the built-in rules hold: Warnings of any reason are told, some once they repeat or last.");
     }
     checked_with(&loaded, &loaded.rule_files, report);

@@ -42,10 +42,14 @@ fn summary(report: &Report) -> String {
     };
     let errors = report.errors();
     let warnings = report.findings.len() - errors;
+    let rules = match report.is_built_in {
+        true => "the built-in rules".to_owned(),
+        false => count(report.rules, "rule"),
+    };
     let what = match report.files.as_slice() {
         [] => "nothing could be read".to_owned(),
-        [file] => format!("{file}: {}", count(report.rules, "rule")),
-        files => format!("{}, {}", count(files.len(), "file"), count(report.rules, "rule")),
+        [file] => format!("{file}: {rules}"),
+        files => format!("{}, {rules}", count(files.len(), "file")),
     };
     match (errors, warnings) {
         (0, 0) => format!("{what}: all good"),

@@ -225,7 +225,11 @@ fn a_missing_podbell_yaml_and_rules_that_name_no_rule_are_said_with_what_to_do()
     let config = format!("{CONFIG}rules: []\n");
     let (code, text) = check(&[("podbell.yaml", &config)], &[]);
     assert_eq!(code, 0, "{text}");
+    assert!(text.contains("podbell.yaml: 0 rules: all good"), "{text}");
     assert!(text.contains("`rules:` names no rule, so nothing is told"), "{text}");
+    let (code, text) = check(&[("podbell.yaml", CONFIG)], &[]);
+    assert_eq!(code, 0, "{text}");
+    assert!(text.contains("podbell.yaml: the built-in rules: all good"), "{text}");
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! The format of the store: creates it, checks it, and brings it to this version, under the lease.
 
+use tokio_postgres::error::SqlState;
+
 use super::LOAD_LIMIT;
 use super::call::Call;
 use super::error::PostgresError;
@@ -44,10 +46,12 @@ pub(super) fn make(session: &Session) -> Result<(), PostgresError> {
 /// Refuses a format that this program does not know, for those that read beside the owner.
 pub(super) fn check_beside(session: &Session) -> Result<(), PostgresError> {
     let server = || session.server().to_string();
-    if !exists(session)? {
-        return Err(PostgresError::NoStore { server: server() });
-    }
-    let rows = session.query(Call::new("SELECT format FROM podbell.lease"))?;
+    let rows = match session.query(Call::new("SELECT format FROM podbell.lease")) {
+        Err(PostgresError::Refused { source, .. }) if source.code() == Some(&SqlState::UNDEFINED_TABLE) => {
+            return Err(PostgresError::NoStore { server: server() });
+        }
+        rows => rows?,
+    };
     match rows.first().map_or(Ok(0), |row| session.column::<i64>(row, 0))? {
         0 => Err(PostgresError::NoStore { server: server() }),
         found if found < VERSION => Err(PostgresError::Older { server: server(), found, known: VERSION }),

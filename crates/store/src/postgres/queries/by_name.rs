@@ -32,6 +32,7 @@ pub(super) struct ByName {
 impl Snapshot<'_> {
     /// The services of a name, and what there is about the first of them.
     pub(super) fn by_name(&self, name: &str, now: Time) -> Result<(Vec<Service>, ByName), StoreError> {
+        self.is_asked.set(true);
         let mut prepared = self.prepared.iter();
         let calls: Vec<_> = calls(name, now).into_iter().map(|call| call.with_prepared(prepared.next())).collect();
         let rows = self.session.pipeline(&calls, CALL_LIMIT).map_err(|failed| failed.error)?;
