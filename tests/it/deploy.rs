@@ -139,6 +139,30 @@ fn alerts(object: &Value) {
     assert_eq!(object["spec"], documents(&rules)[0]);
 }
 
+/// Every file of YAML in a folder and below. Those of a chart's templates are none yet.
+fn files_of_yaml(folder: &Path, all: &mut Vec<PathBuf>) {
+    for entry in std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
+        if entry.is_dir() && !entry.ends_with("templates") {
+            files_of_yaml(&entry, all);
+        } else if entry.extension().is_some_and(|kind| kind == "yaml" || kind == "yml") {
+            all.push(entry);
+        }
+    }
+}
+
+/// Newer kustomizations refuse a key that is there twice; older ones take one of the two.
+#[test]
+fn no_file_says_a_key_twice() {
+    let mut all = Vec::new();
+    files_of_yaml(&root().join("deploy"), &mut all);
+    assert!(all.len() > 20, "{all:?}");
+    for file in all {
+        let text = std::fs::read_to_string(&file).unwrap();
+        let read = serde_saphyr::from_multiple::<Value>(&text);
+        assert!(read.is_ok(), "{}: {}", file.display(), read.unwrap_err());
+    }
+}
+
 #[tokio::test]
 async fn every_manifest_is_taken_by_the_server_word_for_word() {
     let admin = server().await.admin();
