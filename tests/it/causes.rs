@@ -121,6 +121,28 @@ fn what_ends_with_the_node_is_never_told_and_what_outlives_it_by_five_minutes_is
 }
 
 #[test]
+fn what_begins_after_the_node_is_back_is_told_at_once_by_a_podbell_that_was_not_there_before() {
+    let mut world = World::with_rules(RULES);
+    world.watch(&[web(), nodes()]);
+    let node = [of_node("NodeNotReady", 60), of_node("NodeReady", 240)];
+    let others: Vec<String> = (0..3).map(|n| format!("web-6d4cf56db6-x2x7{n}")).collect();
+    let away =
+        others.iter().map(|pod| on("n1", warning(pod.clone().leak(), "NodeNotReady", "Node is not ready", 1, 60, 60)));
+    let mut pods: Vec<Event<'static>> = away.collect();
+    world.run_until(600);
+    world.poll(&web(), &pods);
+    world.poll(&nodes(), &node);
+    pods.push(on("n1", warning(POD, "FailedMount", "Unable to attach or mount volumes", 1, 620, 620)));
+    for second in (660..=1200).step_by(60) {
+        world.run_until(second);
+        world.poll(&nodes(), &node);
+        world.poll(&web(), &pods);
+    }
+    let told = world.told();
+    assert!(told.iter().any(|one| one.starts_with("665s team opened")), "{told:?}");
+}
+
+#[test]
 fn a_pod_of_another_node_or_of_an_unknown_one_is_told_at_once() {
     for node in ["n2", ""] {
         let mut world = world(RULES);
