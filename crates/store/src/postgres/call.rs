@@ -3,7 +3,6 @@
 
 use std::borrow::Cow;
 
-use tokio_postgres::Statement;
 use tokio_postgres::types::{ToSql, Type};
 
 use podbell_core::event::Target;
@@ -12,23 +11,11 @@ use podbell_core::event::Target;
 pub(super) struct Call<'a> {
     sql: Cow<'a, str>,
     parameters: Vec<(Box<dyn ToSql + Sync + 'a>, Type)>,
-    /// The statement on the server, if it was prepared there.
-    prepared: Option<Statement>,
 }
 
 impl<'a> Call<'a> {
     pub(super) fn new(sql: impl Into<Cow<'a, str>>) -> Self {
-        Self { sql: sql.into(), parameters: Vec::new(), prepared: None }
-    }
-
-    /// Runs the statement that the server has prepared, if there is one.
-    pub(super) fn with_prepared(mut self, statement: Option<&Statement>) -> Self {
-        self.prepared = statement.cloned();
-        self
-    }
-
-    pub(super) fn prepared(&self) -> Option<&Statement> {
-        self.prepared.as_ref()
+        Self { sql: sql.into(), parameters: Vec::new() }
     }
 
     pub(super) fn sql(&self) -> &str {

@@ -303,6 +303,7 @@ impl Store {
         calls: Vec<Call<'_>>,
     ) -> Result<Vec<Vec<tokio_postgres::Row>>, PostgresError> {
         self.check_held()?;
+        self.session()?.prepare_repeated()?;
         let turn = self.held.turn + 1;
         let replica = self.held.replica.clone();
         let fence = Call::new("SELECT podbell.fence($1, $2, $3, $4)");

@@ -8,16 +8,17 @@ mod prepare;
 
 use std::future::Future;
 use std::pin::{Pin, pin};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use secrecy::ExposeSecret as _;
 use tokio_postgres::config::{SslMode, TargetSessionAttrs};
 use tokio_postgres::types::{ToSql, Type};
-use tokio_postgres::{Client, Config, NoTls, Row};
+use tokio_postgres::{Client, Config, NoTls, Row, Statement};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
+use self::prepare::Statements;
 use super::call::Call;
 use super::column::get;
 use super::error::PostgresError;
@@ -31,6 +32,8 @@ const UNACKNOWLEDGED: Duration = Duration::from_secs(6);
 /// The oldest version of the server, as `server_version_num`.
 const OLDEST: i64 = 130_000;
 
+/// A value and its type.
+type Parameter<'a> = (&'a (dyn ToSql + Sync), Type);
 /// What waits for the responses of one call.
 type Waiting<'a> = Pin<Box<dyn Future<Output = Result<Vec<Row>, tokio_postgres::Error>> + 'a>>;
 
@@ -43,6 +46,7 @@ pub(super) struct Session {
     tls: Option<MakeRustlsConnect>,
     /// How long a call may take that has no limit of its own.
     limit: Duration,
+    statements: Mutex<Statements>,
 }
 
 /// Why a pipeline failed, and at which of its calls.
@@ -97,7 +101,8 @@ impl Session {
             .map_err(|error| failed(error.to_string()))?
             .ok_or_else(|| PostgresError::Slow { server: server.to_string(), limit })?
             .map_err(|error| PostgresError::connecting(&**server, &error))?;
-        Ok(Self { server: server.clone(), client, task, tls, limit: super::CALL_LIMIT })
+        let (server, statements) = (server.clone(), Mutex::default());
+        Ok(Self { server, client, task, tls, limit: super::CALL_LIMIT, statements })
     }
 
     /// Refuses a server that is too old, and a database that cannot hold every text.
@@ -147,23 +152,32 @@ impl Session {
     /// follow unless they are in one transaction with it.
     pub(super) fn pipeline(&self, calls: &[Call<'_>], limit: Duration) -> Result<Vec<Vec<Row>>, Failed> {
         let parameters: Vec<_> = calls.iter().map(Call::parameters).collect();
+        let prepared = self.statements().prepared(calls);
+        let each = calls.iter().zip(&parameters).zip(&prepared);
         let waiting: Vec<Waiting<'_>> =
-            calls.iter().zip(&parameters).map(|(call, parameters)| self.sending(call, parameters)).collect();
+            each.map(|((call, parameters), prepared)| self.sending(call, parameters, prepared.as_ref())).collect();
         let done = self.wait(limit, all_in_order(waiting)).map_err(|error| Failed { error, refused: None })?;
         let mut all = Vec::with_capacity(done.len());
         for (at, rows) in done.into_iter().enumerate() {
             all.push(rows.map_err(|error| {
+                self.statements().failed(&error);
                 // A server that goes away says so, too, whatever became of the statement.
                 let ends = error.is_closed() || error.as_db_error().is_none_or(|error| error.severity() == "FATAL");
                 Failed { error: PostgresError::of(&*self.server, error), refused: (!ends).then_some(at) }
             })?);
         }
+        self.statements().ran(calls, &parameters);
         Ok(all)
     }
 
     /// What sends a call when it is polled first, and then waits for its rows.
-    fn sending<'a>(&'a self, call: &'a Call<'_>, parameters: &'a [(&'a (dyn ToSql + Sync), Type)]) -> Waiting<'a> {
-        let Some(statement) = call.prepared() else { return Box::pin(self.client.query_typed(call.sql(), parameters)) };
+    fn sending<'a>(
+        &'a self,
+        call: &'a Call<'_>,
+        parameters: &'a [Parameter<'a>],
+        prepared: Option<&'a Statement>,
+    ) -> Waiting<'a> {
+        let Some(statement) = prepared else { return Box::pin(self.client.query_typed(call.sql(), parameters)) };
         let values: Vec<_> = parameters.iter().map(|(value, _)| *value).collect();
         Box::pin(async move { self.client.query(statement, &values).await })
     }

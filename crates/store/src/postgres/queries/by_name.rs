@@ -32,10 +32,7 @@ pub(super) struct ByName {
 impl Snapshot<'_> {
     /// The services of a name, and what there is about the first of them.
     pub(super) fn by_name(&self, name: &str, now: Time) -> Result<(Vec<Service>, ByName), StoreError> {
-        self.is_asked.set(true);
-        let mut prepared = self.prepared.iter();
-        let calls: Vec<_> = calls(name, now).into_iter().map(|call| call.with_prepared(prepared.next())).collect();
-        let rows = self.session.pipeline(&calls, CALL_LIMIT).map_err(|failed| failed.error)?;
+        let rows = self.session.pipeline(&calls(name, now), CALL_LIMIT).map_err(|failed| failed.error)?;
         let mut rows = rows.into_iter();
         let mut next = || rows.next().unwrap_or_default();
         let services = self.services_in(&next())?;
@@ -80,7 +77,7 @@ impl Snapshot<'_> {
 }
 
 /// What is read of a name, in the order in which `by_name` takes the rows.
-pub(super) fn calls(name: &str, now: Time) -> Vec<Call<'_>> {
+fn calls(name: &str, now: Time) -> Vec<Call<'_>> {
     let mut calls = vec![services::named(name), incidents::mutes(now)];
     calls.extend(queries().map(|query| Call::new(query).text(name)));
     calls

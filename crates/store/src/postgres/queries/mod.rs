@@ -6,14 +6,11 @@ mod deliveries;
 mod events;
 mod incidents;
 mod services;
-#[cfg(test)]
-#[cfg(feature = "outside")]
-mod tests;
 
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::sync::Arc;
 
-use tokio_postgres::{Row, Statement};
+use tokio_postgres::Row;
 
 use self::by_name::ByName;
 use super::LOAD_LIMIT;
@@ -30,11 +27,6 @@ use podbell_core::time::Time;
 /// A connection that only reads.
 pub(crate) struct Reader {
     session: Session,
-    /// Whether somebody asked by a service's name here. The next one finds the statements prepared; a connection for one question
-    /// is not waited for twice.
-    is_asked: Cell<bool>,
-    /// What is asked by a service's name; empty where nothing can be prepared, `None` before it was tried.
-    prepared: Option<Vec<Statement>>,
 }
 
 impl Reader {
@@ -42,29 +34,20 @@ impl Reader {
     pub(crate) fn open(server: &Arc<Server>) -> Result<Self, StoreError> {
         let session = Session::open(server)?;
         migrate::check_beside(&session)?;
-        Ok(Self { session, is_asked: Cell::new(false), prepared: None })
+        Ok(Self { session })
     }
 }
 
 impl crate::Reader for Reader {
     fn snapshot(&mut self) -> Result<Box<dyn crate::Snapshot + '_>, StoreError> {
-        if self.is_asked.get() && self.prepared.is_none() {
-            let prepared = self.session.prepare(&by_name::calls("", Time::from_millis(0)))?;
-            self.prepared = Some(prepared.unwrap_or_default());
-        }
+        self.session.prepare_repeated()?;
         // The first query takes the snapshot. A snapshot keeps the server from freeing rows, so it has an end.
         // Nobody waits for the response: what makes this fail, such as a broken connection, makes the first query fail, too.
         self.session.send(
             "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL statement_timeout = '55s';
              SET LOCAL idle_in_transaction_session_timeout = '60s'",
         );
-        let prepared = self.prepared.as_deref().unwrap_or_default();
-        Ok(Box::new(Snapshot {
-            session: &self.session,
-            is_asked: &self.is_asked,
-            prepared,
-            by_name: RefCell::default(),
-        }))
+        Ok(Box::new(Snapshot { session: &self.session, by_name: RefCell::default() }))
     }
 
     fn is_current(&self) -> bool {
@@ -79,8 +62,6 @@ impl crate::Reader for Reader {
 /// The store at one moment; ends when it is dropped.
 struct Snapshot<'a> {
     session: &'a Session,
-    is_asked: &'a Cell<bool>,
-    prepared: &'a [Statement],
     /// The last name that was looked up.
     by_name: RefCell<Option<ByName>>,
 }

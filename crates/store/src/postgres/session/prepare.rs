@@ -1,4 +1,4 @@
-//! Statements that the server parses once for a connection, and usually plans once after their fifth use. Behind a pooler
+//! Statements that the server parses once for a connection, and usually plans once after their fifth use: those that ran there before. Behind a pooler
 //! each transaction may run on another connection, which does not have them, so they are prepared only where no pooler
 //! stands between.
 //!
@@ -6,44 +6,131 @@
 //! change. So the number that was announced is compared with the process that runs a statement. The client discloses what
 //! was announced only in its request to cancel a query, so such a request is written into memory and read.
 
+use std::collections::HashMap;
 use std::io;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio_postgres::error::SqlState;
 use tokio_postgres::tls::{ChannelBinding, TlsConnect, TlsStream};
 use tokio_postgres::types::Type;
 use tokio_postgres::{CancelToken, Statement};
 
-use super::{Session, all_in_order};
+use super::{Parameter, Session, all_in_order};
 use crate::postgres::blocking;
 use crate::postgres::call::Call;
 use crate::postgres::column::get;
 use crate::postgres::error::PostgresError;
 
+/// How often a statement has to run on a connection until it is prepared there.
+const REPEATED: u32 = 3;
+/// How many statements of a connection are prepared.
+const MOST: usize = 64;
+
 /// What waits for the description of one statement.
 type Preparing<'a> = Pin<Box<dyn Future<Output = Result<Statement, tokio_postgres::Error>> + 'a>>;
 
-impl Session {
-    /// Prepares the statements of these calls, in their order; `None` behind a pooler, or when the server refuses.
-    pub(in crate::postgres) fn prepare(&self, calls: &[Call<'_>]) -> Result<Option<Vec<Statement>>, PostgresError> {
-        if !self.is_direct()? {
-            return Ok(None);
+/// The statements that run on a connection, by their texts.
+#[derive(Default)]
+pub(super) struct Statements {
+    known: HashMap<String, Known>,
+    /// Whether no pooler stands between; `None` before it was asked.
+    is_direct: Option<bool>,
+}
+
+enum Known {
+    /// It ran so often, with parameters of these types.
+    Ran(u32, Vec<Type>),
+    Prepared(Statement),
+    /// The server does not prepare it.
+    Refused,
+}
+
+impl Statements {
+    /// What is prepared of these calls.
+    pub(super) fn prepared(&self, calls: &[Call<'_>]) -> Vec<Option<Statement>> {
+        let prepared = |call: &Call<'_>| match self.known.get(call.sql()) {
+            Some(Known::Prepared(statement)) => Some(statement.clone()),
+            _ => None,
+        };
+        calls.iter().map(prepared).collect()
+    }
+
+    /// Counts what ran.
+    pub(super) fn ran(&mut self, calls: &[Call<'_>], parameters: &[Vec<Parameter<'_>>]) {
+        if self.is_direct == Some(false) {
+            return;
         }
-        let types: Vec<Vec<Type>> =
-            calls.iter().map(|call| call.parameters().into_iter().map(|(_, kind)| kind).collect()).collect();
-        let preparing = calls.iter().zip(&types).map(|(call, types)| self.preparing(call, types)).collect();
-        let prepared: Result<Vec<_>, _> = self.wait(self.limit, all_in_order(preparing))?.into_iter().collect();
-        match prepared.map_err(|error| PostgresError::of(&*self.server, error)) {
-            Ok(prepared) => Ok(Some(prepared)),
-            Err(PostgresError::Refused { .. }) => Ok(None),
-            Err(error) => Err(error),
+        for (call, parameters) in calls.iter().zip(parameters) {
+            let is_full = self.known.len() >= MOST;
+            match self.known.get_mut(call.sql()) {
+                Some(Known::Ran(times, _)) => *times = times.saturating_add(1),
+                Some(Known::Prepared(_) | Known::Refused) => {}
+                None if is_full || !can_be_prepared(call.sql()) => {}
+                None => {
+                    let types = parameters.iter().map(|(_, kind)| kind.clone()).collect();
+                    self.known.insert(call.sql().to_owned(), Known::Ran(1, types));
+                }
+            }
         }
     }
 
-    fn preparing<'a>(&'a self, call: &'a Call<'_>, types: &'a [Type]) -> Preparing<'a> {
-        Box::pin(self.client.prepare_typed(call.sql(), types))
+    /// A statement that somebody made the server forget, or whose tables were changed, fails once.
+    pub(super) fn failed(&mut self, error: &tokio_postgres::Error) {
+        if [Some(&SqlState::INVALID_SQL_STATEMENT_NAME), Some(&SqlState::FEATURE_NOT_SUPPORTED)].contains(&error.code())
+        {
+            *self = Self { known: HashMap::new(), is_direct: Some(false) };
+        }
+    }
+
+    fn repeated(&self) -> Vec<(String, Vec<Type>)> {
+        let repeated = |(sql, known): (&String, &Known)| match known {
+            Known::Ran(times, types) if *times >= REPEATED => Some((sql.clone(), types.clone())),
+            _ => None,
+        };
+        self.known.iter().filter_map(repeated).collect()
+    }
+}
+
+/// Others begin and end transactions, or depend on what was declared in one.
+fn can_be_prepared(sql: &str) -> bool {
+    let first = sql.split_whitespace().next().unwrap_or_default();
+    ["SELECT", "INSERT", "UPDATE", "DELETE", "WITH"].contains(&first)
+}
+
+impl Session {
+    pub(super) fn statements(&self) -> MutexGuard<'_, Statements> {
+        self.statements.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Prepares what ran repeatedly on this connection. To be called outside of a transaction, which a refusal would end. It waits
+    /// only when there is something new to prepare.
+    pub(in crate::postgres) fn prepare_repeated(&self) -> Result<(), PostgresError> {
+        let repeated = self.statements().repeated();
+        if repeated.is_empty() {
+            return Ok(());
+        }
+        let known = self.statements().is_direct;
+        let is_direct = known.map_or_else(|| self.is_direct(), Ok)?;
+        self.statements().is_direct = Some(is_direct);
+        if !is_direct {
+            self.statements().known.clear();
+            return Ok(());
+        }
+        let preparing =
+            repeated.iter().map(|(sql, types)| -> Preparing<'_> { Box::pin(self.client.prepare_typed(sql, types)) });
+        let described = self.wait(self.limit, all_in_order(preparing.collect()))?;
+        for ((sql, _), described) in repeated.into_iter().zip(described) {
+            let known = match described.map_err(|error| PostgresError::of(&*self.server, error)) {
+                Ok(statement) => Known::Prepared(statement),
+                Err(PostgresError::Refused { .. }) => Known::Refused,
+                Err(error) => return Err(error),
+            };
+            self.statements().known.insert(sql, known);
+        }
+        Ok(())
     }
 
     /// Whether the process that was announced to this connection is the one that runs its statements.
