@@ -1,4 +1,5 @@
-//! Statements that the server parses once for a connection, and usually plans once after their fifth use: those that ran there before. Behind a pooler
+//! Statements that ran before on a connection are prepared there: the server parses them once, and usually plans them once after
+//! their fifth use. Behind a pooler
 //! each transaction may run on another connection, which does not have them, so they are prepared only where no pooler
 //! stands between.
 //!
@@ -26,8 +27,8 @@ use crate::postgres::error::PostgresError;
 
 /// How often a statement has to run on a connection until it is prepared there.
 const REPEATED: u32 = 3;
-/// How many statements of a connection are prepared.
-const MOST: usize = 64;
+/// How many statements of a connection are counted.
+const MOST: usize = 128;
 
 /// What waits for the description of one statement.
 type Preparing<'a> = Pin<Box<dyn Future<Output = Result<Statement, tokio_postgres::Error>> + 'a>>;
