@@ -12,6 +12,6 @@ pub type Waiting<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 pub(crate) type SideTask = Box<dyn FnOnce(watch::Receiver<bool>) -> BoxFuture<()> + Send>;
 
 /// Waits until the watch turns true. A dropped sender means the same.
-pub(crate) async fn told(stop: &mut watch::Receiver<bool>) {
+pub(crate) async fn wait_for_stop(stop: &mut watch::Receiver<bool>) {
     let _ = stop.wait_for(|stop| *stop).await;
 }

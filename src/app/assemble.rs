@@ -127,7 +127,7 @@ pub struct Rendered(pub Arc<Notifiers>);
 
 impl Renderer for Rendered {
     fn render(&self, to: &Destination, content: &SendContent<'_>, message_id: &str, now: Time) -> Vec<u8> {
-        self.0.freeze(to, content, message_id, now)
+        self.0.render(to, content, message_id, now)
     }
 }
 

@@ -21,7 +21,7 @@ const LOOK: Duration = Duration::from_millis(500);
 pub(super) async fn carry_out(
     mut jobs: mpsc::UnboundedReceiver<SendJob>,
     deliver: Deliver,
-    happened: mpsc::Sender<EngineEvent>,
+    events: mpsc::Sender<EngineEvent>,
     until: Until,
 ) {
     let mut running = JoinSet::new();
@@ -29,14 +29,14 @@ pub(super) async fn carry_out(
         tokio::select! {
             job = jobs.recv() => {
                 let Some(job) = job else { break };
-                let (deliver, happened, until) = (deliver.clone(), happened.clone(), until.clone());
+                let (deliver, events, until) = (deliver.clone(), events.clone(), until.clone());
                 running.spawn(async move {
                     let send = job.send;
                     crash_point!("send.before");
                     let outcome = in_time(job, &deliver, &until).await;
                     crash_point!("send.after");
                     // Without this engine, the send is repeated by the next one.
-                    let _ = happened.send(EngineEvent::Answered(send, outcome)).await;
+                    let _ = events.send(EngineEvent::Answered(send, outcome)).await;
                 });
             }
             Some(ended) = running.join_next() => {

@@ -141,11 +141,11 @@ impl Turns {
         // Write something first, without waiting for sources: podbell is ready only then.
         self.turn(Vec::new())?;
         loop {
-            let mut happened = Vec::new();
+            let mut events = Vec::new();
             if !closed {
-                closed = self.wait(&mut happened);
+                closed = self.wait(&mut events);
             }
-            self.turn(happened)?;
+            self.turn(events)?;
             let draining = self.ending.is_draining();
             if draining {
                 self.engine.claim_nothing_more();
@@ -158,7 +158,7 @@ impl Turns {
     }
 
     /// Waits for an event or a timer. Returns whether no event can come any more.
-    fn wait(&mut self, happened: &mut Vec<EngineEvent>) -> bool {
+    fn wait(&mut self, events: &mut Vec<EngineEvent>) -> bool {
         if self.failing {
             // Retry a failing store after a second, whatever is due and whatever arrives.
             std::thread::sleep(SECOND);
@@ -175,41 +175,41 @@ impl Turns {
         let mut first = None;
         self.handle.block_on(async {
             tokio::select! {
-                _ = urgent.recv_many(happened, BATCH), if hears => {}
+                _ = urgent.recv_many(events, BATCH), if hears => {}
                 event = seen.recv(), if sees => first = event,
                 () = tokio::time::sleep(wait) => {}
             }
         });
         if let Some(event) = first {
-            happened.push(EngineEvent::Source(event));
+            events.push(EngineEvent::Source(event));
             if !draining {
-                self.gather(happened);
+                self.gather(events);
             }
         }
-        self.take_seen(happened);
+        self.take_seen(events);
         false
     }
 
     /// Polls wait for more polls, and nothing else waits: a destination may be used again only once its answer is
     /// recorded, and people wait for a result. The thread does not wake for every poll, because that costs more than
     /// taking the poll in.
-    fn gather(&mut self, happened: &mut Vec<EngineEvent>) {
+    fn gather(&mut self, events: &mut Vec<EngineEvent>) {
         let urgent = &mut self.inlets.urgent;
         if !may_speak(urgent) {
             return std::thread::sleep(GATHER);
         }
-        let received = async { tokio::time::timeout(GATHER, urgent.recv_many(happened, BATCH)).await };
+        let received = async { tokio::time::timeout(GATHER, urgent.recv_many(events, BATCH)).await };
         let _ = self.handle.block_on(received);
     }
 
     /// Takes in the events of sources that arrived meanwhile.
-    fn take_seen(&mut self, happened: &mut Vec<EngineEvent>) {
-        while happened.len() < BATCH
+    fn take_seen(&mut self, events: &mut Vec<EngineEvent>) {
+        while events.len() < BATCH
             && let Ok(event) = self.inlets.seen.try_recv()
         {
-            happened.push(EngineEvent::Source(event));
+            events.push(EngineEvent::Source(event));
         }
-        if happened.iter().any(|one| matches!(one, EngineEvent::Source(_))) {
+        if events.iter().any(|one| matches!(one, EngineEvent::Source(_))) {
             crash_point!("poll.received");
         }
     }
@@ -230,14 +230,14 @@ impl Turns {
     ///
     /// # Errors
     /// When another turn would not help.
-    fn turn(&mut self, happened: Vec<EngineEvent>) -> Result<(), ThreadEnd> {
-        let answers = happened.iter().any(|one| matches!(one, EngineEvent::Answered(..)));
+    fn turn(&mut self, events: Vec<EngineEvent>) -> Result<(), ThreadEnd> {
+        let answers = events.iter().any(|one| matches!(one, EngineEvent::Answered(..)));
         if answers {
             crash_point!("record.before");
         }
         let now = self.now();
         let (begun, commits) = (clock::monotonic(), self.engine.totals().commits);
-        match self.engine.turn(happened, now) {
+        match self.engine.turn(events, now) {
             Ok(jobs) => {
                 if answers {
                     crash_point!("record.after");

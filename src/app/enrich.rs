@@ -11,6 +11,7 @@ use tokio::time::timeout;
 
 use crate::clock;
 use crate::sources::{Source, SourceEvent};
+use crate::tasks::wait_for_stop;
 use podbell_core::enrichment::PodQuestion;
 
 /// How long an answer may take.
@@ -32,7 +33,7 @@ pub(super) async fn run(
     let mut asked = JoinSet::new();
     loop {
         tokio::select! {
-            _ = stop.wait_for(|stop| *stop) => return,
+            () = wait_for_stop(&mut stop) => return,
             Some(ended) = asked.join_next() => if let Err(error) = ended && let Ok(panic) = error.try_into_panic() {
                 std::panic::resume_unwind(panic);
             },

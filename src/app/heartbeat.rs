@@ -8,7 +8,7 @@ use tokio::sync::watch;
 
 use crate::clock;
 use crate::health::{HealthStatus, Role};
-use crate::tasks::told;
+use crate::tasks::wait_for_stop;
 
 /// How long after the start the lack of a good poll is normal.
 const FIRST_POLL: Duration = Duration::from_secs(60);
@@ -29,7 +29,7 @@ pub async fn run(
     loop {
         tokio::select! {
             _ = turns.tick() => {}
-            () = told(&mut stopped) => return,
+            () = wait_for_stop(&mut stopped) => return,
         }
         // The active replica calls: a standby polls nothing and says nothing of whether polling works.
         if health.role() != Role::Active && health.is_shared() {

@@ -17,7 +17,7 @@ use crate::engine::{Engine, EngineEvent, SendJob};
 use crate::health::HealthStatus;
 use crate::otlp::Outlet;
 use crate::sources::{SourceEvent, SourceTask};
-use crate::tasks::told;
+use crate::tasks::wait_for_stop;
 use podbell_store::{StoreError, Writer};
 
 /// How long the sources of a period may take to end when the store goes to another replica, which reads them anew.
@@ -93,7 +93,7 @@ impl Periods {
                     tracing::error!(%error, again_in_seconds = read_again.as_secs(), "the store cannot be read; standing by");
                     self.health.stands_by(None);
                     let mut stopped = self.stopped.clone();
-                    let _ = tokio::time::timeout(read_again, told(&mut stopped)).await;
+                    let _ = tokio::time::timeout(read_again, wait_for_stop(&mut stopped)).await;
                     read_again = READ_AGAIN_MOST.min(read_again * 2);
                     if *self.stopped.borrow() { PeriodEnd::Stopped } else { PeriodEnd::LeaseLost }
                 }
@@ -121,7 +121,7 @@ impl Periods {
 
     async fn period(&self, active: Active, is_shared: bool) -> Result<PeriodEnd, ServiceError> {
         let Active { mut engine, sources: tasks, enricher, connections } = active;
-        let (happened, inbox) = mpsc::channel::<EngineEvent>(QUEUE);
+        let (engine_events, inbox) = mpsc::channel::<EngineEvent>(QUEUE);
         let (events, seen) = mpsc::channel::<SourceEvent>(QUEUE);
         let (jobs, dispatched) = mpsc::unbounded_channel::<SendJob>();
         // Ends before the process does if the store goes to another replica.
@@ -149,11 +149,11 @@ impl Periods {
         for connect in connections {
             others.spawn(connect(ended.clone()));
         }
-        others.spawn(carry_out(dispatched, self.deliver.clone(), happened.clone(), until));
-        self.engine.send_replace(Some(happened));
+        others.spawn(carry_out(dispatched, self.deliver.clone(), engine_events.clone(), until));
+        self.engine.send_replace(Some(engine_events));
         let mut stopped = self.stopped.clone();
         let broken = tokio::select! {
-            () = told(&mut stopped) => None,
+            () = wait_for_stop(&mut stopped) => None,
             what = broken(&mut sources) => Some(what),
             what = broken(&mut others) => Some(what),
             () = engine_thread::ended(&thread) => None,

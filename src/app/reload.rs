@@ -17,7 +17,7 @@ use crate::clock;
 use crate::config::{self, Config, Loaded, Stage};
 use crate::engine::NewRules;
 use crate::server::{NotReloaded, ReloadRequest};
-use crate::tasks::told;
+use crate::tasks::wait_for_stop;
 use podbell_core::diagnostic::{Diagnostic, Source};
 use podbell_core::rules::in_force::{InForce, RuleFiles, refusal};
 use podbell_core::rules::{Destination, Names, Rules, compile};
@@ -111,7 +111,7 @@ pub(crate) struct Globs {
 
 /// What is watched, as it was when podbell started.
 #[derive(Clone, Debug)]
-pub(crate) struct Watched {
+pub(crate) struct WatchedFiles {
     /// podbell.yaml.
     pub path: PathBuf,
     /// What its `rules:` name.
@@ -129,7 +129,7 @@ fn names(loaded: &Loaded) -> Vec<String> {
     loaded.empty_globs.iter().map(|glob| glob.file.source.name.to_string()).collect()
 }
 
-impl Watched {
+impl WatchedFiles {
     /// What to watch for a configuration that was just read.
     pub(crate) fn new<S: Stage>(path: &Path, config: &Config<S>, loaded: &Loaded) -> Self {
         let globs = Globs { all: loaded.rule_globs.clone(), empty: names(loaded) };
@@ -144,7 +144,7 @@ impl Watched {
 }
 
 struct Watcher {
-    watched: Watched,
+    watched: WatchedFiles,
     rules: mpsc::Sender<NewRules>,
     /// A change that may be incomplete: its fingerprint, and since when it is seen.
     changing: Option<(u64, Instant)>,
@@ -159,7 +159,7 @@ struct Read {
 }
 
 impl Watcher {
-    fn new(watched: Watched, rules: mpsc::Sender<NewRules>) -> Self {
+    fn new(watched: WatchedFiles, rules: mpsc::Sender<NewRules>) -> Self {
         Self { watched, rules, changing: None }
     }
 
@@ -175,7 +175,7 @@ impl Watcher {
         look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             tokio::select! {
-                () = told(&mut stopped) => return,
+                () = wait_for_stop(&mut stopped) => return,
                 _ = look.tick() => self.look().await,
                 () = hung_up(&mut hangup) => {
                     tracing::info!("SIGHUP: reading the rules again");
@@ -235,7 +235,7 @@ async fn hung_up(signal: &mut Option<Signal>) {
 }
 
 /// Reads the files. A reload that somebody `asked` for is done even if files are gone.
-fn read(watched: &Watched, asked: bool) -> Read {
+fn read(watched: &WatchedFiles, asked: bool) -> Read {
     // Taken before the files are read: a change meanwhile has another fingerprint and is read again.
     let before = config::fingerprint(&watched.path, &watched.globs.all);
     let mut loaded = config::load(&watched.path);

@@ -6,7 +6,7 @@ use tokio::sync::watch;
 
 use crate::clock;
 use crate::health::HealthStatus;
-use crate::tasks::told;
+use crate::tasks::wait_for_stop;
 use podbell_store::{Claim, ErrorKind, Holder, Location, StoreError, Writer};
 
 /// How often the store is asked for, at most: each wait is between a half and the whole of it, so that replicas that
@@ -57,7 +57,7 @@ pub(super) async fn claim(
         let wait = ASK_EVERY.mul_f64(0.5 + rand::random::<f64>() / 2.0);
         tokio::select! {
             () = tokio::time::sleep(wait) => {}
-            () = told(&mut stopped) => return Ok(None),
+            () = wait_for_stop(&mut stopped) => return Ok(None),
         }
     }
 }

@@ -12,7 +12,7 @@ use podbell_core::ask::show::{self, Shown};
 use podbell_core::ask::status::Status;
 use podbell_core::ask::untold::{self, Untold};
 use podbell_core::ask::why::{NextStep, Why};
-use podbell_core::ask::{Answer, Brief, Kept, Kind, Known, PAGE, Query};
+use podbell_core::ask::{Answer, AnswerFacts, Brief, Kept, Kind, PAGE, Query};
 use podbell_core::event::{Names, Target};
 use podbell_core::metadata::Metadata;
 use podbell_core::mute::{Mute, Muted};
@@ -46,7 +46,7 @@ impl Labelled {
 /// What answers are computed from.
 pub(super) struct Answers<'a> {
     pub(super) store: &'a dyn Snapshot,
-    pub(super) known: &'a Known,
+    pub(super) known: &'a AnswerFacts,
     pub(super) scope: &'a Scope,
     pub(super) now: Time,
 }

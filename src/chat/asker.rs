@@ -1,7 +1,7 @@
 //! From what a platform heard to what podbell says: whether it was heard before, whether the speaker may ask, whether
 //! there is a place, and then one question to the query service, however often the same comes again.
 //!
-//! An adapter proves who speaks, hands over what they said ([`Heard`]), and shows what is [`Said`].
+//! An adapter proves who speaks, hands over what they said ([`Incoming`]), and shows what is [`ChatAnswer`].
 
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -12,7 +12,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
 use super::access::{Access, Denied, Identity};
 use super::adapter_notice::AdapterNotice;
-use super::once::{Answered, Came, Once};
+use super::once::{Answered, Once, Registered};
 use super::{ChatDeps, Entry, MessageKey, Question, Reply, Speaker};
 use crate::notifiers::buttons::Button;
 use podbell_core::ask::{self, OpenIncident};
@@ -30,7 +30,7 @@ const MOST_TEXT: usize = 2_048;
 
 /// What every chat has.
 #[derive(Clone)]
-pub struct Talk {
+pub struct ChatSettings {
     /// The chat's name in podbell.yaml.
     pub name: String,
     /// Who may speak, and what they see.
@@ -41,9 +41,9 @@ pub struct Talk {
     pub time_zone: TimeZone,
 }
 
-impl fmt::Debug for Talk {
+impl fmt::Debug for ChatSettings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Talk")
+        f.debug_struct("ChatSettings")
             .field("name", &self.name)
             .field("language", &self.language)
             .field("time_zone", &self.time_zone.iana_name())
@@ -54,7 +54,7 @@ impl fmt::Debug for Talk {
 
 /// Something that somebody said to podbell.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Heard {
+pub(crate) struct Incoming {
     /// The ids by which a repetition is recognized. The first is the same on every connection.
     pub ids: Vec<String>,
     /// Every team that is named.
@@ -71,7 +71,7 @@ pub(crate) struct Heard {
     pub text: String,
 }
 
-impl Heard {
+impl Incoming {
     /// The channel, or the person where nobody else is there.
     pub(crate) fn conversation(&self) -> String {
         if self.channel == super::access::DIRECT { self.user.clone() } else { self.channel.clone() }
@@ -85,14 +85,14 @@ impl Heard {
 
 /// What podbell says to it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Said {
+pub(crate) enum ChatAnswer {
     /// The adapter's own words.
-    Own(AdapterNotice),
+    Notice(AdapterNotice),
     /// The answer of the query service.
     Reply(Reply),
 }
 
-impl Said {
+impl ChatAnswer {
     /// The incident that somebody acknowledged, if that is what it answers.
     pub(crate) fn acknowledged(&self) -> Option<OpenIncident> {
         let Self::Reply(reply) = self else { return None };
@@ -102,7 +102,7 @@ impl Said {
 
 /// Why nothing was done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum NotTaken {
+pub(crate) enum Rejection {
     /// There is no place; it may come again.
     Busy,
     /// Nothing more can be remembered.
@@ -112,16 +112,16 @@ pub(crate) enum NotTaken {
 }
 
 /// Where the answer will be, for everybody who said the same.
-pub(crate) type Answer = watch::Receiver<Answered<Arc<Said>>>;
+pub(crate) type Answer = watch::Receiver<Answered<Arc<ChatAnswer>>>;
 
 /// Something that was heard, with the channel of its answer.
-pub(crate) struct Taken {
+pub(crate) struct Submitted {
     /// Where its answer will be.
     pub answer: Answer,
     /// Whether it was heard for the first time.
     pub first: bool,
     /// Its place among what is in hand, for whoever sends the answer: an orderly end waits for it.
-    pub place: Option<Place>,
+    pub permit: Option<Permit>,
 }
 
 /// Whether something is still carried out.
@@ -132,13 +132,13 @@ enum Age {
 }
 
 /// A place among what is in hand.
-pub(crate) type Place = Arc<OwnedSemaphorePermit>;
+pub(crate) type Permit = Arc<OwnedSemaphorePermit>;
 
 /// Asks the query service, once for each message. See the module.
 pub(crate) struct Asker {
-    pub(crate) talk: Talk,
+    pub(crate) settings: ChatSettings,
     pub(crate) deps: ChatDeps,
-    once: Mutex<Once<Arc<Said>>>,
+    once: Mutex<Once<Arc<ChatAnswer>>>,
     asking: Semaphore,
     in_hand: Arc<Semaphore>,
     complaints: Mutex<Vec<&'static str>>,
@@ -146,14 +146,14 @@ pub(crate) struct Asker {
 
 impl fmt::Debug for Asker {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Asker").field("name", &self.talk.name).finish_non_exhaustive()
+        f.debug_struct("Asker").field("name", &self.settings.name).finish_non_exhaustive()
     }
 }
 
 impl Asker {
-    pub(crate) fn new(talk: Talk, deps: ChatDeps) -> Arc<Self> {
+    pub(crate) fn new(settings: ChatSettings, deps: ChatDeps) -> Arc<Self> {
         Arc::new(Self {
-            talk,
+            settings,
             deps,
             once: Mutex::default(),
             asking: Semaphore::new(ASKING),
@@ -171,72 +171,72 @@ impl Asker {
         let mut known = self.complaints.lock().unwrap_or_else(PoisonError::into_inner);
         if !known.contains(&what) {
             known.push(what);
-            tracing::warn!(chat = %self.talk.name, "{what} (said once)");
+            tracing::warn!(chat = %self.settings.name, "{what} (said once)");
         }
     }
 
     /// Asks in a task of its own, unless the same was asked before. It is carried out even if the other side hangs
     /// up.
-    pub(crate) fn hear(self: &Arc<Self>, heard: Heard) -> Result<Taken, NotTaken> {
-        self.take(heard, Age::Fresh)
+    pub(crate) fn submit(self: &Arc<Self>, incoming: Incoming) -> Result<Submitted, Rejection> {
+        self.take(incoming, Age::Fresh)
     }
 
     /// The same for what was written so long ago that it is not carried out any more: the answer says so, to those who may ask.
-    pub(crate) fn hear_late(self: &Arc<Self>, heard: Heard) -> Result<Taken, NotTaken> {
-        self.take(heard, Age::Stale)
+    pub(crate) fn submit_late(self: &Arc<Self>, incoming: Incoming) -> Result<Submitted, Rejection> {
+        self.take(incoming, Age::Stale)
     }
 
-    fn take(self: &Arc<Self>, heard: Heard, age: Age) -> Result<Taken, NotTaken> {
-        let access = self.speaker(&heard);
+    fn take(self: &Arc<Self>, incoming: Incoming, age: Age) -> Result<Submitted, Rejection> {
+        let access = self.speaker(&incoming);
         if access == Err(Denied::Team) {
-            return Err(NotTaken::Stranger);
+            return Err(Rejection::Stranger);
         }
         let mut once = self.once.lock().unwrap_or_else(PoisonError::into_inner);
-        let (put, answer) = match once.came(&heard.ids, self.now()) {
-            Came::Again(answer) => return Ok(Taken { answer, first: false, place: None }),
-            Came::Full => return Err(NotTaken::Full),
-            Came::First(put, answer) => (put, answer),
+        let (put, answer) = match once.register(&incoming.ids, self.now()) {
+            Registered::Again(answer) => return Ok(Submitted { answer, first: false, permit: None }),
+            Registered::Full => return Err(Rejection::Full),
+            Registered::First(put, answer) => (put, answer),
         };
-        let Ok(place) = self.in_hand.clone().try_acquire_owned() else {
-            once.forget(&heard.ids);
-            return Err(NotTaken::Busy);
+        let Ok(permit) = self.in_hand.clone().try_acquire_owned() else {
+            once.forget(&incoming.ids);
+            return Err(Rejection::Busy);
         };
         drop(once);
-        let place = Arc::new(place);
-        let (asker, asking) = (self.clone(), place.clone());
+        let permit = Arc::new(permit);
+        let (asker, asking) = (self.clone(), permit.clone());
         tokio::spawn(async move {
             let said = match access {
-                Err(Denied::User | Denied::Team) => Said::Own(AdapterNotice::NotYou),
-                Err(Denied::Channel) => Said::Own(AdapterNotice::NotHere),
-                Ok(_) if age == Age::Stale => Said::Own(AdapterNotice::Late),
-                Ok(_) if heard.text.len() > MOST_TEXT => Said::Own(AdapterNotice::TooLong),
+                Err(Denied::User | Denied::Team) => ChatAnswer::Notice(AdapterNotice::NotYou),
+                Err(Denied::Channel) => ChatAnswer::Notice(AdapterNotice::NotHere),
+                Ok(_) if age == Age::Stale => ChatAnswer::Notice(AdapterNotice::Late),
+                Ok(_) if incoming.text.len() > MOST_TEXT => ChatAnswer::Notice(AdapterNotice::TooLong),
                 Ok(speaker) => {
                     // The semaphore is never closed.
                     let _turn = asker.asking.acquire().await;
-                    let key = MessageKey::of(&asker.talk.name, &heard.ids);
-                    Said::Reply(asker.ask(speaker, heard.entry, heard.text, key).await)
+                    let key = MessageKey::of(&asker.settings.name, &incoming.ids);
+                    ChatAnswer::Reply(asker.ask(speaker, incoming.entry, incoming.text, key).await)
                 }
             };
             put.send_replace(Some(Arc::new(said)));
             drop(asking);
         });
-        Ok(Taken { answer, first: true, place: Some(place) })
+        Ok(Submitted { answer, first: true, permit: Some(permit) })
     }
 
-    fn speaker(&self, heard: &Heard) -> Result<Speaker, Denied> {
-        let Heard { teams, user, name, channel, .. } = heard;
-        self.talk.access.speaker(&Identity { teams, user, name: name.as_deref(), channel }, &self.talk.name)
+    fn speaker(&self, incoming: &Incoming) -> Result<Speaker, Denied> {
+        let Incoming { teams, user, name, channel, .. } = incoming;
+        self.settings.access.speaker(&Identity { teams, user, name: name.as_deref(), channel }, &self.settings.name)
     }
 
     async fn ask(&self, speaker: Speaker, entry: Entry, text: String, key: Option<MessageKey>) -> Reply {
-        let Talk { language, time_zone, .. } = &self.talk;
+        let ChatSettings { language, time_zone, .. } = &self.settings;
         let style = Style { language: *language, time_zone: time_zone.clone(), now: self.now() };
         self.deps.queries.ask(Question { speaker, entry, text, style, key }).await
     }
 
-    /// The incident that a press acknowledged, as it is shown now: in place of the answer that the pressed button stands in, which was
-    /// to `show`, too. `None` if the press acknowledged nothing.
-    pub(crate) async fn shown_anew(&self, press: &Heard, said: &Said) -> Option<Reply> {
+    /// The answer to `show` for the incident that this press acknowledged: it replaces the answer with the pressed
+    /// button. `None` if the press acknowledged nothing.
+    pub(crate) async fn shown_anew(&self, press: &Incoming, said: &ChatAnswer) -> Option<Reply> {
         let id = said.acknowledged()?.id;
         let speaker = self.speaker(press).ok()?;
         let shown = async {
@@ -247,11 +247,11 @@ impl Asker {
     }
 
     /// The answer, once it is there.
-    pub(crate) async fn said(&self, mut answer: Answer) -> Arc<Said> {
+    pub(crate) async fn answered(&self, mut answer: Answer) -> Arc<ChatAnswer> {
         match answer.wait_for(Option::is_some).await.ok().and_then(|said| said.clone()) {
             Some(said) => said,
             // An answer that never comes is a bug of the query service; at least tell the person.
-            None => Arc::new(Said::Own(AdapterNotice::Broken)),
+            None => Arc::new(ChatAnswer::Notice(AdapterNotice::Broken)),
         }
     }
 

@@ -8,7 +8,7 @@ use axum::response::{IntoResponse, Response};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::adapter_notice::AdapterNotice;
-use super::asker::{Asker, Heard, NotTaken, Said};
+use super::asker::{Asker, ChatAnswer, Incoming, Rejection};
 use crate::guard::Refused;
 
 /// A name as it stands in a path.
@@ -38,23 +38,23 @@ pub(crate) fn json(body: &serde_json::Value) -> Response {
 ///
 /// # Errors
 /// When it is a stranger's, or nothing more can be remembered.
-pub(crate) async fn ask(asker: &Arc<Asker>, heard: Heard, within: Duration) -> Result<Arc<Said>, Refused> {
-    match asker.hear(heard) {
+pub(crate) async fn ask(asker: &Arc<Asker>, incoming: Incoming, within: Duration) -> Result<Arc<ChatAnswer>, Refused> {
+    match asker.submit(incoming) {
         Ok(taken) => {
-            let waited = tokio::time::timeout(within, asker.said(taken.answer)).await;
-            Ok(waited.unwrap_or_else(|_| Arc::new(Said::Own(AdapterNotice::Slow))))
+            let waited = tokio::time::timeout(within, asker.answered(taken.answer)).await;
+            Ok(waited.unwrap_or_else(|_| Arc::new(ChatAnswer::Notice(AdapterNotice::Slow))))
         }
-        Err(NotTaken::Busy) => Ok(Arc::new(Said::Own(AdapterNotice::Busy))),
+        Err(Rejection::Busy) => Ok(Arc::new(ChatAnswer::Notice(AdapterNotice::Busy))),
         Err(refused) => Err(refused.into()),
     }
 }
 
-impl From<NotTaken> for Refused {
-    fn from(refused: NotTaken) -> Self {
+impl From<Rejection> for Refused {
+    fn from(refused: Rejection) -> Self {
         match refused {
-            NotTaken::Stranger => Self::new(StatusCode::FORBIDDEN, "a team that is not allowed"),
-            NotTaken::Busy => Self::new(StatusCode::SERVICE_UNAVAILABLE, "too many questions at once"),
-            NotTaken::Full => Self::new(StatusCode::SERVICE_UNAVAILABLE, "too many messages to remember"),
+            Rejection::Stranger => Self::new(StatusCode::FORBIDDEN, "a team that is not allowed"),
+            Rejection::Busy => Self::new(StatusCode::SERVICE_UNAVAILABLE, "too many questions at once"),
+            Rejection::Full => Self::new(StatusCode::SERVICE_UNAVAILABLE, "too many messages to remember"),
         }
     }
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use super::answers::Answers;
 use podbell_core::ask::place::{Kind, nearest};
-use podbell_core::ask::{Choice, KnownRule, Named, Place, Unknown, word};
+use podbell_core::ask::{Choice, FoundService, KnownRule, Named, Unknown, word};
 use podbell_core::event::Target;
 use podbell_store::{Service, StoreError};
 
@@ -15,8 +15,8 @@ const MOST_TARGETS: usize = 50;
 /// What a name resolves to.
 pub(super) enum Found {
     /// One place, and the services that show it.
-    One(Place, Vec<Service>),
-    Several(Vec<Place>),
+    One(FoundService, Vec<Service>),
+    Several(Vec<FoundService>),
     /// No match; the nearest names, as people type them.
     None(Vec<String>),
 }
@@ -78,15 +78,15 @@ impl<'k> Answers<'k> {
     }
 
     /// The places in which these services lie, sorted.
-    fn places(&self, named: &Named, services: &[Service]) -> Vec<Place> {
-        let place = |target: &Target| Place {
+    fn places(&self, named: &Named, services: &[Service]) -> Vec<FoundService> {
+        let place = |target: &Target| FoundService {
             namespace: target.namespace.to_string(),
             cluster: target.cluster.to_string(),
             alias: self.known.alias(&target.cluster).map(str::to_owned),
             name: named.name.clone(),
             workload: *target.service != *named.name,
         };
-        let mut places: Vec<Place> = services.iter().map(|service| place(&service.target)).collect();
+        let mut places: Vec<FoundService> = services.iter().map(|service| place(&service.target)).collect();
         places.sort();
         // Several sources may watch one place, and several services may show one workload.
         places.dedup_by(|a, b| (&a.namespace, &a.cluster) == (&b.namespace, &b.cluster));
@@ -123,12 +123,12 @@ struct Seen {
 }
 
 /// Asks which of several places is meant.
-pub(super) fn which(asked: &Named, places: &[Place], command: impl Fn(&str) -> String) -> Choice {
+pub(super) fn which(asked: &Named, places: &[FoundService], command: impl Fn(&str) -> String) -> Choice {
     let mut namespaces: BTreeMap<&str, usize> = BTreeMap::new();
     for place in places {
         *namespaces.entry(&place.namespace).or_default() += 1;
     }
-    let named = |place: &Place| {
+    let named = |place: &FoundService| {
         let one = namespaces.get(place.namespace.as_str()).is_none_or(|n| *n < 2);
         let cluster = if one { asked.cluster.clone() } else { Some(place.cluster_for_people().to_owned()) };
         Named { cluster, ..place.named() }

@@ -21,7 +21,7 @@ pub(crate) enum Posted {
     /// It may be taken later.
     Later(Option<Duration>),
     /// This content is refused.
-    Content,
+    ContentRejected,
     /// The address does not work, now or later, for this short code of the other side.
     Never(String),
 }
@@ -31,9 +31,9 @@ impl From<Outcome> for Posted {
         match outcome {
             Outcome::Delivered | Outcome::Posted(_) => Self::Done,
             Outcome::Refused { retry_after, .. } | Outcome::Unclear { retry_after, .. } => Self::Later(retry_after),
-            Outcome::Content { .. } => Self::Content,
+            Outcome::ContentRejected { .. } => Self::ContentRejected,
             Outcome::Orphaned { why } => Self::Never(why),
-            Outcome::Dead { text, .. } => Self::Never(text),
+            Outcome::InvalidDestination { text, .. } => Self::Never(text),
         }
     }
 }
@@ -75,7 +75,7 @@ impl Insist<'_> {
                     tracing::warn!(chat = %self.chat, why, "an answer could not be delivered");
                     return;
                 }
-                Posted::Content => match plain.take() {
+                Posted::ContentRejected => match plain.take() {
                     Some(plain) => {
                         body = plain;
                         Duration::ZERO

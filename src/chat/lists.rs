@@ -64,7 +64,7 @@ pub(crate) struct Page<T> {
 /// A watched service.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
 #[schemars(rename = "Target")]
-pub(crate) struct Watched {
+pub(crate) struct ListedService {
     /// The source's name.
     pub source: String,
     /// The cluster's id.
@@ -203,8 +203,8 @@ impl Answers<'_> {
         Ok(Ok(Page { items, next: Some(key.to_string()) }))
     }
 
-    /// Watched services, in no particular order.
-    pub(super) fn target_page(&self, filter: &Filter) -> Listed<Watched> {
+    /// ListedService services, in no particular order.
+    pub(super) fn target_page(&self, filter: &Filter) -> Listed<ListedService> {
         let Ok(mut key) = filter.number(0) else { return Ok(Err(NoKey)) };
         let mut items = Vec::new();
         loop {
@@ -213,7 +213,7 @@ impl Answers<'_> {
             for (row, service) in rows {
                 key = row;
                 if self.sees(filter, &service.target) {
-                    items.push(Watched::of(service));
+                    items.push(ListedService::of(service));
                 }
                 if items.len() == filter.limit() {
                     return Ok(Ok(Page { items, next: Some(key.to_string()) }));
@@ -261,7 +261,7 @@ impl Answers<'_> {
     }
 }
 
-impl Watched {
+impl ListedService {
     fn of(service: Service) -> Self {
         let Target { source, cluster, namespace, service: name } = service.target;
         Self {

@@ -30,7 +30,7 @@ use jiff::tz::TimeZone;
 use tokio::sync::watch;
 use url::Url;
 
-pub use self::asker::Talk;
+pub use self::asker::ChatSettings;
 pub use self::queries::{QueryService, RuleCatalog};
 use crate::examine::{Checked, Net};
 use crate::http::{ClientError, HttpOptions};

@@ -18,7 +18,7 @@ pub(crate) type Answered<T> = Option<T>;
 
 /// Whether something was heard before.
 #[derive(Debug)]
-pub(crate) enum Came<T> {
+pub(crate) enum Registered<T> {
     /// For the first time: the caller puts the answer here.
     First(watch::Sender<Answered<T>>, watch::Receiver<Answered<T>>),
     /// Again: the answer is here, or comes.
@@ -43,7 +43,7 @@ impl<T> Default for Once<T> {
 impl<T> Once<T> {
     /// Whether one of these identities was heard before. All of them are known from now on: an event keeps its id in
     /// another envelope, and an envelope keeps its own on another connection.
-    pub(crate) fn came(&mut self, ids: &[String], now: Time) -> Came<T> {
+    pub(crate) fn register(&mut self, ids: &[String], now: Time) -> Registered<T> {
         while self.order.front().is_some_and(|(at, _)| now.since(*at) > KEPT) {
             if let Some((_, id)) = self.order.pop_front() {
                 self.known.remove(&id);
@@ -51,14 +51,14 @@ impl<T> Once<T> {
         }
         if let Some(answer) = ids.iter().find_map(|id| self.known.get(id)).cloned() {
             self.remember(ids, &answer, now);
-            return Came::Again(answer);
+            return Registered::Again(answer);
         }
         if self.known.len() >= MOST {
-            return Came::Full;
+            return Registered::Full;
         }
         let (put, answer) = watch::channel(None);
         self.remember(ids, &answer, now);
-        Came::First(put, answer)
+        Registered::First(put, answer)
     }
 
     /// Forgets something that nothing was done about: it may come again.
@@ -92,36 +92,36 @@ mod tests {
     #[test]
     fn what_comes_again_has_the_first_one_s_answer() {
         let mut once = Once::default();
-        let Came::First(put, _) = once.came(&ids(&["1"]), at(0)) else { panic!() };
-        let Came::Again(answer) = once.came(&ids(&["1"]), at(5)) else { panic!() };
+        let Registered::First(put, _) = once.register(&ids(&["1"]), at(0)) else { panic!() };
+        let Registered::Again(answer) = once.register(&ids(&["1"]), at(5)) else { panic!() };
         assert_eq!(*answer.borrow(), None);
         put.send_replace(Some("done"));
         assert_eq!(*answer.borrow(), Some("done"));
-        assert!(matches!(once.came(&ids(&["1"]), at(3600)), Came::Again(_)));
-        assert!(matches!(once.came(&ids(&["1"]), at(3601)), Came::First(..)));
+        assert!(matches!(once.register(&ids(&["1"]), at(3600)), Registered::Again(_)));
+        assert!(matches!(once.register(&ids(&["1"]), at(3601)), Registered::First(..)));
         once.forget(&ids(&["1"]));
-        assert!(matches!(once.came(&ids(&["1"]), at(3601)), Came::First(..)));
+        assert!(matches!(once.register(&ids(&["1"]), at(3601)), Registered::First(..)));
     }
 
     #[test]
     fn what_shares_one_identity_is_the_same() {
         let mut once = Once::<()>::default();
-        assert!(matches!(once.came(&ids(&["envelope 1", "event 1"]), at(0)), Came::First(..)));
-        assert!(matches!(once.came(&ids(&["envelope 2", "event 1"]), at(0)), Came::Again(_)));
-        assert!(matches!(once.came(&ids(&["envelope 2"]), at(0)), Came::Again(_)), "known through its event");
-        assert!(matches!(once.came(&ids(&["envelope 3"]), at(0)), Came::First(..)));
+        assert!(matches!(once.register(&ids(&["envelope 1", "event 1"]), at(0)), Registered::First(..)));
+        assert!(matches!(once.register(&ids(&["envelope 2", "event 1"]), at(0)), Registered::Again(_)));
+        assert!(matches!(once.register(&ids(&["envelope 2"]), at(0)), Registered::Again(_)), "known through its event");
+        assert!(matches!(once.register(&ids(&["envelope 3"]), at(0)), Registered::First(..)));
     }
 
     #[test]
     fn memory_is_bounded_and_what_is_remembered_is_never_run_again() {
         let mut once = Once::<()>::default();
         for n in 0..2 * MOST {
-            let came = once.came(&[n.to_string()], at(0));
-            assert_eq!(matches!(came, Came::First(..)), n < MOST);
+            let register = once.register(&[n.to_string()], at(0));
+            assert_eq!(matches!(register, Registered::First(..)), n < MOST);
         }
         assert_eq!((once.known.len(), once.order.len()), (MOST, MOST));
-        assert!(matches!(once.came(&ids(&["0"]), at(1)), Came::Again(_)));
-        assert!(matches!(once.came(&ids(&["new"]), at(3601)), Came::First(..)));
+        assert!(matches!(once.register(&ids(&["0"]), at(1)), Registered::Again(_)));
+        assert!(matches!(once.register(&ids(&["new"]), at(3601)), Registered::First(..)));
         assert_eq!((once.known.len(), once.order.len()), (1, 1));
     }
 }

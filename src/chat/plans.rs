@@ -5,7 +5,9 @@ use super::answers::{Answers, no_incident};
 use super::find::{self, Found};
 use podbell_core::ask::mute::{self, What};
 use podbell_core::ask::place::nearest;
-use podbell_core::ask::{Answer, Change, Choice, Kind, Known, KnownRule, Named, Place, Unknown, typed, word};
+use podbell_core::ask::{
+    Answer, AnswerFacts, Change, Choice, FoundService, Kind, KnownRule, Named, Unknown, typed, word,
+};
 use podbell_core::mute::{Mute, Muted};
 use podbell_core::user_action::Act;
 use podbell_store::StoreError;
@@ -140,26 +142,26 @@ impl Answers<'_> {
     }
 }
 
-fn meant(known: &Known, meant: Meant, act: impl FnOnce(Muted) -> Act) -> Plan {
+fn meant(known: &AnswerFacts, meant: Meant, act: impl FnOnce(Muted) -> Act) -> Plan {
     match meant {
         Ok(what) => planned(known, act(what)),
         Err(answer) => Plan::Answer(answer),
     }
 }
 
-fn planned(known: &Known, act: Act) -> Plan {
+fn planned(known: &AnswerFacts, act: Act) -> Plan {
     Plan::Act { about: about(known, &act), act }
 }
 
 /// What an action is about, as people type it.
-pub(super) fn about(known: &Known, act: &Act) -> String {
+pub(super) fn about(known: &AnswerFacts, act: &Act) -> String {
     match act {
         Act::Acknowledge { id } => format!("#{id}"),
         Act::Mute { what, .. } | Act::Unmute { what } => typed(&known.in_names(what)),
     }
 }
 
-fn service(place: &Place) -> Muted {
+fn service(place: &FoundService) -> Muted {
     Muted::Service {
         cluster: Some(place.cluster.clone()),
         namespace: Some(place.namespace.clone()),

@@ -5,11 +5,11 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use super::answers::Answers;
-use super::lists::{DeliveryRow, EventRow, Filter, Listed, NoKey, Page, Watched};
+use super::lists::{DeliveryRow, EventRow, Filter, Listed, ListedService, NoKey, Page};
 use super::plans::{self, Plan};
 use super::{ActError, CommandSink, Queries, Question, Repeated, Reply};
 use crate::tasks::Waiting;
-use podbell_core::ask::{self, Answer, Brief, Change, Command, Excuse, Known, Prompt};
+use podbell_core::ask::{self, Answer, AnswerFacts, Brief, Change, Command, Excuse, Prompt};
 use podbell_core::message::{Message, Style};
 use podbell_core::mute::{Author, Mute};
 use podbell_core::scope::Scope;
@@ -22,21 +22,21 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 /// What the query service knows besides the store. The service replaces it at each reload.
 #[derive(Debug, Default)]
-pub struct RuleCatalog(RwLock<Arc<Known>>);
+pub struct RuleCatalog(RwLock<Arc<AnswerFacts>>);
 
 impl RuleCatalog {
     /// With the rules and aliases in force.
-    pub fn new(known: Known) -> Self {
+    pub fn new(known: AnswerFacts) -> Self {
         Self(RwLock::new(Arc::new(known)))
     }
 
     /// Replaces the rules and aliases in force.
-    pub fn set(&self, known: Known) {
+    pub fn set(&self, known: AnswerFacts) {
         *self.0.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(known);
     }
 
     /// Those in force.
-    pub(crate) fn get(&self) -> Arc<Known> {
+    pub(crate) fn get(&self) -> Arc<AnswerFacts> {
         self.0.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
@@ -135,7 +135,7 @@ impl QueryService {
     }
 
     /// A page of watched services.
-    pub(crate) async fn targets(&self, asked: ListRequest) -> Result<Page<Watched>, ListError> {
+    pub(crate) async fn targets(&self, asked: ListRequest) -> Result<Page<ListedService>, ListError> {
         self.list(asked, |answers, filter| answers.target_page(filter)).await
     }
 
@@ -160,7 +160,7 @@ impl QueryService {
     /// Runs any other read, for the status page.
     pub(super) async fn view<T: Send + 'static>(
         &self,
-        reader: super::views::Reader,
+        reader: super::views::Viewer,
         view: impl FnOnce(&Answers<'_>) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, ListError> {
         let asked = ListRequest { scope: reader.scope, filter: Filter::default(), now: reader.now };

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use podbell_core::outbox::pace::{Pace, Window};
+use podbell_core::outbox::pace::{Pace, RateWindow};
 use podbell_core::time::Time;
 
 /// How many conversations are remembered.
@@ -14,7 +14,7 @@ const MOST: usize = 1_000;
 #[derive(Debug)]
 pub(crate) struct Rate {
     pace: Pace,
-    windows: Mutex<HashMap<String, Window>>,
+    windows: Mutex<HashMap<String, RateWindow>>,
 }
 
 impl Rate {

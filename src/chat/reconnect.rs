@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::sleep;
 
-use crate::tasks::{Waiting, told};
+use crate::tasks::{Waiting, wait_for_stop};
 
 /// How a connection ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -124,7 +124,7 @@ pub(crate) async fn keep(line: &impl Line, mut backoff: Backoff, mut stop: watch
         }
         let wait = backoff.wait(&end);
         tokio::select! {
-            () = told(&mut stop) => return,
+            () = wait_for_stop(&mut stop) => return,
             () = sleep(wait) => {}
         }
     }

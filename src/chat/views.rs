@@ -296,7 +296,7 @@ impl Answers<'_> {
 
 /// Who reads, and when.
 #[derive(Clone, Debug)]
-pub(crate) struct Reader {
+pub(crate) struct Viewer {
     /// What they may see.
     pub scope: Scope,
     /// The moment of asking.
@@ -305,24 +305,24 @@ pub(crate) struct Reader {
 
 impl QueryService {
     /// What is going on now.
-    pub(crate) async fn home(&self, reader: Reader, page: u32) -> Result<Home, ListError> {
+    pub(crate) async fn home(&self, reader: Viewer, page: u32) -> Result<Home, ListError> {
         self.view(reader, move |answers| answers.home(page)).await
     }
 
     /// One incident with a page of its changes; `None` if the reader may see no such incident.
-    pub(crate) async fn detail(&self, reader: Reader, id: u64, page: u32) -> Result<Option<Detail>, ListError> {
+    pub(crate) async fn detail(&self, reader: Viewer, id: u64, page: u32) -> Result<Option<Detail>, ListError> {
         self.view(reader, move |answers| answers.detail(id, page)).await
     }
 
     /// Services: those after a key, or those whose names start with `beginning`.
-    pub(crate) async fn services(&self, reader: Reader, after: u64, beginning: String) -> Result<Services, ListError> {
+    pub(crate) async fn services(&self, reader: Viewer, after: u64, beginning: String) -> Result<Services, ListError> {
         self.view(reader, move |answers| answers.service_rows(after, &beginning)).await
     }
 
     /// One service; `None` if the reader may see no such service. `place`: cluster and namespace.
     pub(crate) async fn service(
         &self,
-        reader: Reader,
+        reader: Viewer,
         place: (String, String),
         name: String,
         page: u32,
@@ -331,7 +331,7 @@ impl QueryService {
     }
 
     /// How reading goes.
-    pub(crate) async fn sources(&self, reader: Reader) -> Result<Sources, ListError> {
+    pub(crate) async fn sources(&self, reader: Viewer) -> Result<Sources, ListError> {
         self.view(reader, |answers| answers.source_rows()).await
     }
 
@@ -339,7 +339,7 @@ impl QueryService {
     ///
     /// # Errors
     /// [`ListError::NotYours`] for whoever does not see everything.
-    pub(crate) async fn destinations(&self, reader: Reader) -> Result<Destinations, ListError> {
+    pub(crate) async fn destinations(&self, reader: Viewer) -> Result<Destinations, ListError> {
         if !reader.scope.is_everything() {
             return Err(ListError::NotYours);
         }

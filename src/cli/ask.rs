@@ -17,7 +17,7 @@ use crate::chat::{Entry, QueryService, Question, RuleCatalog, Speaker};
 use crate::cli::Output;
 use crate::clock;
 use crate::notifiers::terminal::terminal;
-use podbell_core::ask::{self, Answer, Known, Prompt, word};
+use podbell_core::ask::{self, Answer, AnswerFacts, Prompt, word};
 use podbell_core::message::{Language, Style};
 use podbell_core::mute::Author;
 use podbell_core::scope::Scope;
@@ -117,8 +117,8 @@ pub(super) fn run(command: ChatCommand) -> anyhow::Result<ExitCode> {
     let style = Style { language: asked.language, time_zone: TimeZone::UTC, now: clock::now() };
     let parsed = ask::parse(Entry::Podbell, &text);
     let (answer, known) = match parsed {
-        Err(mistake) => (Answer::Mistake(mistake), Known::default()),
-        Ok(ask::Command::Help { about }) => (Answer::Help { about }, Known::default()),
+        Err(mistake) => (Answer::Mistake(mistake), AnswerFacts::default()),
+        Ok(ask::Command::Help { about }) => (Answer::Help { about }, AnswerFacts::default()),
         Ok(_) => match &asked.url {
             Some(url) => return remote::ask(url, &text, asked.language, asked.output),
             None => answer(&asked, text, &style)?,
@@ -132,7 +132,7 @@ pub(super) fn run(command: ChatCommand) -> anyhow::Result<ExitCode> {
     })
 }
 
-fn answer(asked: &ParsedArgs, text: String, style: &Style) -> anyhow::Result<(Answer, Known)> {
+fn answer(asked: &ParsedArgs, text: String, style: &Style) -> anyhow::Result<(Answer, AnswerFacts)> {
     let (config, loaded) = setup::load(asked.config.as_ref())?;
     let store = setup::store(&config)?;
     let ended = !store.is_owned();
@@ -140,7 +140,7 @@ fn answer(asked: &ParsedArgs, text: String, style: &Style) -> anyhow::Result<(An
     let good = store.reader()?.snapshot()?.good_rules()?;
     let aliases = config.aliases();
     let rules = rule_files(loaded, &config).in_force(&good).rules;
-    let known = Known::new(&rules, aliases);
+    let known = AnswerFacts::new(&rules, aliases);
     let catalog = Arc::new(RuleCatalog::new(known.clone()));
     let sink = Arc::new(InboxSink::new(store.clone(), PATIENCE));
     let queries =
@@ -158,7 +158,7 @@ fn answer(asked: &ParsedArgs, text: String, style: &Style) -> anyhow::Result<(An
     Ok((answer, known))
 }
 
-fn print(answer: &Answer, known: &Known, style: &Style, output: Output) -> anyhow::Result<()> {
+fn print(answer: &Answer, known: &AnswerFacts, style: &Style, output: Output) -> anyhow::Result<()> {
     let said = match output {
         Output::Text => terminal(&answer.in_names(known).compose(style, Prompt::Terminal)),
         Output::Json => serde_json::to_string_pretty(answer)? + "\n",

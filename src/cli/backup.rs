@@ -42,7 +42,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     if args.file == Path::new("-") {
         let mut out = io::stdout().lock();
         if out.is_terminal() {
-            bail!("a backup is no text: name a file, or redirect standard output");
+            bail!("a backup is not text: name a file, or redirect standard output");
         }
         let backup = store.back_up_to(&mut out, now)?;
         anstream::eprintln!("wrote {}", contents(&backup, now));

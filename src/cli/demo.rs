@@ -23,7 +23,7 @@ use crate::engine::{Engine, Parts};
 use crate::health::HealthStatus;
 use crate::health::Snapshot;
 use crate::notifiers::{NotifierConfig, Notifiers};
-use crate::tasks::{SideTask, told};
+use crate::tasks::{SideTask, wait_for_stop};
 use podbell_core::diagnostic::Source;
 use podbell_core::message::Language;
 use podbell_core::rules::{Names, RuleFile, Rules, compile};
@@ -201,7 +201,7 @@ fn narrator(args: &Args) -> SideTask {
             for beat in demo::beats(length) {
                 tokio::select! {
                     () = tokio::time::sleep(beat.after.saturating_sub(last)) => {}
-                    () = told(&mut stopped) => return,
+                    () = wait_for_stop(&mut stopped) => return,
                 }
                 last = beat.after;
                 let dim = anstyle::Style::new().dimmed();
@@ -210,7 +210,7 @@ fn narrator(args: &Args) -> SideTask {
                 let _ = writeln!(anstream::stdout(), "{dim}· {said}{dim:#}\n");
             }
             // Wait for the stop: the service counts a side task that returns as finished.
-            told(&mut stopped).await;
+            wait_for_stop(&mut stopped).await;
         })
     })
 }

@@ -23,7 +23,7 @@ use podbell_core::incident::hold::{Held, Window};
 use podbell_core::message::number;
 use podbell_core::metadata::Metadata;
 use podbell_core::notice::{NoticeBody, NoticeKind};
-use podbell_core::rules::explain::Because;
+use podbell_core::rules::explain::RuleVerdict;
 use podbell_core::rules::rule::{OpenWhen, Per};
 use podbell_core::rules::{Names, RuleId, Rules, compile};
 use podbell_core::step::decision::{Decision, Effect, Verdict};
@@ -174,8 +174,8 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         let older = trail.older().map(|page| format!(" --page {page} has older ones,")).unwrap_or_default();
         writeln!(out, "page {page} of {pages}, of {all} changes:{older} --limit N has more on a page")?;
     }
-    for (to, telling) in incident.iter().flat_map(|incident| &incident.notifications) {
-        if let Some(held) = &telling.held {
+    for (to, notification) in incident.iter().flat_map(|incident| &incident.notifications) {
+        if let Some(held) = &notification.held {
             writeln!(out, "not told to {to} since: {}", held_by(held))?;
         }
     }
@@ -329,10 +329,10 @@ fn print_steps_of(out: &mut impl Write, rules: &Rules, decision: &Decision) -> i
 fn print_steps(out: &mut impl Write, rules: &Rules, subject: &Subject<'_>, margin: &str) -> io::Result<bool> {
     let mut told = false;
     for step in rules.explain(subject) {
-        let style = if matches!(step.because, Because::Claims(_)) { YES } else { DIM };
-        told |= matches!(step.because, Because::Claims(_));
+        let style = if matches!(step.because, RuleVerdict::Claims(_)) { YES } else { DIM };
+        told |= matches!(step.because, RuleVerdict::Claims(_));
         writeln!(out, "{margin}{style}{}: {}{style:#}", step.rule, plain(&step.because.to_string()))?;
-        if let (Because::Claims(_), Some(id)) = (&step.because, rules.find(&step.rule)) {
+        if let (RuleVerdict::Claims(_), Some(id)) = (&step.because, rules.find(&step.rule)) {
             conditions(out, rules, id, margin)?;
         }
     }

@@ -111,8 +111,8 @@ impl Setting {
     }
 
     /// The destinations of a rule, grouped where their messages are the same.
-    fn readers(&self, settings: &RuleSettings, language: Option<Language>) -> Vec<Reader> {
-        let mut readers: Vec<Reader> = Vec::new();
+    fn readers(&self, settings: &RuleSettings, language: Option<Language>) -> Vec<ReaderGroup> {
+        let mut readers: Vec<ReaderGroup> = Vec::new();
         for name in settings.destinations() {
             if readers.iter().any(|reader| reader.names.contains(name)) {
                 continue;
@@ -127,9 +127,9 @@ impl Setting {
         readers
     }
 
-    fn reader(&self, name: &Destination) -> Reader {
+    fn reader(&self, name: &Destination) -> ReaderGroup {
         let known = self.config.iter().flat_map(|config| &config.notifiers).find(|notifier| notifier.name == *name);
-        Reader {
+        ReaderGroup {
             names: vec![name.clone()],
             language: known.map(|notifier| notifier.language).unwrap_or_default(),
             time_zone: known.map_or(TimeZone::UTC, |notifier| notifier.time_zone.clone()),
@@ -149,14 +149,14 @@ impl Setting {
 }
 
 /// Destinations whose messages are the same.
-struct Reader {
+struct ReaderGroup {
     names: Vec<Destination>,
     language: Language,
     time_zone: TimeZone,
     template: Template,
 }
 
-impl Reader {
+impl ReaderGroup {
     fn reads_like(&self, other: &Self) -> bool {
         (self.language, &self.time_zone, &self.template) == (other.language, &other.time_zone, &other.template)
     }
@@ -243,7 +243,7 @@ fn kinds(settings: &RuleSettings, args: &Args, out: &mut impl Write) -> io::Resu
 fn print_notice(out: &mut impl Write, notifiers: &Notifiers, notice: &Notice, args: &Args) -> io::Result<()> {
     let body = |platform: &str| {
         let sent = SendContent::full(std::slice::from_ref(notice));
-        let stored = notifiers.freeze(platform, &sent, "msg_preview", sample::NOW);
+        let stored = notifiers.render(platform, &sent, "msg_preview", sample::NOW);
         notifiers.sent(platform, &stored).into_owned()
     };
     let terminal = NOTIFIERS.iter().find(|kind| kind.audience == Audience::Terminal).map_or("", |kind| kind.name);

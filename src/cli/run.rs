@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::logs::{self, LogArgs};
 use super::setup::{self, ConfigArgs};
-use crate::app::reload::{CurrentRules, LastRead, Reloading, Watched, rule_files};
+use crate::app::reload::{CurrentRules, LastRead, Reloading, WatchedFiles, rule_files};
 use crate::app::{self, Activate, Active, Ownership, Service, ServiceError, assemble, chats, command_sink};
 use crate::chat::{ExclusiveConnection, Queries, QueryService, RuleCatalog};
 use crate::clock;
@@ -18,7 +18,7 @@ use crate::health::HealthStatus;
 use crate::notifiers::Notifiers;
 use crate::sources::WantedMetadata;
 use crate::tasks::BoxFuture;
-use podbell_core::ask::Known;
+use podbell_core::ask::AnswerFacts;
 use podbell_core::rules::in_force::{InForce, RuleFiles};
 use podbell_store::{Location, Readers, StoreError, Writer};
 
@@ -57,14 +57,14 @@ pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
     tracing::debug!(files, "so many files may be open");
     let path = &args.config.config;
     let (config, loaded) = setup::load(path)?;
-    let watched = Watched::new(path, &config, &loaded);
+    let watched = WatchedFiles::new(path, &config, &loaded);
     let files = rule_files(loaded, &config);
     let config = setup::resolve(config)?;
     super::block_on(serve(config, files, watched, Duration::from_secs(args.store_wait)))??;
     Ok(ExitCode::SUCCESS)
 }
 
-async fn serve(config: Config, files: RuleFiles, watched: Watched, store_wait: Duration) -> anyhow::Result<()> {
+async fn serve(config: Config, files: RuleFiles, watched: WatchedFiles, store_wait: Duration) -> anyhow::Result<()> {
     let location = setup::store(&config)?;
     // Reading the machine's certificates takes as long as a tenth of a large store: the store is read meanwhile.
     let options = assemble::http_options(&config.http)?;
@@ -94,7 +94,7 @@ fn replica_name() -> String {
 /// The rule files, and how they are watched.
 struct RuleSources {
     files: RuleFiles,
-    watched: Watched,
+    watched: WatchedFiles,
 }
 
 async fn serve_on(
@@ -117,7 +117,7 @@ async fn serve_on(
     let (want, wanted) = tokio::sync::watch::channel(BTreeSet::new());
     let (known, aliases) = (catalog.clone(), config.aliases());
     let current = Arc::new(CurrentRules::new(rule_sources.files, move |rules| {
-        known.set(Known::new(rules, aliases.clone()));
+        known.set(AnswerFacts::new(rules, aliases.clone()));
         let keys = rules.metadata_keys();
         want.send_if_modified(|before| std::mem::replace(before, keys.clone()) != keys);
     }));

@@ -54,7 +54,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
 pub(super) async fn send(notifiers: &Notifiers, destination: &str) -> Outcome {
     let now = clock::now();
     let id = format!("msg_test_{}", now.millis());
-    let body = notifiers.freeze(destination, &SendContent::full(&[test_notice(destination)]), &id, now);
+    let body = notifiers.render(destination, &SendContent::full(&[test_notice(destination)]), &id, now);
     notifiers.deliver(destination, &id, body, now).await
 }
 
@@ -86,7 +86,9 @@ fn test_notice(destination: &str) -> Notice {
 fn words(outcome: &Outcome) -> String {
     match why_not(outcome) {
         (what, None) => what,
-        (what, Some(advice)) if matches!(outcome, Outcome::Dead { .. }) => format!("{what}. What to do: {advice}"),
+        (what, Some(advice)) if matches!(outcome, Outcome::InvalidDestination { .. }) => {
+            format!("{what}. What to do: {advice}")
+        }
         (what, Some(advice)) => format!("{what}. {advice}"),
     }
 }

@@ -21,7 +21,7 @@ pub fn read_source(name: &str, path: &Path) -> Result<Arc<Source>, Box<Diagnosti
         return Err(fail("this is a directory".into(), Some("name the files in it, such as rules/*.yaml")));
     }
     if !metadata.is_file() {
-        return Err(fail("this is no regular file".into(), None));
+        return Err(fail("this is not a regular file".into(), None));
     }
     let limit = u64::try_from(MAX_BYTES).unwrap_or(u64::MAX);
     if metadata.len() > limit {

@@ -169,7 +169,7 @@ pub(super) fn read(root: &Node, reader: &mut Reader) -> Parsed {
     let Some(mut map) = reader.map(root, "podbell.yaml: a map with `sources:` and `notifiers:`") else {
         return Parsed::default();
     };
-    if !yaml::version(&mut map, yaml::Said::Maybe, reader) {
+    if !yaml::version(&mut map, yaml::VersionKey::Optional, reader) {
         return Parsed::default();
     }
     let sources = section(&SOURCES, &mut map, reader, sources::read).unwrap_or_default();

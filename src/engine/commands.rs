@@ -19,7 +19,7 @@ pub(super) fn carry_out(request: &Request, setup: &Setup, memory: &mut InMemoryS
             }
             Some(stored) => match revive(stored, memory, turn) {
                 true => format!("delivery {} is due again for {}", id.0, stored.destination),
-                false => format!("{} is no destination any more", stored.destination),
+                false => format!("{} is not a destination any more", stored.destination),
             },
         },
         Command::RetryAll { .. } => {
@@ -46,7 +46,7 @@ pub(super) fn carry_out(request: &Request, setup: &Setup, memory: &mut InMemoryS
             let name: Destination = destination.as_str().into();
             match memory.outbox.works_again(&name, now, &mut turn.outbox) {
                 true => format!("{name} takes messages again"),
-                false => format!("{name} is no destination of this service"),
+                false => format!("{name} is not a destination of this service"),
             }
         }
     }

@@ -92,7 +92,7 @@ impl Engine {
         if body.is_empty() {
             return self.nothing_to_send(*send, destination, memory, turn);
         }
-        // What the message shows, if it stands for its incident; a reply in a thread does not.
+        // The state that the incident's message shows after this send. A reply in a thread changes no message.
         let told = fold(&notices)
             .filter(|told| claimed.storm.is_none() && (claimed.parent.is_none() || refresh || is_end(told.kind)));
         memory.outbox.will_show(destination, *send, told.as_ref().and_then(MessageState::told_by));
@@ -106,7 +106,7 @@ impl Engine {
         let why = "podbell made an empty request of it".to_owned();
         tracing::error!(send = send.0, destination, "a request would be empty and is not sent");
         turn.outbox.claimed.retain(|claimed| claimed.send != send);
-        let outcome = Outcome::Content { why };
+        let outcome = Outcome::ContentRejected { why };
         memory.outbox.record(send, outcome, (self.chance)(), turn.now, &mut turn.outbox);
     }
 }

@@ -45,8 +45,8 @@ pub(crate) fn why_not(outcome: &Outcome) -> (String, Option<String>) {
             };
             (format!("perhaps not delivered: {why}"), Some(advice.to_owned()))
         }
-        Outcome::Content { why } => (format!("not delivered: it does not take the message: {why}"), None),
-        Outcome::Dead { code, text, advice } => {
+        Outcome::ContentRejected { why } => (format!("not delivered: it does not take the message: {why}"), None),
+        Outcome::InvalidDestination { code, text, advice } => {
             let what = if text.contains(code) { text.clone() } else { format!("{code}: {text}") };
             (format!("not delivered: {what}"), Some(advice.clone()))
         }

@@ -17,13 +17,13 @@ const MOST_CALLERS: usize = 10_000;
 
 /// What is remembered of callers.
 #[derive(Debug, Default)]
-struct Known {
+struct AttemptLog {
     wrong: HashMap<IpAddr, (Instant, u32)>,
     /// Proxies that have proved themselves: wrong tokens of some people behind them must not lock out the others.
     proved: HashSet<IpAddr>,
 }
 
-impl Known {
+impl AttemptLog {
     fn may_try(&mut self, caller: IpAddr, now: Instant) -> bool {
         let in_force = |since: &Instant| now.saturating_duration_since(*since) < MINUTE;
         if self.wrong.len() >= MOST_CALLERS {
@@ -47,13 +47,13 @@ impl Known {
 /// The attempts of one caller: an extension of every request that passes the guard.
 #[derive(Clone, Debug)]
 pub(crate) struct Tries {
-    known: Arc<Mutex<Known>>,
+    known: Arc<Mutex<AttemptLog>>,
     caller: IpAddr,
 }
 
 /// The memory that all callers share.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Attempts(Arc<Mutex<Known>>);
+pub(super) struct Attempts(Arc<Mutex<AttemptLog>>);
 
 impl Attempts {
     /// The attempts of one caller.
@@ -63,7 +63,7 @@ impl Attempts {
 }
 
 impl Tries {
-    fn known(&self) -> MutexGuard<'_, Known> {
+    fn known(&self) -> MutexGuard<'_, AttemptLog> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -98,7 +98,7 @@ mod tests {
 
     #[test]
     fn a_caller_with_many_wrong_secrets_waits_for_the_rest_of_a_minute() {
-        let mut known = Known::default();
+        let mut known = AttemptLog::default();
         let [a, b]: [IpAddr; 2] = ["192.0.2.1", "192.0.2.2"].map(|text| text.parse().unwrap());
         let start = clock::monotonic();
         let at = |seconds| start + Duration::from_secs(seconds);

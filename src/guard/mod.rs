@@ -153,7 +153,7 @@ impl Gate {
     }
 
     /// Takes a place among the requests that are worked on.
-    fn place(self: &Arc<Self>, caller: Caller) -> Option<Place> {
+    fn place(self: &Arc<Self>, caller: Caller) -> Option<Permit> {
         let mut busy = self.busy.lock().unwrap_or_else(PoisonError::into_inner);
         let all: usize = busy.values().sum();
         let own = busy.get(&caller.0).copied().unwrap_or_default();
@@ -161,17 +161,17 @@ impl Gate {
             return None;
         }
         busy.insert(caller.0, own + 1);
-        Some(Place { gate: self.clone(), caller })
+        Some(Permit { gate: self.clone(), caller })
     }
 }
 
 /// A place; free again when it is dropped.
-struct Place {
+struct Permit {
     gate: Arc<Gate>,
     caller: Caller,
 }
 
-impl Drop for Place {
+impl Drop for Permit {
     fn drop(&mut self) {
         let mut busy = self.gate.busy.lock().unwrap_or_else(PoisonError::into_inner);
         match busy.get_mut(&self.caller.0) {

@@ -1,4 +1,5 @@
-//! An incoming webhook or a robot of a group: a secret address to which messages are posted as JSON.
+//! An incoming webhook or a robot of a group: a secret address to which messages are posted as JSON. What needs no more
+//! than that is a [`HookNotifier`].
 
 use std::fmt;
 
@@ -8,8 +9,10 @@ use url::Url;
 use super::post::{Post, post};
 use super::redact::Redactor;
 use super::reply::{self, Reply};
-use super::{Look, fingerprint};
+use super::{Attempt, Look, Notifier, Rendering, fingerprint};
 use crate::examine::{Checked, Finding, Group, not_well};
+use crate::tasks::Waiting;
+use podbell_core::outbox::pace::Pace;
 use podbell_core::outbox::{Outcome, Policy};
 
 /// Such an address, and what a platform says there.
@@ -98,7 +101,7 @@ impl Hook {
         };
         let alive = || Finding::ok(group, subject, format!("{what}: lives: it refused an empty message, as it should"));
         let finding = match (self.replies.classify)(&reply) {
-            Outcome::Content { .. } => alive(),
+            Outcome::ContentRejected { .. } => alive(),
             Outcome::Unclear { .. } if (self.replies.is_about_content)(&reply) => alive(),
             outcome if outcome.arrived() => Finding::warn(
                 group,
@@ -110,5 +113,56 @@ impl Hook {
         };
         let clocks = reply.clocks.map(|clocks| (subject.to_owned(), clocks)).into_iter().collect();
         Checked { findings: vec![finding], clocks, ..Checked::default() }
+    }
+}
+
+/// What a platform takes at its hooks.
+pub(crate) struct HookForm {
+    /// How it answers.
+    pub replies: Replies,
+    /// How fast it may be sent to.
+    pub pace: Pace,
+    /// What every request adds to the query of the address.
+    pub query: Option<(&'static str, &'static str)>,
+    /// The body of a message.
+    pub body: fn(&mut Rendering<'_>) -> serde_json::Value,
+}
+
+/// A hook that takes one message a notice, and whose address is all that it needs.
+pub(crate) struct HookNotifier {
+    hook: Hook,
+    form: &'static HookForm,
+}
+
+impl fmt::Debug for HookNotifier {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.hook.fmt(f)
+    }
+}
+
+impl HookNotifier {
+    /// The hook of a platform at this address.
+    pub(crate) fn new(url: Url, form: &'static HookForm) -> Self {
+        Self { hook: Hook::new(url, Vec::new(), &form.replies), form }
+    }
+}
+
+impl Notifier for HookNotifier {
+    fn policy(&self) -> Policy {
+        Policy { pace: Some(self.form.pace), ..self.hook.policy() }
+    }
+
+    fn body(&self, rendering: &mut Rendering<'_>) -> Vec<u8> {
+        (self.form.body)(rendering).to_string().into_bytes()
+    }
+
+    fn deliver<'a>(&'a self, attempt: Attempt<'a>) -> Waiting<'a, Outcome> {
+        let query = self.form.query.map(|(key, value)| (key, value.to_owned()));
+        let request = Post::json(attempt.body, attempt.now).query(query.into_iter().collect());
+        Box::pin(self.hook.deliver(attempt.client, request))
+    }
+
+    fn examine<'a>(&'a self, look: Look<'a>) -> Waiting<'a, Checked> {
+        Box::pin(self.hook.examine(look))
     }
 }

@@ -24,6 +24,8 @@ pub(crate) struct Markup {
     pub link: fn(url: &str, text: &str) -> String,
     /// Escaped lines, quoted.
     pub quote: fn(&[&str]) -> String,
+    /// What matters less, of escaped text.
+    pub small: fn(&str) -> String,
     /// What ends a line.
     pub line_end: &'static str,
     /// The platform's unit of length.
@@ -114,7 +116,7 @@ impl Markup {
                     lines.extend(mentions.take());
                     lines.extend(text.lines().map(|text| self.plain(text, line)));
                 }
-                Block::Small(spans) => lines.push(self.spans(spans, line)),
+                Block::Small(spans) => lines.push((self.small)(&self.spans(spans, line))),
             }
         }
         lines.extend(mentions.take());
@@ -211,6 +213,7 @@ mod tests {
             code: str::to_owned,
             link: |url, _| url.to_owned(),
             quote: |lines| lines.concat(),
+            small: str::to_owned,
             line_end: "\n",
             cost: budget::bytes,
         };

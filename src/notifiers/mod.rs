@@ -286,7 +286,7 @@ impl Notifiers {
 
     /// The body of one request: to be stored and repeated byte for byte. Pure. Empty if there is no such destination or
     /// nothing to tell.
-    pub fn freeze(&self, destination: &str, sent: &SendContent<'_>, message_id: &str, now: Time) -> Vec<u8> {
+    pub fn render(&self, destination: &str, sent: &SendContent<'_>, message_id: &str, now: Time) -> Vec<u8> {
         let SendContent { notices, content, storm, parent, refresh } = *sent;
         let Some(notifier) = self.notifiers.get(destination) else { return Vec::new() };
         let notices = &*allowed(notices, notifier.logs);

@@ -114,8 +114,11 @@ pub(crate) fn in_between(reply: &Reply) -> Outcome {
 
 /// What a status means if the body says nothing.
 pub(crate) fn by_status(reply: &Reply) -> Outcome {
-    let dead =
-        |advice: &str| Outcome::Dead { code: reply.status.to_string(), text: reply.said(), advice: advice.to_owned() };
+    let dead = |advice: &str| Outcome::InvalidDestination {
+        code: reply.status.to_string(),
+        text: reply.said(),
+        advice: advice.to_owned(),
+    };
     match reply.status {
         200..=299 => Outcome::Delivered,
         // Following a redirect could carry the message to a stranger.
@@ -129,7 +132,7 @@ pub(crate) fn by_status(reply: &Reply) -> Outcome {
         451 => dead("the receiver may not take this for legal reasons: ask whoever runs it"),
         429 => Outcome::Refused { retry_after: reply.retry_after, why: reply.said() },
         408 | 425 | 500.. => Outcome::Unclear { retry_after: reply.retry_after, why: reply.said() },
-        400..=499 => Outcome::Content { why: reply.said() },
+        400..=499 => Outcome::ContentRejected { why: reply.said() },
         _ => unclear(reply, "an answer that is none"),
     }
 }
@@ -170,7 +173,7 @@ mod tests {
     #[test]
     fn advice_fits_whoever_answered() {
         let advice = |status| match by_status(&Reply::of(status, None, "", &Redactor::default())) {
-            Outcome::Dead { advice, .. } => advice,
+            Outcome::InvalidDestination { advice, .. } => advice,
             other => format!("{other:?}"),
         };
         assert!(advice(405).contains("POST"));

@@ -70,7 +70,7 @@ impl Request {
     /// names now.
     pub(crate) fn read(body: &[u8], place: &str) -> Result<Self, Outcome> {
         let Ok(request) = serde_json::from_slice::<Self>(body) else {
-            return Err(Outcome::Content { why: "the stored request cannot be read".into() });
+            return Err(Outcome::ContentRejected { why: "the stored request cannot be read".into() });
         };
         match request.place == place {
             true => Ok(request),
@@ -95,7 +95,7 @@ impl Request {
     /// stays as it is.
     pub(crate) fn is_too_late(&self, why: String) -> Outcome {
         match self.refresh {
-            true => Outcome::Content { why },
+            true => Outcome::ContentRejected { why },
             false => Outcome::Orphaned { why },
         }
     }

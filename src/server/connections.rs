@@ -24,7 +24,7 @@ use tokio::task::{AbortHandle, JoinSet};
 use super::files;
 use super::write_timeout::{PATIENCE, WriteTimeout};
 use crate::guard::{Caller, Peer};
-use crate::tasks::told;
+use crate::tasks::wait_for_stop;
 
 /// How long a request's head may take, and how long a connection may be silent.
 const HEAD: Duration = Duration::from_secs(30);
@@ -130,7 +130,7 @@ pub(super) async fn serve(listener: TcpListener, routes: Router, stopped: watch:
     let mut places = Places::of(files::most_connections());
     loop {
         tokio::select! {
-            () = told(&mut ending) => break,
+            () = wait_for_stop(&mut ending) => break,
             Some(ended) = running.join_next() => match ended {
                 Ok(number) => drop(places.forget(number)),
                 Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
@@ -198,7 +198,7 @@ async fn connection(
     tokio::select! {
         // Not an error: the other side may end a connection at any time.
         _ = serving.as_mut() => return,
-        () = told(&mut stopped) => {}
+        () = wait_for_stop(&mut stopped) => {}
     }
     serving.as_mut().graceful_shutdown();
     let _ = tokio::time::timeout(END, serving).await;

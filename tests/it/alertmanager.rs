@@ -245,7 +245,7 @@ fn somewhere() -> Notifiers {
 }
 
 fn alert(content: &SendContent<'_>) -> Value {
-    let body = somewhere().freeze("team", content, "msg_1", at(2_401));
+    let body = somewhere().render("team", content, "msg_1", at(2_401));
     serde_json::from_slice::<Value>(&body).unwrap()["arguments"].clone()
 }
 
@@ -283,7 +283,7 @@ async fn outcome_of_two(first: Answer, second: Answer) -> (Outcome, usize) {
     let keys = format!("kind: alertmanager, url: [\"{}\", \"{}\"]", address(&one), address(&two));
     let made = notifiers(&keys);
     let notice = [incident(1, NoticeKind::Opened, story())];
-    let body = made.freeze("team", &SendContent::full(&notice), "m", at(0));
+    let body = made.render("team", &SendContent::full(&notice), "m", at(0));
     let outcome = made.deliver("team", "m", body, at(0)).await;
     (outcome, one.received().len() + two.received().len())
 }
@@ -307,10 +307,10 @@ async fn what_each_answer_means() {
     assert!(of(200, "{}").await.arrived());
     let login = of(200, "<html>please log in</html>").await;
     assert!(matches!(login, Outcome::Unclear { .. }), "{login:?}");
-    assert!(matches!(of(400, "\"start time must be before end time\"").await, Outcome::Content { .. }));
+    assert!(matches!(of(400, "\"start time must be before end time\"").await, Outcome::ContentRejected { .. }));
     for status in [401, 403, 404, 405, 302] {
         let outcome = of(status, "no").await;
-        assert!(matches!(outcome, Outcome::Dead { .. }), "{status}: {outcome:?}");
+        assert!(matches!(outcome, Outcome::InvalidDestination { .. }), "{status}: {outcome:?}");
     }
     for status in [404, 405] {
         let ingress = of(status, "<html><title>404 Not Found</title></html>").await;
@@ -320,7 +320,7 @@ async fn what_each_answer_means() {
     assert!(matches!(of(500, "oh").await, Outcome::Unclear { .. }));
     let made = notifiers(&format!("kind: alertmanager, url: \"{}\"", nobody().await));
     let notice = [incident(1, NoticeKind::Opened, story())];
-    let body = made.freeze("team", &SendContent::full(&notice), "m", at(0));
+    let body = made.render("team", &SendContent::full(&notice), "m", at(0));
     let outcome = made.deliver("team", "m", body, at(0)).await;
     assert!(matches!(outcome, Outcome::Refused { .. }), "{outcome:?}");
 }
@@ -335,7 +335,7 @@ async fn a_user_and_a_token_are_sent_as_http_has_them_and_never_shown() {
         receiver.otherwise(Answer::new(401, "marker-of-a-password and marker-of-a-token"));
         let made = notifiers(&format!("kind: alertmanager, url: \"{}\", {keys}", receiver.url("")));
         let notice = [incident(1, NoticeKind::Opened, story())];
-        let body = made.freeze("team", &SendContent::full(&notice), "m", at(0));
+        let body = made.render("team", &SendContent::full(&notice), "m", at(0));
         let outcome = made.deliver("team", "m", body, at(0)).await;
         let received = receiver.received();
         assert_eq!(received[0].header("authorization"), Some(sent));
@@ -353,7 +353,7 @@ fn a_megabyte_of_text_and_whatever_a_cluster_says_are_taken_within_bounds() {
     let newest = Newest { message: text.clone(), ..story().newest };
     let notices = [incident(1, NoticeKind::Opened, Story { newest, workload: text, ..story() })];
     for content in [Content::Full, Content::Short, Content::Minimal] {
-        let body = wire.notifiers.freeze("team", &SendContent { content, ..SendContent::full(&notices) }, "m", at(0));
+        let body = wire.notifiers.render("team", &SendContent { content, ..SendContent::full(&notices) }, "m", at(0));
         assert!(body.len() < 100_000, "{}", body.len());
         let job = podbell::engine::SendJob {
             send: podbell_core::outbox::SendId(1),
@@ -424,7 +424,7 @@ receivers: [{name: hook, webhook_configs: [{url: 'HOOK', send_resolved: true}]}]
             let refresh = notice_is_refresh(&notice.body);
             let notices = [notice];
             let content = SendContent { parent, refresh, ..SendContent::full(&notices) };
-            let body = made.freeze("team", &content, "msg_1", now());
+            let body = made.render("team", &content, "msg_1", now());
             made.deliver("team", "msg_1", body, now()).await
         };
         let Outcome::Posted(parent) = said(NoticeKind::Opened, story.clone(), None).await else { panic!("posted") };

@@ -243,7 +243,7 @@ async fn lists_are_what_their_document_says_page_by_page_and_within_what_a_token
         }
     }
     let said = post(&world.running, READ, &json!({"text": "status"})).await.1;
-    assert_eq!(faults_of(&document, &schema("Said"), &said), Vec::<String>::new());
+    assert_eq!(faults_of(&document, &schema("CommandResponse"), &said), Vec::<String>::new());
     assert_eq!(all(&world.running, READ, "/api/v1/incidents?namespace=elsewhere").await, [json!(null); 0]);
     for wrong in ["incidents?after=x", "incidents?limit=many", "events", "events?service=web&after=1", "targets?wher=x"]
     {

@@ -8,7 +8,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use podbell::chat::access::Access;
-use podbell::chat::{ChatDeps, Entry, Talk};
+use podbell::chat::{ChatDeps, ChatSettings, Entry};
 use podbell::components::discord::chat::{Discord, DiscordConfig, Timing};
 use podbell::components::mattermost::chat::{Mattermost, MattermostConfig};
 use podbell::components::teams::chat::{Teams, TeamsConfig};
@@ -31,9 +31,9 @@ pub type Headers = Vec<(&'static str, String)>;
 /// Requests as they came: method and path, and the body.
 type Seen = Arc<std::sync::Mutex<Vec<(String, Value)>>>;
 
-pub fn talk(team: &str) -> Talk {
+pub fn settings(team: &str) -> ChatSettings {
     let access = Access { teams: Some([team.to_owned()].into()), ..Access::default() };
-    Talk { name: "ask".into(), access, language: Language::En, time_zone: jiff::tz::TimeZone::UTC }
+    ChatSettings { name: "ask".into(), access, language: Language::En, time_zone: jiff::tz::TimeZone::UTC }
 }
 
 pub fn around(queries: &Arc<FakeQueries>) -> ChatDeps {
@@ -92,7 +92,7 @@ const TEAM: &str = "carya1qs77bemjup96ff538snh";
 
 fn mattermost(queries: &Arc<FakeQueries>) -> Arc<Mattermost> {
     let config = MattermostConfig {
-        talk: talk(TEAM),
+        settings: settings(TEAM),
         tokens: vec![SLASH.into(), "another".into()],
         bot_token: Some(BOT.into()),
         server: None,
@@ -231,7 +231,7 @@ fn discord(queries: &Arc<FakeQueries>, api: &str, reply: Duration) -> Arc<Discor
 /// An application with this public key.
 pub fn discord_of(public_key: [u8; 32], queries: &Arc<FakeQueries>, api: &str, reply: Duration) -> Arc<Discord> {
     let config = DiscordConfig {
-        talk: talk("3"),
+        settings: settings("3"),
         application: "2".into(),
         public_key,
         api: api.parse().unwrap(),
@@ -429,7 +429,7 @@ async fn attacks_on_discord_s_endpoint_have_no_effect() {
 const KEY: &str = "vqF0En+Z0ucuRTM/01o2GuhMH3hKKk/N2bOmlM31zaA=";
 
 fn teams(queries: &Arc<FakeQueries>, reply: Duration) -> Arc<Teams> {
-    let config = TeamsConfig { talk: talk("tenant-1"), key: STANDARD.decode(KEY).unwrap(), reply };
+    let config = TeamsConfig { settings: settings("tenant-1"), key: STANDARD.decode(KEY).unwrap(), reply };
     Teams::new(config, around(queries))
 }
 

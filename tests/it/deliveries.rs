@@ -229,7 +229,7 @@ fn slack_gets_at_most_one_message_a_second() {
 #[test]
 fn a28_refused_content_is_shortened_then_reduced_to_one_line_then_given_up_and_told_elsewhere() {
     let mut world = world(None);
-    world.receiver("team", |_, _| (Outcome::Content { why: "too long".into() }, Duration::ZERO));
+    world.receiver("team", |_, _| (Outcome::ContentRejected { why: "too long".into() }, Duration::ZERO));
     world.run_until(10);
     problem(&mut world, 1);
     world.run_until(20);
@@ -248,7 +248,11 @@ fn a28_refused_content_is_shortened_then_reduced_to_one_line_then_given_up_and_t
 }
 
 fn dead_url() -> Outcome {
-    Outcome::Dead { code: "93000".into(), text: "invalid webhook url".into(), advice: "make a new robot".into() }
+    Outcome::InvalidDestination {
+        code: "93000".into(),
+        text: "invalid webhook url".into(),
+        advice: "make a new robot".into(),
+    }
 }
 
 #[test]

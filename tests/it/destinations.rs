@@ -254,7 +254,7 @@ fn notifiers(platform: &Platform, language: Language) -> podbell::notifiers::Not
 }
 
 pub fn rendered(platform: &Platform, content: &SendContent<'_>) -> Value {
-    let body = notifiers(platform, Language::En).freeze("team", content, "msg_1", at(2_401));
+    let body = notifiers(platform, Language::En).render("team", content, "msg_1", at(2_401));
     let body: Value = serde_json::from_slice(&body).unwrap_or_else(|error| panic!("{}: {error}", platform.name));
     // Of a message that can be changed, its arguments are what is sent.
     let mut body = if body.get("arguments").is_some() { body["arguments"].clone() } else { body };
@@ -310,7 +310,7 @@ fn what_was_made_for_another_place_is_not_sent_to_this_one() {
     for platform in PLATFORMS.iter().filter(|platform| changes(platform)) {
         let made = notifiers(platform, Language::En);
         let notice = [incident(1, NoticeKind::Opened, story())];
-        let body = made.freeze("team", &SendContent::full(&notice), "msg_1", at(0));
+        let body = made.render("team", &SendContent::full(&notice), "msg_1", at(0));
         let server = Server::start(*platform);
         let wire = server.wire(TOKEN);
         let outcome = runtime.block_on(wire.notifiers.deliver("team", "msg_1", body, at(0)));
@@ -384,7 +384,7 @@ proptest! {
         for platform in PLATFORMS.iter().filter(|platform| platform.name != "feishu") {
             for content in [Content::Full, Content::Short, Content::Minimal] {
                 let wire = &WIRES[platform.name];
-                let body = wire.notifiers.freeze("team", &SendContent { content, ..SendContent::full(&notices) }, "m", at(0));
+                let body = wire.notifiers.render("team", &SendContent { content, ..SendContent::full(&notices) }, "m", at(0));
                 let job = podbell::engine::SendJob {
                     send: podbell_core::outbox::SendId(1),
                     destination: "team".into(),
@@ -392,7 +392,7 @@ proptest! {
                     body,
                 };
                 let outcome = (wire.deliver)(&job, next_minute());
-                prop_assert!(!matches!(outcome, Outcome::Content { .. }), "{} {content:?}: {outcome:?}", platform.name);
+                prop_assert!(!matches!(outcome, Outcome::ContentRejected { .. }), "{} {content:?}: {outcome:?}", platform.name);
                 let body = rendered(platform, &SendContent { content, ..SendContent::full(&notices) });
                 for said in marked(platform, &body) {
                     let said = without_escapes(&said);
@@ -417,7 +417,7 @@ fn a_megabyte_of_text_is_told_within_the_limits() {
         let notices = [incident(1, NoticeKind::Opened, Story { newest, ..story() })];
         let server = Server::start(platform);
         let wire = server.wire(TOKEN);
-        let body = wire.notifiers.freeze("team", &SendContent::full(&notices), "m", at(0));
+        let body = wire.notifiers.render("team", &SendContent::full(&notices), "m", at(0));
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let outcome = runtime.block_on(wire.notifiers.deliver("team", "m", body, at(0)));
         assert!(outcome.arrived(), "{} {:?}: {outcome:?}", platform.name, text.chars().next());
@@ -444,7 +444,7 @@ fn outcome(platform: Platform, (status, body): (u16, &str), notice: NoticeKind, 
         let notifiers = podbell::notifiers::Notifiers::new(vec![config], Default::default(), client);
         let notice = [incident(1, notice, story())];
         let content = SendContent { parent, ..SendContent::full(&notice) };
-        let body = notifiers.freeze("team", &content, "m", at(0));
+        let body = notifiers.render("team", &content, "m", at(0));
         notifiers.deliver("team", "m", body, at(0)).await
     })
 }
@@ -535,7 +535,7 @@ fn what_only_people_can_mend_pauses_a_destination_and_loses_nothing() {
     ] {
         let platform = *PLATFORMS.iter().find(|platform| platform.name == name).unwrap();
         let outcome = outcome(platform, (status, body), NoticeKind::Opened, None);
-        let Outcome::Dead { advice, .. } = &outcome else { panic!("{name} {body}: {outcome:?}") };
+        let Outcome::InvalidDestination { advice, .. } = &outcome else { panic!("{name} {body}: {outcome:?}") };
         assert!(name != "discord bot" || !advice.contains("webhook"), "{body}: {advice}");
     }
     // About the message.
@@ -546,7 +546,7 @@ fn what_only_people_can_mend_pauses_a_destination_and_loses_nothing() {
     ] {
         let platform = *PLATFORMS.iter().find(|platform| platform.name == name).unwrap();
         let outcome = outcome(platform, (status, body), NoticeKind::Opened, None);
-        assert!(matches!(outcome, Outcome::Content { .. }), "{name} {body}: {outcome:?}");
+        assert!(matches!(outcome, Outcome::ContentRejected { .. }), "{name} {body}: {outcome:?}");
     }
     // The end of an incident whose message stands in an archived thread is posted anew.
     let discord = *PLATFORMS.iter().find(|platform| platform.name == "discord").unwrap();
@@ -603,7 +603,7 @@ fn what_is_to_be_changed_and_is_gone_is_an_orphan() {
             Parent { channel: "".into(), message: if platform.name == "mattermost bot" { "m99" } else { "99" }.into() };
         let notices = [incident(1, NoticeKind::Resolved, story())];
         let content = SendContent { parent: Some(&parent), ..SendContent::full(&notices) };
-        let body = wire.notifiers.freeze("team", &content, "m", at(0));
+        let body = wire.notifiers.render("team", &content, "m", at(0));
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let outcome = runtime.block_on(wire.notifiers.deliver("team", "m", body, at(0)));
         assert!(matches!(outcome, Outcome::Orphaned { .. }), "{}: {outcome:?}", platform.name);

@@ -146,9 +146,9 @@ async fn pings_are_answered_foreign_frames_are_left_alone_and_an_answer_is_poste
 #[tokio::test]
 async fn who_may_not_ask_is_told_so_and_what_is_too_old_is_not_carried_out() {
     let run = start(|config| {
-        config.talk.access.teams = Some(["dingcorp".to_owned()].into());
-        config.talk.access.users = Some(["manager4220".to_owned()].into());
-        config.talk.access.channels = Some([(GROUP.to_owned(), bound("shop"))].into());
+        config.settings.access.teams = Some(["dingcorp".to_owned()].into());
+        config.settings.access.users = Some(["manager4220".to_owned()].into());
+        config.settings.access.channels = Some([(GROUP.to_owned(), bound("shop"))].into());
     })
     .await;
     let with = |id: &str, key: &str, value: Value| {
@@ -186,7 +186,7 @@ async fn a_refused_secret_opens_nothing() {
 
 #[tokio::test]
 async fn a_pressed_button_is_its_command_and_the_robot_answers_in_the_group() {
-    let run = start(|config| config.talk.access.channels = Some([(GROUP.to_owned(), bound("shop"))].into())).await;
+    let run = start(|config| config.settings.access.channels = Some([(GROUP.to_owned(), bound("shop"))].into())).await;
     let press = run.server.pressed("card-1", &json!({"command": "ack 7", "robot": "dingrobot"}));
     run.server.press(&press);
     let with = |key: &str, value: Value| {
@@ -218,8 +218,8 @@ async fn a_pressed_button_is_its_command_and_the_robot_answers_in_the_group() {
 #[tokio::test]
 async fn a_press_that_comes_again_is_carried_out_once_and_an_old_one_or_a_strangers_never() {
     let run = start(|config| {
-        config.talk.access.teams = Some(["dingcorp".to_owned()].into());
-        config.talk.access.users = Some(["manager4220".to_owned()].into());
+        config.settings.access.teams = Some(["dingcorp".to_owned()].into());
+        config.settings.access.users = Some(["manager4220".to_owned()].into());
     })
     .await;
     let press = |command: &str| run.server.pressed("card-1", &json!({"command": command, "robot": KEY}));
@@ -264,7 +264,7 @@ async fn an_access_token_is_kept_until_shortly_before_it_expires_and_replaced_wh
     let server = FakeDingTalk::start().await;
     let notifiers = notifiers(&server);
     let notices = [incident(1, NoticeKind::Opened, story())];
-    let body = notifiers.freeze("team", &SendContent::full(&notices), "m", Time::from_seconds(0));
+    let body = notifiers.render("team", &SendContent::full(&notices), "m", Time::from_seconds(0));
     for (seconds, granted) in [(0, 1), (6_800, 1), (7_000, 2), (7_100, 2)] {
         let outcome = notifiers.deliver("team", "m", body.clone(), Time::from_seconds(seconds)).await;
         assert_eq!((outcome, server.granted()), (Outcome::Delivered, granted), "after {seconds} s");

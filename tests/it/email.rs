@@ -131,7 +131,7 @@ fn notice(story: Story) -> [podbell_core::notice::Notice; 1] {
 
 fn deliver(server: &SmtpServer, to: &str, content: &SendContent<'_>) -> Outcome {
     let wire = server.wire(PASSWORD, to);
-    let body = wire.notifiers.freeze("team", content, "msg_1", at(0));
+    let body = wire.notifiers.render("team", content, "msg_1", at(0));
     let job = podbell::engine::SendJob {
         send: podbell_core::outbox::SendId(1),
         destination: "team".into(),
@@ -152,14 +152,14 @@ fn what_each_reply_means() {
     };
     let unknown = |server: &SmtpServer| server.state().unknown = [TEAM.to_owned()].into();
     let (outcome, _) = with(&unknown, TEAM);
-    let Outcome::Dead { text, advice, .. } = outcome else { panic!("{outcome:?}") };
+    let Outcome::InvalidDestination { text, advice, .. } = outcome else { panic!("{outcome:?}") };
     assert!(text.contains("550") && text.contains(TEAM) && advice.contains("`to`"), "{text} {advice}");
     // The others get it.
     assert_eq!(with(&unknown, "[team@example.com, oncall@example.com]"), (Outcome::Delivered, 1));
     let put_off = |server: &SmtpServer| server.state().put_off = vec![(TEAM.to_owned(), 1)];
     assert!(matches!(with(&put_off, TEAM).0, Outcome::Refused { .. }));
     let small = |server: &SmtpServer| server.state().most = Some(500);
-    assert!(matches!(with(&small, TEAM).0, Outcome::Content { .. }));
+    assert!(matches!(with(&small, TEAM).0, Outcome::ContentRejected { .. }));
     let lost = |server: &SmtpServer| server.state().answers = vec![Answer::Lost];
     let (outcome, taken) = with(&lost, TEAM);
     assert!(matches!(outcome, Outcome::Unclear { .. }) && taken == 1, "{outcome:?}");
@@ -170,7 +170,7 @@ fn what_each_reply_means() {
     }
     let server = SmtpServer::start();
     let wire = server.wire("marker-of-another-password", TEAM);
-    let body = wire.notifiers.freeze("team", &content, "msg_1", at(0));
+    let body = wire.notifiers.render("team", &content, "msg_1", at(0));
     let job = podbell::engine::SendJob {
         send: podbell_core::outbox::SendId(1),
         destination: "team".into(),
@@ -178,7 +178,7 @@ fn what_each_reply_means() {
         body,
     };
     let outcome = (wire.deliver)(&job, at(0));
-    assert!(matches!(&outcome, Outcome::Dead { code, .. } if code == "535"), "{outcome:?}");
+    assert!(matches!(&outcome, Outcome::InvalidDestination { code, .. } if code == "535"), "{outcome:?}");
     assert!(!format!("{outcome:?}").contains("marker-of"), "{outcome:?}");
 }
 
@@ -194,8 +194,8 @@ fn made(language: Language, content: &SendContent<'_>) -> String {
     };
     let notifiers =
         podbell::notifiers::Notifiers::new(vec![config], Default::default(), crate::support::receiver::client());
-    let body = notifiers.freeze("team", content, "msg_1", at(2_401));
-    assert_eq!(body, notifiers.freeze("team", content, "msg_1", at(2_401)), "the same bytes");
+    let body = notifiers.render("team", content, "msg_1", at(2_401));
+    assert_eq!(body, notifiers.render("team", content, "msg_1", at(2_401)), "the same bytes");
     serde_json::from_slice::<Value>(&body).unwrap()["mail"].as_str().unwrap().to_owned()
 }
 
@@ -429,7 +429,7 @@ print(json.dumps({'headers': {key: str(value) for key, value in mail.items()}, '
 
     async fn said(notifiers: &Notifiers, id: &str, kind: NoticeKind) -> Outcome {
         let notices = [incident(1, kind, story())];
-        let body = notifiers.freeze("team", &SendContent::full(&notices), id, at(2_401));
+        let body = notifiers.render("team", &SendContent::full(&notices), id, at(2_401));
         notifiers.deliver("team", id, body, at(2_401)).await
     }
 
@@ -487,13 +487,16 @@ print(json.dumps({'headers': {key: str(value) for key, value in mail.items()}, '
         assert!(matches!(&outcome, Outcome::Refused { why, .. } if why.contains("certificate")), "{outcome:?}");
         let wrong = notifiers(port, &format!("{tls}, password: another-password, to: team@example.com"));
         let outcome = said(&wrong, "msg_4", NoticeKind::Opened).await;
-        assert!(matches!(&outcome, Outcome::Dead { code, .. } if code == "535"), "{outcome:?}");
+        assert!(matches!(&outcome, Outcome::InvalidDestination { code, .. } if code == "535"), "{outcome:?}");
         let nobody = notifiers(port, &format!("{tls}, password: a-password, to: nobody@example.com"));
         let outcome = said(&nobody, "msg_5", NoticeKind::Opened).await;
-        assert!(matches!(&outcome, Outcome::Dead { text, .. } if text.contains("550")), "{outcome:?}");
+        assert!(matches!(&outcome, Outcome::InvalidDestination { text, .. } if text.contains("550")), "{outcome:?}");
         let clear = notifiers(port, "tls: none, password: a-password, to: team@example.com");
         let outcome = said(&clear, "msg_6", NoticeKind::Opened).await;
-        assert!(matches!(&outcome, Outcome::Dead { .. }), "no login is offered in the clear: {outcome:?}");
+        assert!(
+            matches!(&outcome, Outcome::InvalidDestination { .. }),
+            "no login is offered in the clear: {outcome:?}"
+        );
         assert_eq!(maildir(folder.path()).len(), 2);
     }
 }

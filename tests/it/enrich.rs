@@ -128,7 +128,7 @@ fn a_log_leaves_only_for_destinations_that_may_read_it() {
         let notifiers = Notifiers::new(both, BTreeMap::new(), client());
         let body = |to: &str| {
             let content = SendContent::full(std::slice::from_ref(&notice));
-            String::from_utf8(notifiers.freeze(to, &content, "m", at(2_400))).unwrap()
+            String::from_utf8(notifiers.render(to, &content, "m", at(2_400))).unwrap()
         };
         assert!(body("may").contains("no route"), "{keys}: {}", body("may"));
         assert!(!body("may-not").contains("no route"), "{keys}: {}", body("may-not"));

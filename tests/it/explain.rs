@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use podbell_core::event::{Event, Level, Subject, Target};
-use podbell_core::rules::explain::Because;
+use podbell_core::rules::explain::RuleVerdict;
 use podbell_core::step::decision::{Effect, Verdict};
 use podbell_core::time::Time;
 use podbell_store::DecisionFilter;
@@ -245,7 +245,7 @@ proptest! {
             .explain(&subject)
             .into_iter()
             .filter_map(|step| match step.because {
-                Because::Claims(to) => Some((step.rule, to)),
+                RuleVerdict::Claims(to) => Some((step.rule, to)),
                 _ => None,
             })
             .collect();

@@ -29,7 +29,7 @@ fn robot(keys: &str, language: Language) -> Notifiers {
 
 fn rendered(notifiers: &Notifiers, notice: &Notice, content: Content) -> Value {
     let parcel = SendContent { content, ..SendContent::full(std::slice::from_ref(notice)) };
-    serde_json::from_slice(&notifiers.freeze("robot", &parcel, "msg_1", at(2_401))).unwrap()
+    serde_json::from_slice(&notifiers.render("robot", &parcel, "msg_1", at(2_401))).unwrap()
 }
 
 /// A card as people see it, a line an element.
@@ -105,7 +105,7 @@ async fn each_attempt_carries_a_signature_of_its_own_beside_the_stored_body() {
     receiver.then([Answer::new(200, r#"{"code":0,"msg":"success"}"#), Answer::new(200, r#"{"code":0}"#)]);
     let robot = robot(&format!("url: \"{}\", secret: demo", receiver.url("/open-apis/bot/v2/hook/1")), Language::En);
     let notice = incident(1, NoticeKind::Opened, story());
-    let stored = robot.freeze("robot", &SendContent::full(std::slice::from_ref(&notice)), "msg_1", at(0));
+    let stored = robot.render("robot", &SendContent::full(std::slice::from_ref(&notice)), "msg_1", at(0));
     let body: Value = serde_json::from_slice(&stored).unwrap();
     assert!(body.get("sign").is_none() && body.get("timestamp").is_none(), "a stored body is valid for ever");
     for (seconds, sign) in [(1_599_360_473, "l1N0gAcBjdwBvGm1xMjOF0XSyaLRpR7tuO5dHfhAYc8="), (1_599_360_474, "")] {

@@ -39,7 +39,7 @@ fn taken() -> Answer {
 
 async fn send(app: &Notifiers, kind: NoticeKind, parent: Option<&Parent>, now: Time) -> Outcome {
     let notice = [incident(1, kind, story())];
-    let body = app.freeze("app", &SendContent { parent, ..SendContent::full(&notice) }, "msg_1", now);
+    let body = app.render("app", &SendContent { parent, ..SendContent::full(&notice) }, "msg_1", now);
     app.deliver("app", "msg_1", body, now).await
 }
 
@@ -88,15 +88,15 @@ async fn replies_mean_what_their_code_says() {
     let parent = Parent { channel: "".into(), message: "om_1".into() };
     let (new, end) = ((NoticeKind::Opened, None), (NoticeKind::Resolved, Some(&parent)));
     for (status, code, (kind, parent), expected) in [
-        (400, 230_002, new, "Dead"),
-        (400, 230_006, new, "Dead"),
-        (400, 230_027, new, "Dead"),
-        (400, 99_991_672, new, "Dead"),
+        (400, 230_002, new, "InvalidDestination"),
+        (400, 230_006, new, "InvalidDestination"),
+        (400, 230_027, new, "InvalidDestination"),
+        (400, 99_991_672, new, "InvalidDestination"),
         (400, 230_020, new, "Refused"),
         (200, 11_232, new, "Refused"),
-        (400, 230_025, new, "Content"),
-        (400, 230_028, new, "Content"),
-        (400, 230_099, new, "Content"),
+        (400, 230_025, new, "ContentRejected"),
+        (400, 230_028, new, "ContentRejected"),
+        (400, 230_099, new, "ContentRejected"),
         (500, 230_049, new, "Unclear"),
         (200, 1, new, "Unclear"),
         (400, 230_011, new, "Unclear"),

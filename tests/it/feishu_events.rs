@@ -13,7 +13,7 @@ use podbell::components::feishu::chat::{Feishu, FeishuConfig, Subscription, Timi
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
-use crate::chat_endpoints::{Attack, Headers, NOW, around, talk, vectors, withstand};
+use crate::chat_endpoints::{Attack, Headers, NOW, around, settings, vectors, withstand};
 use crate::support::FAST;
 use crate::support::endpoint::Endpoint;
 use crate::support::process::{PATIENCE, eventually};
@@ -37,7 +37,7 @@ async fn api() -> Receiver {
 
 fn app(queries: &Arc<FakeQueries>, api: &Receiver) -> Arc<Feishu> {
     let config = FeishuConfig {
-        talk: talk("t"),
+        settings: settings("t"),
         app_id: "cli_a".into(),
         app_secret: "marker-of-the-secret".into(),
         api: api.url("").parse().unwrap(),

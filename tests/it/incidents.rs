@@ -6,7 +6,7 @@ use podbell::engine::EngineEvent;
 use podbell::sources::SourceEvent;
 use podbell_core::event::{Event, Level, Target};
 use podbell_core::message::{Language, Style, compose};
-use podbell_core::notice::{Info, NoticeBody, NoticeKind, Story};
+use podbell_core::notice::{CloseReason, Info, NoticeBody, NoticeKind, Story};
 
 use crate::support::events::warning;
 use crate::support::world::{World, WorldSpec, web};
@@ -459,7 +459,7 @@ fn a12_a_deleted_service_closes_its_incident_a_renamed_one_opens_another_and_hal
     world.run_until(180);
     world.discover(std::slice::from_ref(&renamed), true);
     assert_eq!(world.told(), ["75s team opened #1", "180s team closed #1"]);
-    assert_eq!(story(&world).closed_because.as_deref(), Some("service deleted"));
+    assert_eq!(story(&world).closed_because, Some(CloseReason::ServiceDeleted));
     world.poll(&renamed, &[warning(POD, "FailedMount", "m", 6, 30, 170)]);
     world.run_until(240);
     assert_eq!(world.told().last().unwrap(), "195s team opened #2");

@@ -83,7 +83,7 @@ async fn outcome(kind: fn(&str) -> Arc<dyn Notifier>, answer: Answer) -> Outcome
     receiver.otherwise(answer);
     let notifiers = notifiers(vec![config("there", kind(&receiver.url(PATH)))]);
     let notice = [incident(1, NoticeKind::Opened, story())];
-    let body = notifiers.freeze("there", &SendContent::full(&notice), "msg_1", at(0));
+    let body = notifiers.render("there", &SendContent::full(&notice), "msg_1", at(0));
     notifiers.deliver("there", "msg_1", body, at(0)).await
 }
 
@@ -126,9 +126,9 @@ fn means(outcome: &Outcome, class: &str, case: &Value) -> bool {
     match class {
         "ok" => outcome.arrived(),
         // Shortened once, then one built-in line: what cannot be taken ends there.
-        "split" | "permanent-message" => matches!(outcome, Outcome::Content { .. }),
+        "split" | "permanent-message" => matches!(outcome, Outcome::ContentRejected { .. }),
         "permanent-target" | "permanent-credential" | "disable" | "failure-no-follow" => {
-            matches!(outcome, Outcome::Dead { .. })
+            matches!(outcome, Outcome::InvalidDestination { .. })
         }
         "retry" => {
             matches!(outcome, Outcome::Unclear { retry_after: None, .. } | Outcome::Refused { retry_after: None, .. })
@@ -161,10 +161,10 @@ async fn a28_wecom_waits_pauses_shortens_or_tries_again_as_the_code_says() {
     let answer = async |body: &str| outcome(wecom, Answer::new(200, body)).await;
     assert!(matches!(answer(r#"{"errcode":45009}"#).await, Outcome::Refused { retry_after: Some(_), .. }));
     match answer(r#"{"errcode":93000,"errmsg":"invalid webhook url"}"#).await {
-        Outcome::Dead { code, advice, .. } => assert!(code == "93000" && advice.contains("podbell.yaml")),
+        Outcome::InvalidDestination { code, advice, .. } => assert!(code == "93000" && advice.contains("podbell.yaml")),
         other => panic!("{other:?}"),
     }
-    assert!(matches!(answer(r#"{"errcode":40058}"#).await, Outcome::Content { .. }));
+    assert!(matches!(answer(r#"{"errcode":40058}"#).await, Outcome::ContentRejected { .. }));
     assert!(matches!(answer("<html>please log in</html>").await, Outcome::Unclear { .. }));
 }
 
@@ -173,7 +173,7 @@ async fn a_refusal_that_is_not_in_the_platforms_own_words_kills_no_url() {
     let page = || Answer::new(403, "<html>blocked by the company's proxy</html>");
     assert!(matches!(outcome(slack, page()).await, Outcome::Unclear { .. }));
     assert!(matches!(outcome(wecom, page()).await, Outcome::Unclear { .. }));
-    assert!(matches!(outcome(unsigned, page()).await, Outcome::Dead { .. }));
+    assert!(matches!(outcome(unsigned, page()).await, Outcome::InvalidDestination { .. }));
 }
 
 #[tokio::test]
@@ -182,7 +182,7 @@ async fn a34_a_redirect_to_another_host_is_not_followed() {
     for (kind, status) in [(slack as fn(&str) -> Arc<dyn Notifier>, 302), (wecom, 307), (unsigned, 308)] {
         let answer = Answer::new(status, "").with("Location", &stranger.url("/stolen"));
         match outcome(kind, answer).await {
-            Outcome::Dead { advice, .. } => assert!(advice.contains("redirects are not followed")),
+            Outcome::InvalidDestination { advice, .. } => assert!(advice.contains("redirects are not followed")),
             other => panic!("{other:?}"),
         }
     }
@@ -259,7 +259,7 @@ async fn a_repeated_message_keeps_id_and_body_and_is_signed_for_its_own_time() {
     receiver.then([Answer::new(503, ""), Answer::new(204, "")]);
     let notifiers = notifiers(vec![config("audit", webhook(&receiver.url(PATH), &[SECRET, OLD_SECRET]))]);
     let notices = [incident(5, NoticeKind::Escalated, story()), incident(3, NoticeKind::Opened, story())];
-    let body = notifiers.freeze("audit", &SendContent::full(&notices), "msg_77", at(2_400));
+    let body = notifiers.render("audit", &SendContent::full(&notices), "msg_77", at(2_400));
     for seconds in [2_400, 2_430] {
         notifiers.deliver("audit", "msg_77", body.clone(), at(seconds)).await;
     }
@@ -295,7 +295,7 @@ async fn a_chat_gets_json_and_no_signature_and_an_unsigned_webhook_still_gets_it
 async fn a_destination_that_is_gone_takes_nothing_and_breaks_nothing() {
     let notifiers = notifiers(Vec::new());
     assert_eq!(
-        notifiers.freeze("gone", &SendContent::full(&[incident(1, NoticeKind::Opened, story())]), "m", at(0)),
+        notifiers.render("gone", &SendContent::full(&[incident(1, NoticeKind::Opened, story())]), "m", at(0)),
         b""
     );
     assert!(matches!(notifiers.deliver("gone", "m", Vec::new(), at(0)).await, Outcome::Unclear { .. }));
@@ -328,6 +328,6 @@ fn debug_shows_no_secret() {
     let url = "https://hooks.example.com/services/very-secret-path";
     let configs = vec![config("a", slack(url)), config("b", webhook(url, &[SECRET]))];
     let shown = format!("{configs:?} {:?}", notifiers(configs.clone()));
-    assert!(shown.contains("slack") && !shown.contains("secret-path") && !shown.contains("MfKQ"), "{shown}");
+    assert!(shown.contains("Slack webhook") && !shown.contains("secret-path") && !shown.contains("MfKQ"), "{shown}");
     assert!(!shown.contains("hooks.example.com"), "{shown}");
 }

@@ -376,8 +376,8 @@ fn outcome(kind: u8) -> Outcome {
         1 => Outcome::Unclear { retry_after: Some(Duration::from_secs(40)), why },
         2 => Outcome::Refused { retry_after: None, why },
         3 => Outcome::Refused { retry_after: Some(Duration::from_secs(25)), why },
-        4 => Outcome::Content { why },
-        5 => Outcome::Dead { code: why.clone(), text: why.clone(), advice: why },
+        4 => Outcome::ContentRejected { why },
+        5 => Outcome::InvalidDestination { code: why.clone(), text: why.clone(), advice: why },
         6 => Outcome::Orphaned { why },
         _ => Outcome::Delivered,
     }

@@ -3,7 +3,7 @@
 use std::os::unix::fs::symlink;
 
 use podbell_core::event::Target;
-use podbell_core::notice::NoticeBody;
+use podbell_core::notice::{CloseReason, NoticeBody};
 use rustix::process::Signal;
 
 use crate::support::emulated::{ONE_EVENT, emulator};
@@ -141,7 +141,7 @@ fn a38_an_incident_that_no_rule_takes_over_closes_as_rule_removed() {
         world.run_until(61);
         assert_eq!(world.told(), ["60s team opened #1", "60s team closed #1"]);
         let NoticeBody::Incident(story) = &world.last_notice().body else { panic!() };
-        assert_eq!(story.closed_because.as_deref(), Some("rule removed"));
+        assert_eq!(story.closed_because, Some(CloseReason::RuleRemoved));
     }
 }
 

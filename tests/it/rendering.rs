@@ -8,7 +8,7 @@ use podbell::components::registry::NOTIFIERS;
 use podbell::notifiers::{NotifierConfig, Notifiers};
 use podbell_core::message::Language;
 use podbell_core::notice::{
-    FollowedRollout, Newest, Notice, NoticeBody, NoticeKind, ReasonCount, Story, TroubleSubject,
+    CloseReason, FollowedRollout, Newest, Notice, NoticeBody, NoticeKind, ReasonCount, Story, TroubleSubject,
 };
 use podbell_core::outbox::{Content, SendContent};
 use podbell_core::rollout::Rollout;
@@ -45,7 +45,7 @@ fn build() -> Notifiers {
 }
 
 fn render(notifiers: &Notifiers, destination: &str, notice: &Notice, content: Content) -> String {
-    let body = notifiers.freeze(
+    let body = notifiers.render(
         destination,
         &SendContent { content, ..SendContent::full(std::slice::from_ref(notice)) },
         "msg_1",
@@ -189,7 +189,7 @@ fn filled_with(text: &str) -> Story {
         object_names: vec![text(); 5],
         newest: Newest { obj_type: text(), obj_name: text(), reason: text(), message, ..story().newest },
         news: vec![text(); 9],
-        closed_because: Some(text()),
+        closed_because: Some(CloseReason::NothingLeft),
         labels: (0..20).map(|n| (format!("{n}{}", text()), text())).collect(),
         ..story()
     }

@@ -541,7 +541,7 @@ fn a_file_of_a_newer_version_gets_one_clear_word_and_no_other() {
         assert_eq!(error.source.position(error.span.start), (2, 10));
         assert!(error.help.as_deref().unwrap().starts_with("update podbell"));
         for (wrong, message) in
-            [("one", "`one` is no version"), ("0", "`0` is no version"), ("[1]", "expected a version")]
+            [("one", "`one` is not a version"), ("0", "`0` is not a version"), ("[1]", "expected a version")]
         {
             let errors = of.errors(&format!("version: {wrong}\n{rest}\n"));
             assert!(errors.iter().any(|error| error.message.contains(message)), "{of:?}: {errors:?}");

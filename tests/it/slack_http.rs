@@ -337,7 +337,7 @@ async fn each_channel_sees_its_own_and_whoever_is_on_no_list_learns_nothing() {
     let queries = FakeQueries::new();
     let shop = Channel { scope: serde_json::from_str(r#"{"namespace": ["shop"]}"#).unwrap(), read_only: true };
     let (slack, podbell) = podbell(&queries, |config| {
-        config.talk.access = Access {
+        config.settings.access = Access {
             teams: Some(["T1".to_owned()].into()),
             users: Some(["U1".to_owned()].into()),
             channels: Some([("C1".to_owned(), shop.clone())].into()),
@@ -441,7 +441,8 @@ fn attacks(slack: &FakeSlack) -> Vec<Attack> {
 async fn every_attack_is_refused_with_its_status_and_logged_once_without_a_secret() {
     let (log, _guard) = Log::listen();
     let queries = FakeQueries::new();
-    let (slack, podbell) = podbell(&queries, |config| config.talk.access.teams = Some(["T1".to_owned()].into())).await;
+    let (slack, podbell) =
+        podbell(&queries, |config| config.settings.access.teams = Some(["T1".to_owned()].into())).await;
     for (name, bytes, status) in attacks(&slack) {
         for _ in 0..2 {
             let got = podbell.raw(&bytes).await;

@@ -247,7 +247,7 @@ async fn a45_a_connection_that_is_half_dead_is_replaced_and_its_envelope_runs_on
 #[tokio::test]
 async fn frames_that_are_not_slack_s_end_nothing() {
     let (slack, queries) = (slack().await, FakeQueries::new());
-    let podbell = listen(&slack, &queries, |config| config.talk.access.teams = Some(["T1".to_owned()].into()));
+    let podbell = listen(&slack, &queries, |config| config.settings.access.teams = Some(["T1".to_owned()].into()));
     open(&slack, &[0]).await;
     for frame in [json!(1), json!([]), json!({}), json!({"type": "x"}), json!({"type": "slash_commands"})] {
         slack.send(0, &frame);

@@ -171,8 +171,8 @@ async fn a_pause_that_telegram_asks_for_is_kept_and_a_refused_form_is_sent_plain
 #[tokio::test]
 async fn people_and_groups_are_allowed_and_bound_as_configured() {
     let run = start(|config| {
-        config.talk.access.users = Some(["5".to_owned()].into());
-        config.talk.access.channels = Some([("-1001".to_owned(), bound("shop"))].into());
+        config.settings.access.users = Some(["5".to_owned()].into());
+        config.settings.access.channels = Some([("-1001".to_owned(), bound("shop"))].into());
     })
     .await;
     run.telegram.say(6, "/ack 1");

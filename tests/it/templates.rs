@@ -50,7 +50,7 @@ fn notifiers(template: Template) -> Notifiers {
 
 fn frozen(notifiers: &Notifiers, to: &str, notice: &Notice, content: Content) -> String {
     let parcel = SendContent { content, ..SendContent::full(std::slice::from_ref(notice)) };
-    String::from_utf8(notifiers.freeze(to, &parcel, "msg_1", at(2_401))).unwrap()
+    String::from_utf8(notifiers.render(to, &parcel, "msg_1", at(2_401))).unwrap()
 }
 
 #[test]

@@ -235,8 +235,8 @@ async fn a41_a_slow_answer_is_a_word_in_time_and_its_retry_has_the_answer() {
 #[tokio::test]
 async fn a42_people_and_apps_are_allowed_and_bound_as_configured() {
     let podbell = podbell(NOW, |config| {
-        config.talk.access.users = Some(["ann".to_owned()].into());
-        config.talk.access.channels = Some([("1000002".to_owned(), bound("shop"))].into());
+        config.settings.access.users = Some(["ann".to_owned()].into());
+        config.settings.access.channels = Some([("1000002".to_owned(), bound("shop"))].into());
         config.agent_id = Some("1000002".into());
     })
     .await;

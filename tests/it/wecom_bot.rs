@@ -187,8 +187,8 @@ async fn strange_frames_are_left_alone() {
 #[tokio::test]
 async fn a42_people_and_groups_are_allowed_and_bound_as_configured() {
     let run = start(|config| {
-        config.talk.access.users = Some(["ann".to_owned()].into());
-        config.talk.access.channels = Some([("group-1".to_owned(), bound("shop"))].into());
+        config.settings.access.users = Some(["ann".to_owned()].into());
+        config.settings.access.channels = Some([("group-1".to_owned(), bound("shop"))].into());
     })
     .await;
     run.wecom.say("r1", "m1", "bob", "@RobotA help");

@@ -73,7 +73,7 @@ pub struct Untold {
     /// The reason.
     pub reason: String,
     /// Why nobody was notified.
-    pub because: Because,
+    pub because: UnmatchedReason,
     /// How many changes.
     pub changes: u64,
     /// How many occurrences.
@@ -82,7 +82,7 @@ pub struct Untold {
 
 /// Why nobody was notified.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Because {
+pub enum UnmatchedReason {
     /// No rule is about it.
     NoRule,
     /// A rule ignores it.
@@ -95,7 +95,7 @@ pub enum Because {
     Held(RuleKey),
 }
 
-type UntoldKey = (String, String, String, String, Because);
+type UntoldKey = (String, String, String, String, UnmatchedReason);
 
 /// The setup of a backtest: default settings of sources, and every destination is a chat.
 pub fn setup(rules: Rules, sources: impl IntoIterator<Item = Arc<str>>) -> Arc<Setup> {
@@ -226,8 +226,8 @@ impl Backtest {
         let mut untold = std::mem::take(&mut self.untold);
         for (incident, changes) in std::mem::take(&mut self.waiting) {
             for (mut key, new) in changes {
-                if let (true, Because::TooFew(rule)) = (self.report.open.contains(&incident), &key.4) {
-                    key.4 = Because::TooLate(rule.clone());
+                if let (true, UnmatchedReason::TooFew(rule)) = (self.report.open.contains(&incident), &key.4) {
+                    key.4 = UnmatchedReason::TooLate(rule.clone());
                 }
                 add(&mut untold, key, new);
             }
@@ -269,10 +269,10 @@ impl Backtest {
             (cluster, namespace, decision.workload.clone(), decision.reason.clone(), because)
         };
         match &decision.verdict {
-            Verdict::NoRule => self.untold(key(Because::NoRule), decision.new),
+            Verdict::NoRule => self.untold(key(UnmatchedReason::NoRule), decision.new),
             Verdict::Ignored(rules) => {
                 if let Some(rule) = rules.first() {
-                    self.untold(key(Because::Ignored(rule.clone())), decision.new);
+                    self.untold(key(UnmatchedReason::Ignored(rule.clone())), decision.new);
                 }
             }
             Verdict::Claimed(claimed) => {
@@ -284,8 +284,8 @@ impl Backtest {
                     let because = match one.held.len() == one.to.len()
                         && !matches!(one.effect, Effect::Gathers { .. } | Effect::TooYoung { .. } | Effect::Waits)
                     {
-                        true => Because::Held(one.rule.clone()),
-                        false => Because::TooFew(one.rule.clone()),
+                        true => UnmatchedReason::Held(one.rule.clone()),
+                        false => UnmatchedReason::TooFew(one.rule.clone()),
                     };
                     self.waiting.entry(incident).or_default().push((key(because), decision.new));
                 }

@@ -38,6 +38,39 @@ pub enum NoticeKind {
     Info,
 }
 
+/// Why an incident was closed before its end was seen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum CloseReason {
+    /// Its rule was removed, or groups by other fields now.
+    #[serde(rename = "rule removed")]
+    RuleRemoved,
+    /// Discovery does not find its service any more.
+    #[serde(rename = "service deleted")]
+    ServiceDeleted,
+    /// podbell.yaml does not name its service any more.
+    #[serde(rename = "no longer watched")]
+    NotWatched,
+    /// podbell.yaml does not name its source any more.
+    #[serde(rename = "source removed")]
+    SourceRemoved,
+    /// Its service cannot be read, and the last of its events was forgotten.
+    #[serde(rename = "nothing is left of it")]
+    NothingLeft,
+}
+
+impl CloseReason {
+    /// The words in webhooks and templates, the same as serde writes.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::RuleRemoved => "rule removed",
+            Self::ServiceDeleted => "service deleted",
+            Self::NotWatched => "no longer watched",
+            Self::SourceRemoved => "source removed",
+            Self::NothingLeft => "nothing is left of it",
+        }
+    }
+}
+
 impl NoticeKind {
     /// The word in rule tests, webhooks and logs.
     pub fn as_str(self) -> &'static str {
@@ -169,7 +202,7 @@ pub struct Story {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rollout: Option<FollowedRollout>,
     /// Why it was closed.
-    pub closed_because: Option<String>,
+    pub closed_because: Option<CloseReason>,
     /// Whose mute ended while it is still open.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mute_over: Option<Author>,

@@ -14,7 +14,7 @@ use super::workload;
 /// Troubles that begin and end by the same events.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Trouble {
+pub enum ObjectFailure {
     /// A node's kubelet is away.
     NodeAway,
     /// A node is short of disk.
@@ -57,7 +57,7 @@ pub enum Trouble {
     RunFailed,
 }
 
-impl Trouble {
+impl ObjectFailure {
     /// Whether it is one of a node.
     pub(crate) fn is_of_a_node(self) -> bool {
         matches!(self, Self::NodeAway | Self::DiskPressure | Self::MemoryPressure | Self::PidPressure)
@@ -74,18 +74,18 @@ impl Trouble {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Report {
     /// Which trouble.
-    pub trouble: Trouble,
+    pub trouble: ObjectFailure,
     /// Its reporter repeats it at least this often while it lasts; `None`: it is reported once.
     pub repeats: Option<Duration>,
     /// Whether its end is always reported: then silence does not end it.
-    pub end_is_said: bool,
+    pub end_is_reported: bool,
 }
 
 /// What an event ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct End {
     /// The troubles that it ends.
-    pub troubles: &'static [Trouble],
+    pub troubles: &'static [ObjectFailure],
     /// Whose troubles it ends.
     pub of: Of,
     /// Whether it ends only troubles of objects of the same kind.
@@ -126,54 +126,54 @@ pub(crate) fn slowest(event: &Event<'_>) -> Duration {
 
 /// How the trouble of an event is reported; `None` if no other event is known to end it.
 pub fn of(event: &Event<'_>) -> Option<Report> {
-    let report = |trouble, repeats: Option<Duration>| Some(Report { trouble, repeats, end_is_said: true });
+    let report = |trouble, repeats: Option<Duration>| Some(Report { trouble, repeats, end_is_reported: true });
     // These may end without an event, so that silence ends them, too.
-    let silent = |trouble, repeats: Option<Duration>| Some(Report { trouble, repeats, end_is_said: false });
+    let silent = |trouble, repeats: Option<Duration>| Some(Report { trouble, repeats, end_is_reported: false });
     let (reason, kind, message) = (event.reason.trim(), event.obj_type.trim(), event.message.as_ref());
     let says = |words: &[&str]| words.iter().any(|word| message.contains(word));
     match reason {
-        "NodeNotReady" | "NodeStatusUnknown" => report(Trouble::NodeAway, None),
-        "NodeHasDiskPressure" => report(Trouble::DiskPressure, None),
-        "NodeHasMemoryPressure" | "NodeHasInsufficientMemory" => report(Trouble::MemoryPressure, None),
-        "NodeHasPIDPressure" | "NodeHasInsufficientPID" => report(Trouble::PidPressure, None),
-        "EvictionThresholdMet" if says(&["memory"]) => silent(Trouble::MemoryPressure, Some(KUBELET)),
-        "EvictionThresholdMet" if says(&["pid"]) => silent(Trouble::PidPressure, Some(KUBELET)),
-        "EvictionThresholdMet" => silent(Trouble::DiskPressure, Some(KUBELET)),
-        "FailedScheduling" => report(Trouble::Unscheduled, Some(SERIES)),
-        "PodUnschedulable" => report(Trouble::Unscheduled, None),
-        "FailedMount" | "FailedAttachVolume" | "FailedMapVolume" => report(Trouble::Unmounted, Some(KUBELET)),
+        "NodeNotReady" | "NodeStatusUnknown" => report(ObjectFailure::NodeAway, None),
+        "NodeHasDiskPressure" => report(ObjectFailure::DiskPressure, None),
+        "NodeHasMemoryPressure" | "NodeHasInsufficientMemory" => report(ObjectFailure::MemoryPressure, None),
+        "NodeHasPIDPressure" | "NodeHasInsufficientPID" => report(ObjectFailure::PidPressure, None),
+        "EvictionThresholdMet" if says(&["memory"]) => silent(ObjectFailure::MemoryPressure, Some(KUBELET)),
+        "EvictionThresholdMet" if says(&["pid"]) => silent(ObjectFailure::PidPressure, Some(KUBELET)),
+        "EvictionThresholdMet" => silent(ObjectFailure::DiskPressure, Some(KUBELET)),
+        "FailedScheduling" => report(ObjectFailure::Unscheduled, Some(SERIES)),
+        "PodUnschedulable" => report(ObjectFailure::Unscheduled, None),
+        "FailedMount" | "FailedAttachVolume" | "FailedMapVolume" => report(ObjectFailure::Unmounted, Some(KUBELET)),
         "FailedCreatePodSandBox" | "FailedPodSandBoxStatus" | "NetworkNotReady" => {
-            report(Trouble::NoSandbox, Some(KUBELET))
+            report(ObjectFailure::NoSandbox, Some(KUBELET))
         }
         "ErrImagePull" | "ImagePullBackOff" | "ErrImageNeverPull" | "InspectFailed" => {
-            report(Trouble::NoImage, Some(KUBELET))
+            report(ObjectFailure::NoImage, Some(KUBELET))
         }
         "Failed" | "BackOff" | "FailedSync" | "pod启动失败" | "操作重试" if kind == "Pod" && says(&PULL) => {
-            report(Trouble::NoImage, Some(KUBELET))
+            report(ObjectFailure::NoImage, Some(KUBELET))
         }
-        "Failed" if kind == "Pod" => report(Trouble::NotStarted, Some(KUBELET)),
-        "FailedCreate" => report(Trouble::NotCreated, Some(CONTROLLER)),
+        "Failed" if kind == "Pod" => report(ObjectFailure::NotStarted, Some(KUBELET)),
+        "FailedCreate" => report(ObjectFailure::NotCreated, Some(CONTROLLER)),
         // A claim that is bound by hand gets no event.
-        "ProvisioningFailed" | "FailedBinding" => silent(Trouble::Unprovisioned, Some(KUBELET)),
-        "VolumeResizeFailed" | "FileSystemResizeFailed" => silent(Trouble::Unresized, Some(KUBELET)),
-        "Evicted" | "Preempted" | "Preempting" if kind == "Pod" => silent(Trouble::Evicted, None),
+        "ProvisioningFailed" | "FailedBinding" => silent(ObjectFailure::Unprovisioned, Some(KUBELET)),
+        "VolumeResizeFailed" | "FileSystemResizeFailed" => silent(ObjectFailure::Unresized, Some(KUBELET)),
+        "Evicted" | "Preempted" | "Preempting" if kind == "Pod" => silent(ObjectFailure::Evicted, None),
         "BackoffLimitExceeded" | "DeadlineExceeded" | "JobFailed" if kind == "Job" => {
             match workload::is_a_scheduled_run(&event.obj_name) {
-                true => report(Trouble::RunFailed, None),
-                false => silent(Trouble::JobFailed, None),
+                true => report(ObjectFailure::RunFailed, None),
+                false => silent(ObjectFailure::JobFailed, None),
             }
         }
-        "MissSchedule" | "TooManyMissedTimes" | "FailedNeedsStart" => silent(Trouble::ScheduleMissed, None),
-        "FailedGetScale" | "FailedRescale" => silent(Trouble::NoMetrics, Some(KUBELET)),
+        "MissSchedule" | "TooManyMissedTimes" | "FailedNeedsStart" => silent(ObjectFailure::ScheduleMissed, None),
+        "FailedGetScale" | "FailedRescale" => silent(ObjectFailure::NoMetrics, Some(KUBELET)),
         _ if kind == "HorizontalPodAutoscaler" && reason.starts_with("Failed") => {
-            silent(Trouble::NoMetrics, Some(KUBELET))
+            silent(ObjectFailure::NoMetrics, Some(KUBELET))
         }
-        "FailedToScaleUpGroup" | "ScaleUpTimedOut" => silent(Trouble::NotScaledUp, Some(SERIES)),
+        "FailedToScaleUpGroup" | "ScaleUpTimedOut" => silent(ObjectFailure::NotScaledUp, Some(SERIES)),
         "SyncLoadBalancerFailed" | "CreatingLoadBalancerFailed" | "UpdateLoadBalancerFailed" => {
-            report(Trouble::NoLoadBalancer, Some(KUBELET))
+            report(ObjectFailure::NoLoadBalancer, Some(KUBELET))
         }
         _ if event.level == Level::Warning && CERTIFICATES.contains(&kind) => {
-            report(Trouble::NoCertificate, Some(CERTIFICATE))
+            report(ObjectFailure::NoCertificate, Some(CERTIFICATE))
         }
         _ => None,
     }
@@ -185,17 +185,18 @@ pub(crate) const PULL: [&str; 6] =
 /// The objects of cert-manager.
 const CERTIFICATES: [&str; 6] = ["Certificate", "CertificateRequest", "Challenge", "ClusterIssuer", "Issuer", "Order"];
 /// Troubles that are over for a pod whose image is being pulled.
-const BEFORE_IMAGE: &[Trouble] = &[Trouble::Unscheduled, Trouble::Unmounted, Trouble::NoSandbox];
+const BEFORE_IMAGE: &[ObjectFailure] =
+    &[ObjectFailure::Unscheduled, ObjectFailure::Unmounted, ObjectFailure::NoSandbox];
 
 /// Troubles that are over for a job of which a later run has completed.
-const OF_RUNS: &[Trouble] = &[
-    Trouble::JobFailed,
-    Trouble::RunFailed,
-    Trouble::Unscheduled,
-    Trouble::Unmounted,
-    Trouble::NoSandbox,
-    Trouble::NoImage,
-    Trouble::NotStarted,
+const OF_RUNS: &[ObjectFailure] = &[
+    ObjectFailure::JobFailed,
+    ObjectFailure::RunFailed,
+    ObjectFailure::Unscheduled,
+    ObjectFailure::Unmounted,
+    ObjectFailure::NoSandbox,
+    ObjectFailure::NoImage,
+    ObjectFailure::NotStarted,
 ];
 
 /// Whether a controller writes it, again at each of its attempts.
@@ -212,37 +213,42 @@ pub fn ended_by(event: &Event<'_>) -> Option<End> {
     let message = event.message.as_ref();
     match event.reason.trim() {
         "NodeReady" | "RemovingNode" | "DeletingNode" => {
-            Some(End { troubles: &[Trouble::NodeAway], of: Of::Node, same_kind: false })
+            Some(End { troubles: &[ObjectFailure::NodeAway], of: Of::Node, same_kind: false })
         }
-        "NodeHasNoDiskPressure" => object(&[Trouble::DiskPressure]),
-        "NodeHasSufficientMemory" | "NodeHasNoMemoryPressure" => object(&[Trouble::MemoryPressure]),
-        "NodeHasSufficientPID" | "NodeHasNoPIDPressure" => object(&[Trouble::PidPressure]),
-        "Scheduled" => object(&[Trouble::Unscheduled]),
+        "NodeHasNoDiskPressure" => object(&[ObjectFailure::DiskPressure]),
+        "NodeHasSufficientMemory" | "NodeHasNoMemoryPressure" => object(&[ObjectFailure::MemoryPressure]),
+        "NodeHasSufficientPID" | "NodeHasNoPIDPressure" => object(&[ObjectFailure::PidPressure]),
+        "Scheduled" => object(&[ObjectFailure::Unscheduled]),
         "Pulling" => object(BEFORE_IMAGE),
-        "Pulled" | "Created" => {
-            object(&[Trouble::Unscheduled, Trouble::Unmounted, Trouble::NoSandbox, Trouble::NoImage])
-        }
+        "Pulled" | "Created" => object(&[
+            ObjectFailure::Unscheduled,
+            ObjectFailure::Unmounted,
+            ObjectFailure::NoSandbox,
+            ObjectFailure::NoImage,
+        ]),
         "Started" => object(&[
-            Trouble::Unscheduled,
-            Trouble::Unmounted,
-            Trouble::NoSandbox,
-            Trouble::NoImage,
-            Trouble::NotStarted,
-            Trouble::NodeAway,
+            ObjectFailure::Unscheduled,
+            ObjectFailure::Unmounted,
+            ObjectFailure::NoSandbox,
+            ObjectFailure::NoImage,
+            ObjectFailure::NotStarted,
+            ObjectFailure::NodeAway,
         ]),
         // Of the same kind only: a cron job that creates a job does not prove that the job can create pods.
-        "SuccessfulCreate" => {
-            Some(End { troubles: &[Trouble::NotCreated, Trouble::ScheduleMissed], of: Of::Workload, same_kind: true })
-        }
-        "ProvisioningSucceeded" => object(&[Trouble::Unprovisioned]),
-        "VolumeResizeSuccessful" | "FileSystemResizeSuccessful" => object(&[Trouble::Unresized]),
+        "SuccessfulCreate" => Some(End {
+            troubles: &[ObjectFailure::NotCreated, ObjectFailure::ScheduleMissed],
+            of: Of::Workload,
+            same_kind: true,
+        }),
+        "ProvisioningSucceeded" => object(&[ObjectFailure::Unprovisioned]),
+        "VolumeResizeSuccessful" | "FileSystemResizeSuccessful" => object(&[ObjectFailure::Unresized]),
         "Completed" => runs,
         "SawCompletedJob" if message.contains("Complete") => runs,
-        "SuccessfulRescale" | "ScalingActive" => object(&[Trouble::NoMetrics]),
-        "EnsuredLoadBalancer" | "UpdatedLoadBalancer" => object(&[Trouble::NoLoadBalancer]),
-        "Issuing" if message.contains("successfully issued") => workload(&[Trouble::NoCertificate]),
+        "SuccessfulRescale" | "ScalingActive" => object(&[ObjectFailure::NoMetrics]),
+        "EnsuredLoadBalancer" | "UpdatedLoadBalancer" => object(&[ObjectFailure::NoLoadBalancer]),
+        "Issuing" if message.contains("successfully issued") => workload(&[ObjectFailure::NoCertificate]),
         "CertificateIssued" | "DomainVerified" | "Complete" | "KeyPairVerified" | "Ready" => {
-            object(&[Trouble::NoCertificate])
+            object(&[ObjectFailure::NoCertificate])
         }
         _ => None,
     }
@@ -349,18 +355,22 @@ pub(crate) fn family<'e>(event: &'e Event<'_>) -> &'e str {
     let reason = event.reason.trim();
     match of(event).map(|report| report.trouble) {
         Some(
-            Trouble::Unmounted | Trouble::NoSandbox | Trouble::NoImage | Trouble::NotStarted | Trouble::Unscheduled,
+            ObjectFailure::Unmounted
+            | ObjectFailure::NoSandbox
+            | ObjectFailure::NoImage
+            | ObjectFailure::NotStarted
+            | ObjectFailure::Unscheduled,
         ) => "start",
-        Some(Trouble::NodeAway) => "node",
-        Some(Trouble::DiskPressure | Trouble::MemoryPressure | Trouble::PidPressure) => "pressure",
-        Some(Trouble::NotCreated) => "create",
-        Some(Trouble::Unprovisioned | Trouble::Unresized) => "start",
-        Some(Trouble::Evicted) => "evicted",
-        Some(Trouble::JobFailed | Trouble::RunFailed | Trouble::ScheduleMissed) => "job",
-        Some(Trouble::NoMetrics) => "metrics",
-        Some(Trouble::NotScaledUp) => "scale",
-        Some(Trouble::NoLoadBalancer) => "balancer",
-        Some(Trouble::NoCertificate) => "certificate",
+        Some(ObjectFailure::NodeAway) => "node",
+        Some(ObjectFailure::DiskPressure | ObjectFailure::MemoryPressure | ObjectFailure::PidPressure) => "pressure",
+        Some(ObjectFailure::NotCreated) => "create",
+        Some(ObjectFailure::Unprovisioned | ObjectFailure::Unresized) => "start",
+        Some(ObjectFailure::Evicted) => "evicted",
+        Some(ObjectFailure::JobFailed | ObjectFailure::RunFailed | ObjectFailure::ScheduleMissed) => "job",
+        Some(ObjectFailure::NoMetrics) => "metrics",
+        Some(ObjectFailure::NotScaledUp) => "scale",
+        Some(ObjectFailure::NoLoadBalancer) => "balancer",
+        Some(ObjectFailure::NoCertificate) => "certificate",
         None => match reason {
             // A container that fails its probe is restarted, and one that is restarted fails its probe.
             "BackOff"

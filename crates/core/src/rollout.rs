@@ -12,7 +12,7 @@ use super::time::{Jump, Time};
 
 /// How long after a rollout an incident that opens is told with it.
 pub const LATELY: Duration = Duration::from_secs(30 * 60);
-/// What two ways show of one rollout lies at most this far apart: its template changes, then its controller scales.
+/// A change of the template and the scaling event of the same rollout are at most this far apart.
 const SAME: Duration = Duration::from_secs(120);
 /// How long rollouts are remembered.
 const REMEMBERED: Duration = Duration::from_secs(24 * 3600);

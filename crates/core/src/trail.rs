@@ -5,7 +5,7 @@
 
 use serde::Serialize;
 
-use super::step::decision::{Claimed, Decision, Effect, Verdict};
+use super::step::decision::{Decision, Effect, RuleDecision, Verdict};
 use super::time::Time;
 
 /// How many deciding changes are shown: the first and the newest of them.
@@ -117,7 +117,7 @@ fn steps(decisions: &[Decision], incident: Option<u64>, worse: &[Time]) -> Vec<u
 }
 
 /// What rules decided about a change, as far as it concerns this incident.
-fn of(decision: &Decision, incident: Option<u64>) -> impl Iterator<Item = &Claimed> {
+fn of(decision: &Decision, incident: Option<u64>) -> impl Iterator<Item = &RuleDecision> {
     let claimed = match &decision.verdict {
         Verdict::Claimed(claimed) => claimed.as_slice(),
         _ => &[],

@@ -390,7 +390,7 @@ fn thread_row(outbox: &Outbox, name: &Destination, incident: u64) -> Result<Opti
     let Some((state, policy)) = outbox.destination(name) else { return Ok(None) };
     let (Some(thread), Some(policy)) = (state.threads.get(incident), &policy.threads) else { return Ok(None) };
     let shown =
-        thread.shown.map(|(face, at): (MessageState, Time)| Ok::<_, StoreError>((json(&face)?, at))).transpose()?;
+        thread.shown.map(|(state, at): (MessageState, Time)| Ok::<_, StoreError>((json(&state)?, at))).transpose()?;
     let (place, parent) = (policy.place.clone(), thread.parent.clone());
     Ok(Some(ThreadRow { place, parent, since: thread.since, shown }))
 }

@@ -41,7 +41,7 @@ pub(crate) fn write(incident: &Incident) -> Result<Vec<u8>, CodecError> {
 /// # Errors
 /// When the bytes are not an incident.
 pub fn read(bytes: &[u8]) -> Result<Incident, CodecError> {
-    let [MARK, ..] = bytes else { return Err("it is no incident".into()) };
+    let [MARK, ..] = bytes else { return Err("it is not an incident".into()) };
     let (content, hash) = bytes.split_last_chunk::<HASH>().ok_or("it is cut off")?;
     if xxh3_64(content) != u64::from_le_bytes(*hash) {
         return Err("it is damaged".into());

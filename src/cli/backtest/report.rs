@@ -8,7 +8,7 @@ use jiff::tz::TimeZone;
 use serde_json::{Value, json};
 
 use super::Args;
-use podbell_core::backtest::{Because, Report, Untold};
+use podbell_core::backtest::{Report, UnmatchedReason, Untold};
 use podbell_core::message::{Language, Message, Style as Reader, compose, number};
 use podbell_core::notice::{Notice, NoticeBody};
 use podbell_core::rules::rule::{Destination, RuleKey};
@@ -132,13 +132,13 @@ fn untold_line(untold: &Untold) -> String {
     format!("{changes:>7} changes, {times} times  {namespace}/{workload} {reason}: {}", because(&untold.because))
 }
 
-fn because(because: &Because) -> String {
+fn because(because: &UnmatchedReason) -> String {
     match because {
-        Because::NoRule => "no rule matches it".to_owned(),
-        Because::Ignored(rule) => format!("ignored by {rule}"),
-        Because::TooFew(rule) => format!("too few for open_when of {rule}"),
-        Because::Held(rule) => format!("held back: see `active`, `maintenance` and `inhibit` of {rule}"),
-        Because::TooLate(rule) => format!("the recording ended before {rule} told it"),
+        UnmatchedReason::NoRule => "no rule matches it".to_owned(),
+        UnmatchedReason::Ignored(rule) => format!("ignored by {rule}"),
+        UnmatchedReason::TooFew(rule) => format!("too few for open_when of {rule}"),
+        UnmatchedReason::Held(rule) => format!("held back: see `active`, `maintenance` and `inhibit` of {rule}"),
+        UnmatchedReason::TooLate(rule) => format!("the recording ended before {rule} told it"),
     }
 }
 

@@ -94,7 +94,7 @@ async fn examine(path: &Path, send: bool) -> Vec<Finding> {
     let chats = config.built_in_destinations();
     let destinations: Vec<(Destination, bool)> =
         config.notifiers.iter().map(|notifier| (notifier.name.clone(), chats.contains(&notifier.name))).collect();
-    let of_rules = rules::judge(&rules::Known {
+    let of_rules = rules::judge(&rules::RulesFacts {
         given: config.has_rules,
         files: loaded.rule_files.len(),
         rules: &rules,

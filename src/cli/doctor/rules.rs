@@ -8,7 +8,7 @@ use podbell_core::diagnostic::Diagnostic;
 use podbell_core::rules::{Action, Destination, Located};
 
 /// The rules of podbell.yaml.
-pub(super) struct Known<'a> {
+pub(super) struct RulesFacts<'a> {
     /// Whether there is a `rules:` key.
     pub given: bool,
     pub files: usize,
@@ -24,7 +24,7 @@ pub(super) struct Known<'a> {
 }
 
 /// Judges the rules: compiled, linted, and whom they notify.
-pub(super) fn judge(known: &Known<'_>) -> Vec<Finding> {
+pub(super) fn judge(known: &RulesFacts<'_>) -> Vec<Finding> {
     if !known.given {
         let told = known.destinations.iter().filter(|(_, told)| *told).map(|(name, _)| &**name);
         let told = told.collect::<Vec<_>>().join(", ");
@@ -48,7 +48,7 @@ pub(super) fn judge(known: &Known<'_>) -> Vec<Finding> {
     findings
 }
 
-fn untold(known: &Known<'_>, told: impl Fn(&Destination, bool) -> bool) -> Vec<Finding> {
+fn untold(known: &RulesFacts<'_>, told: impl Fn(&Destination, bool) -> bool) -> Vec<Finding> {
     let silent = known.destinations.iter().filter(|(name, is_chat)| !told(name, *is_chat));
     let finding = |(name, _): &(Destination, bool)| {
         if known.operators.contains(name) {

@@ -119,7 +119,7 @@ pub(super) async fn public_url(url: &Url, net: &Net) -> Checked {
         Checked::from(Finding::warn(Group::Server, "public_url", found, advice))
     };
     let Ok(health) = Url::parse(&format!("{}/healthz", url.as_str().trim_end_matches('/'))) else {
-        return warn(format!("{url} is no address"));
+        return warn(format!("{url} is not an address"));
     };
     let asked = clock::now();
     match net.client.get(health).send().await {

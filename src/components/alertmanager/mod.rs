@@ -145,8 +145,8 @@ fn weight(outcome: &Outcome) -> u8 {
         Outcome::Delivered | Outcome::Posted(_) => 4,
         Outcome::Unclear { .. } => 3,
         Outcome::Refused { .. } | Outcome::Orphaned { .. } => 2,
-        Outcome::Content { .. } => 1,
-        Outcome::Dead { .. } => 0,
+        Outcome::ContentRejected { .. } => 1,
+        Outcome::InvalidDestination { .. } => 0,
     }
 }
 
@@ -232,5 +232,5 @@ fn classify(reply: &Reply) -> Outcome {
         }
         _ => return reply::by_status(reply),
     };
-    Outcome::Dead { code: reply.status.to_string(), text: reply.said(), advice: advice.to_owned() }
+    Outcome::InvalidDestination { code: reply.status.to_string(), text: reply.said(), advice: advice.to_owned() }
 }

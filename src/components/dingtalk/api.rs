@@ -159,7 +159,7 @@ fn is_about_the_token(reply: &Reply) -> bool {
 /// What the refusal of key and secret means.
 pub(super) fn of_credentials(reply: &Reply) -> Outcome {
     match (reply.status, code(reply)) {
-        (400..=499, Some(code)) if !is_too_fast(reply.status, &code) => Outcome::Dead {
+        (400..=499, Some(code)) if !is_too_fast(reply.status, &code) => Outcome::InvalidDestination {
             code,
             text: reply.said(),
             advice: "DingTalk refuses the application's key and secret: copy Client ID and Client Secret from its page into podbell.yaml (`app_key`, `app_secret`)".to_owned(),
@@ -178,7 +178,11 @@ pub(super) fn of_message(reply: &Reply) -> Outcome {
         };
     };
     let is_about = |words: &[&str]| words.iter().any(|word| code.to_ascii_lowercase().contains(word));
-    let dead = |advice: &str| Outcome::Dead { code: code.clone(), text: reply.said(), advice: advice.to_owned() };
+    let dead = |advice: &str| Outcome::InvalidDestination {
+        code: code.clone(),
+        text: reply.said(),
+        advice: advice.to_owned(),
+    };
     match reply.status {
         429 => Outcome::Refused { retry_after: reply.retry_after, why: reply.said() },
         400..=499 if is_too_fast(reply.status, &code) => {
@@ -196,7 +200,7 @@ pub(super) fn of_message(reply: &Reply) -> Outcome {
         400..=499 if is_about(&["conversation", "resource.not.found", "chat."]) => {
             dead("the group does not exist any more, or the robot is not in it: check `conversation`")
         }
-        400..=499 if is_about(&["msg", "param.", "content"]) => Outcome::Content { why: reply.said() },
+        400..=499 if is_about(&["msg", "param.", "content"]) => Outcome::ContentRejected { why: reply.said() },
         400..=499 => reply::unclear(reply, "an error"),
         _ => common(reply),
     }
@@ -225,8 +229,8 @@ mod tests {
             Outcome::Delivered => "delivered",
             Outcome::Refused { .. } => "refused",
             Outcome::Unclear { .. } => "unclear",
-            Outcome::Content { .. } => "content",
-            Outcome::Dead { .. } => "dead",
+            Outcome::ContentRejected { .. } => "content",
+            Outcome::InvalidDestination { .. } => "dead",
             other => panic!("{other:?}"),
         }
     }

@@ -11,7 +11,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::{Value, json};
 
 use super::api::{self, Api};
-use super::card::{self, Came, Group as Room};
+use super::card::{self, CardResult, Group as Room};
 use super::{PACE, chat, markdown};
 use crate::examine::{Checked, Finding, Group, Net, not_well};
 use crate::notifiers::buttons::Pressable;
@@ -163,7 +163,7 @@ impl App {
         if self.cards.is_none() {
             return match serde_json::from_slice(&attempt.body) {
                 Ok(message) => self.message(&attempt, message).await,
-                Err(_) => Outcome::Content { why: "a body that is not JSON".into() },
+                Err(_) => Outcome::ContentRejected { why: "a body that is not JSON".into() },
             };
         }
         let request = match Request::read(&attempt.body, &self.place) {
@@ -176,11 +176,13 @@ impl App {
             Act::Change(track) => {
                 let changed = card::change(track, &request.arguments);
                 match self.call(&attempt, &changed, |post| post.put().below(&CHANGE)).await {
-                    Ok(Came::Done) => request.arrived("", track),
-                    Ok(Came::Gone(why)) => Outcome::Orphaned { why },
-                    Ok(Came::Exists) => Outcome::Content { why: "an answer that does not fit a change".into() },
-                    Ok(Came::Hidden(why)) => Outcome::Unclear { retry_after: None, why },
-                    Ok(Came::Not(outcome)) | Err(outcome) => outcome,
+                    Ok(CardResult::Done) => request.arrived("", track),
+                    Ok(CardResult::Gone(why)) => Outcome::Orphaned { why },
+                    Ok(CardResult::Exists) => {
+                        Outcome::ContentRejected { why: "an answer that does not fit a change".into() }
+                    }
+                    Ok(CardResult::Hidden(why)) => Outcome::Unclear { retry_after: None, why },
+                    Ok(CardResult::Not(outcome)) | Err(outcome) => outcome,
                 }
             }
         }
@@ -189,10 +191,10 @@ impl App {
     /// Posts a message, which stands for nothing.
     async fn message(&self, attempt: &Attempt<'_>, message: Value) -> Outcome {
         let Value::Object(mut body) = message else {
-            return Outcome::Content { why: "a body that is not an object".into() };
+            return Outcome::ContentRejected { why: "a body that is not an object".into() };
         };
         if !body.contains_key("msgKey") {
-            return Outcome::Content { why: "a body that was made for a card".into() };
+            return Outcome::ContentRejected { why: "a body that was made for a card".into() };
         }
         body.insert("robotCode".into(), json!(self.robot_code));
         body.insert("openConversationId".into(), json!(self.conversation));
@@ -210,18 +212,23 @@ impl App {
         let track = fingerprint([attempt.message_id, &self.place]);
         let made = self.room().create(&track, &request.arguments);
         let mut came = self.call(attempt, &made, |post| post.below(&CREATE)).await;
-        if matches!(came, Ok(Came::Exists)) {
+        if matches!(came, Ok(CardResult::Exists)) {
             came = self.call(attempt, &self.room().deliver(&track), |post| post.below(&DELIVER)).await;
         }
         match came {
-            Ok(Came::Done | Came::Exists) => request.arrived("", &track),
+            Ok(CardResult::Done | CardResult::Exists) => request.arrived("", &track),
             // Not `Refused`: the next attempt must have the same id.
-            Ok(Came::Hidden(why) | Came::Gone(why)) => Outcome::Unclear { retry_after: None, why },
-            Ok(Came::Not(outcome)) | Err(outcome) => outcome,
+            Ok(CardResult::Hidden(why) | CardResult::Gone(why)) => Outcome::Unclear { retry_after: None, why },
+            Ok(CardResult::Not(outcome)) | Err(outcome) => outcome,
         }
     }
 
-    async fn call(&self, attempt: &Attempt<'_>, body: &Value, to: impl Fn(Post) -> Post) -> Result<Came, Outcome> {
+    async fn call(
+        &self,
+        attempt: &Attempt<'_>,
+        body: &Value,
+        to: impl Fn(Post) -> Post,
+    ) -> Result<CardResult, Outcome> {
         let body = body.to_string().into_bytes();
         let request = || to(Post::json(body.clone(), attempt.now));
         Ok(card::of(&self.api.call(attempt.client, attempt.now, request).await?))
@@ -233,7 +240,7 @@ impl App {
         let request = || Post::json(body.clone(), now).put().below(&CHANGE);
         let came = self.api.call(&net.client, now, request).await.map(|reply| card::of(&reply));
         match came {
-            Ok(Came::Not(outcome)) | Err(outcome) => {
+            Ok(CardResult::Not(outcome)) | Err(outcome) => {
                 not_well(Group::Destinations, subject, "cards of DingTalk", &outcome)
             }
             Ok(_) => Finding::ok(

@@ -86,7 +86,7 @@ pub(super) fn change(track: &str, values: &Value) -> Value {
 
 /// What a request for a card came to.
 #[derive(Debug)]
-pub(super) enum Came {
+pub(super) enum CardResult {
     /// It was done.
     Done,
     /// A card with this id was made before.
@@ -107,15 +107,20 @@ struct Answer {
 }
 
 /// What the reply to a request for a card means.
-pub(super) fn of(reply: &Reply) -> Came {
+pub(super) fn of(reply: &Reply) -> CardResult {
     let Some(code) = api::code(reply) else { return of_success(reply) };
     let code = code.to_ascii_lowercase();
-    let dead =
-        |advice: &str| Came::Not(Outcome::Dead { code: code.clone(), text: reply.said(), advice: advice.to_owned() });
+    let dead = |advice: &str| {
+        CardResult::Not(Outcome::InvalidDestination {
+            code: code.clone(),
+            text: reply.said(),
+            advice: advice.to_owned(),
+        })
+    };
     match code.as_str() {
-        "param.cardalreadyexist" => Came::Exists,
-        "param.cardnotexist" => Came::Gone(reply.said()),
-        "param.contentunsafe" => Came::Not(Outcome::Content { why: reply.said() }),
+        "param.cardalreadyexist" => CardResult::Exists,
+        "param.cardnotexist" => CardResult::Gone(reply.said()),
+        "param.contentunsafe" => CardResult::Not(Outcome::ContentRejected { why: reply.said() }),
         code if code.contains("permission") => dead(
             "give the application the right to write cards (互动卡片实例写权限, Card.Instance.Write), or leave `cards` away",
         ),
@@ -124,23 +129,23 @@ pub(super) fn of(reply: &Reply) -> Came {
         }
         code if code.contains("openspace") => dead("the group does not exist any more: check `conversation`"),
         code if code.contains("delivermodel") => dead("the robot cannot write in the group: check `robot_code`"),
-        _ => Came::Not(api::of_message(reply)),
+        _ => CardResult::Not(api::of_message(reply)),
     }
 }
 
 /// What a reply without a code means. Making a card can succeed while showing it fails.
-fn of_success(reply: &Reply) -> Came {
+fn of_success(reply: &Reply) -> CardResult {
     let answer: Option<Answer> = serde_json::from_str(&reply.body).ok().filter(|_| reply.status == 200);
-    let Some(answer) = answer else { return Came::Not(api::of_message(reply)) };
+    let Some(answer) = answer else { return CardResult::Not(api::of_message(reply)) };
     let places = answer.result["deliverResults"].as_array().or(answer.result.as_array());
     let failed = places.into_iter().flatten().find(|place| place["success"] == false);
     match failed {
         Some(place) => {
             let error = reply::words(place["errorMsg"].as_str().unwrap_or_default(), &Redactor::default());
-            Came::Hidden(format!("the card is not shown (is the robot in the group?): {error}"))
+            CardResult::Hidden(format!("the card is not shown (is the robot in the group?): {error}"))
         }
-        None if answer.success => Came::Done,
-        None => Came::Not(reply::unclear(reply, "no success")),
+        None if answer.success => CardResult::Done,
+        None => CardResult::Not(reply::unclear(reply, "no success")),
     }
 }
 
@@ -175,18 +180,18 @@ mod tests {
         ] {
             let body = body.to_string();
             let came = match of(&Reply::of(status, None, &body, &Redactor::default())) {
-                Came::Done => "done",
-                Came::Exists => "exists",
-                Came::Hidden(why) => {
+                CardResult::Done => "done",
+                CardResult::Exists => "exists",
+                CardResult::Hidden(why) => {
                     assert!(why.starts_with("the card is not shown (is the robot in the group?):"), "{why}");
                     "hidden"
                 }
-                Came::Gone(_) => "gone",
-                Came::Not(Outcome::Refused { .. }) => "refused",
-                Came::Not(Outcome::Unclear { .. }) => "unclear",
-                Came::Not(Outcome::Content { .. }) => "content",
-                Came::Not(Outcome::Dead { .. }) => "dead",
-                Came::Not(other) => panic!("{other:?}"),
+                CardResult::Gone(_) => "gone",
+                CardResult::Not(Outcome::Refused { .. }) => "refused",
+                CardResult::Not(Outcome::Unclear { .. }) => "unclear",
+                CardResult::Not(Outcome::ContentRejected { .. }) => "content",
+                CardResult::Not(Outcome::InvalidDestination { .. }) => "dead",
+                CardResult::Not(other) => panic!("{other:?}"),
             };
             assert_eq!(came, meaning, "{status} {body}");
         }

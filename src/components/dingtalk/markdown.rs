@@ -18,6 +18,7 @@ const MARKUP: Markup = Markup {
     code: |command| format!("`{command}`"),
     link: |url, text| format!("[{text}]({})", escape_address(url)),
     quote: |lines| lines.iter().map(|line| format!("> {line}")).collect::<Vec<_>>().join("\n\n"),
+    small: str::to_owned,
     line_end: "\n\n",
     // Of the text as JSON, because the limits are those of a request.
     cost: json_bytes,

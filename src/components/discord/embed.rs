@@ -19,6 +19,7 @@ const MARKUP: Markup = Markup {
     code: |command| format!("`{command}`"),
     link: |url, text| format!("[{text}]({})", escape_address(url)),
     quote: |lines| lines.iter().map(|line| format!("> {line}")).collect::<Vec<_>>().join("\n"),
+    small: str::to_owned,
     line_end: "\n",
     cost: char::len_utf16,
 };

@@ -47,14 +47,14 @@ pub(super) fn of_webhook(request: Option<&Request>, reply: &Reply) -> Outcome {
         (404, 10_008) if request.is_some_and(Request::needs_a_message) => Outcome::Orphaned { why: reply.said() },
         // It stands in a thread that is archived; a new message brings the thread back.
         (400, 50_083) if request.is_some_and(Request::needs_a_message) => {
-            request.map_or(Outcome::Content { why: reply.said() }, |one| one.is_too_late(reply.said()))
+            request.map_or(Outcome::ContentRejected { why: reply.said() }, |one| one.is_too_late(reply.said()))
         }
-        (400, 220_001) => Outcome::Dead {
+        (400, 220_001) => Outcome::InvalidDestination {
             code: code.to_string(),
             text: reply.said(),
             advice: "the webhook is one of a forum: add `?thread_id=` and the id of a post to its URL".to_owned(),
         },
-        (401 | 403 | 404, _) if code != 0 => Outcome::Dead {
+        (401 | 403 | 404, _) if code != 0 => Outcome::InvalidDestination {
             code: code.to_string(),
             text: reply.said(),
             advice: "the webhook was deleted or its URL is wrong: make one in the channel's settings (Integrations), and put its URL into podbell.yaml"
@@ -82,8 +82,8 @@ pub(super) fn of_bot(request: &Request, reply: &Reply) -> Outcome {
 /// What the reply to a bot's look at its channel means.
 pub(super) fn of_look(reply: &Reply) -> Outcome {
     let refusal = serde_json::from_str::<Refusal>(&reply.body).unwrap_or_default();
-    match serde_json::from_str::<Place>(&reply.body) {
-        Ok(place) if reply.status == 200 && !place.takes_messages() => Outcome::Dead {
+    match serde_json::from_str::<ChannelInfo>(&reply.body) {
+        Ok(place) if reply.status == 200 && !place.takes_messages() => Outcome::InvalidDestination {
             code: format!("type {}", place.kind),
             text: "the channel takes no messages".to_owned(),
             advice: NO_TEXT.to_owned(),
@@ -96,12 +96,12 @@ const NO_TEXT: &str = "the channel is a category, a forum or the like: copy the 
 
 /// A channel, as Discord answers with it.
 #[derive(Deserialize)]
-struct Place {
+struct ChannelInfo {
     #[serde(rename = "type")]
     kind: u8,
 }
 
-impl Place {
+impl ChannelInfo {
     /// Not a category, a directory, a forum or a media channel.
     fn takes_messages(&self) -> bool {
         ![4, 14, 15, 16].contains(&self.kind)
@@ -124,5 +124,5 @@ fn of_access(refusal: &Refusal, reply: &Reply) -> Option<Outcome> {
         _ => return None,
     };
     let code = if refusal.code == 0 { reply.status.to_string() } else { refusal.code.to_string() };
-    Some(Outcome::Dead { code, text: reply.said(), advice: advice.to_owned() })
+    Some(Outcome::InvalidDestination { code, text: reply.said(), advice: advice.to_owned() })
 }

@@ -22,6 +22,7 @@ const MARKUP: Markup = Markup {
     code: |command| format!("<code>$ {command}</code>"),
     link: |url, text| format!("<a href=\"{}\">{text}</a>", escape_address(url)),
     quote: |lines| format!("<blockquote>{}</blockquote>", lines.join("<br>\n")),
+    small: str::to_owned,
     line_end: "<br>\n",
     cost: budget::bytes,
 };

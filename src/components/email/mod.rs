@@ -96,7 +96,7 @@ impl Email {
 
     async fn send(&self, attempt: Attempt<'_>) -> Outcome {
         let Ok(Stored { mail }) = serde_json::from_slice(&attempt.body) else {
-            return Outcome::Content { why: "the stored request cannot be read".into() };
+            return Outcome::ContentRejected { why: "the stored request cannot be read".into() };
         };
         let have = self.who_has(attempt.message_id);
         let to = self.to.iter().map(|one| &one.email).filter(|address| !have.contains(&address.to_string())).collect();
@@ -171,7 +171,7 @@ impl Email {
 }
 
 fn unknown_here(unknown: &[(String, String)]) -> Outcome {
-    Outcome::Dead {
+    Outcome::InvalidDestination {
         code: "recipient".to_owned(),
         text: listed(unknown),
         advice: "the server does not take mail for these addresses: check `to` in podbell.yaml, and whether the server wants a login".to_owned(),

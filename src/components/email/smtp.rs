@@ -183,7 +183,7 @@ impl Server {
     fn refused(&self, stage: Stage, error: &Error) -> Outcome {
         let said = self.said(error);
         let code = error.status().map(|code| code.to_string());
-        let dead = |advice: &str| Outcome::Dead {
+        let dead = |advice: &str| Outcome::InvalidDestination {
             code: code.clone().unwrap_or_else(|| "login".to_owned()),
             text: said.clone(),
             advice: advice.to_owned(),
@@ -198,7 +198,7 @@ impl Server {
             Stage::Sender if error.is_permanent() => dead(
                 "the server does not take mail from podbell: check `from`, and whether it wants `user` and `password`",
             ),
-            Stage::Content if error.is_permanent() => Outcome::Content { why: said },
+            Stage::Content if error.is_permanent() => Outcome::ContentRejected { why: said },
             Stage::Connect | Stage::Login | Stage::Sender | Stage::Content => not_heard(false, said),
         }
     }

@@ -176,7 +176,7 @@ impl Api {
                 }
                 Err(_) => reply::unclear(&reply, "no token"),
             },
-            Some(code @ (10003 | 10014)) => Outcome::Dead {
+            Some(code @ (10003 | 10014)) => Outcome::InvalidDestination {
                 code: code.to_string(),
                 text: "the app's id or secret is refused".to_owned(),
                 advice: "copy both from the app's page (凭证与基础信息) into podbell.yaml (`app_id`, `app_secret`), and check `api`: Feishu and Lark do not know each other's apps".to_owned(),
@@ -214,7 +214,11 @@ pub(super) fn refused_code(reply: &Reply) -> Outcome {
             _ => reply::unclear(reply, "an answer that is not Feishu's (wrong host, or a proxy in between?)"),
         };
     };
-    let dead = |advice: &str| Outcome::Dead { code: code.to_string(), text: why.clone(), advice: advice.to_owned() };
+    let dead = |advice: &str| Outcome::InvalidDestination {
+        code: code.to_string(),
+        text: why.clone(),
+        advice: advice.to_owned(),
+    };
     match code {
         // The limits of the API, of a chat, and of a message; a token that was refused as soon as it was fetched.
         99_991_400 | 230_020 | 11_232 | 11_233 => Outcome::Refused { retry_after: reply.retry_after, why },
@@ -233,7 +237,7 @@ pub(super) fn refused_code(reply: &Reply) -> Outcome {
         ),
         230_001 if why.contains("receive_id") => dead("there is no such chat: correct `chat` in podbell.yaml"),
         // Form, length, audit.
-        230_001 | 230_022 | 230_025 | 230_028 | 230_099 | 9499 => Outcome::Content { why },
+        230_001 | 230_022 | 230_025 | 230_028 | 230_099 | 9499 => Outcome::ContentRejected { why },
         _ => reply::unclear(reply, "an error"),
     }
 }

@@ -162,10 +162,10 @@ fn classify(reply: &Reply) -> Outcome {
         // Over 5 in a second or 100 in a minute; also at full and half hours, when everybody sends.
         11232 => Outcome::Refused { retry_after: reply.retry_after, why: reply.said() },
         19001 | 19021 | 19022 => {
-            Outcome::Dead { code: code.to_string(), text: reply.said(), advice: advice(code).to_owned() }
+            Outcome::InvalidDestination { code: code.to_string(), text: reply.said(), advice: advice(code).to_owned() }
         }
         // Errors of the content: its form, its length, a missing keyword.
-        9499 | 10_000..=11_231 | 19002 | 19024 | 19036 => Outcome::Content { why: reply.said() },
+        9499 | 10_000..=11_231 | 19002 | 19024 | 19036 => Outcome::ContentRejected { why: reply.said() },
         _ => reply::unclear(reply, "an error"),
     }
 }

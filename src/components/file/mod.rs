@@ -28,7 +28,7 @@ use self::recording::{Recorded, RecordedObject, RecordedPoll, Recording, Recordi
 use crate::clock;
 use crate::sources::receipt::Counter;
 use crate::sources::{Covers, ObjectName, Problem, SourceEvent, TargetEntry, event_list};
-use crate::tasks::told;
+use crate::tasks::wait_for_stop;
 use podbell_core::event::Target;
 use podbell_core::time::Time;
 
@@ -132,7 +132,7 @@ fn recorded_error(words: &str) -> Problem {
 /// Plays until told to stop. A file that cannot be read is the source's trouble, not the end.
 pub async fn run(config: FileConfig, events: mpsc::Sender<SourceEvent>, mut stop: watch::Receiver<bool>) {
     tokio::select! {
-        () = told(&mut stop) => {}
+        () = wait_for_stop(&mut stop) => {}
         () = play(&config, &events) => {}
     }
 }

@@ -18,6 +18,7 @@ const MARKUP: Markup = Markup {
     code: |command| format!("<font color=\"#37474f\">$ {command}</font>"),
     link: |url, text| format!("<a href=\"{}\">{text}</a>", escape_address(url).replace('&', "&amp;")),
     quote: |lines| format!("<i>{}</i>", lines.join("<br>")),
+    small: str::to_owned,
     line_end: "<br>",
     cost: budget::bytes,
 };

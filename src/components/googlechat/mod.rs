@@ -5,25 +5,30 @@ mod card;
 
 use std::sync::Arc;
 
-use url::Url;
-
-use crate::examine::Checked;
-use crate::notifiers::hook::{Hook, Replies};
-use crate::notifiers::post::Post;
+use crate::notifiers::hook::{HookForm, HookNotifier, Replies};
 use crate::notifiers::reply::{self, Reply};
-use crate::notifiers::{Attempt, Audience, Look, Notifier, NotifierForm, NotifierKind, People, Rendering};
+use crate::notifiers::{Audience, Notifier, NotifierForm, NotifierKind, People};
 use crate::settings::{Draft, Secret, SecretKind};
-use crate::tasks::Waiting;
+use podbell_core::outbox::Outcome;
 use podbell_core::outbox::pace::Pace;
-use podbell_core::outbox::{Outcome, Policy};
 use podbell_core::yaml::key::Key;
 
-const REPLIES: Replies = Replies {
-    what: "Google Chat webhook",
-    public: &["spaces", "messages"],
-    is_own: |url| url.path().starts_with("/v1/spaces/"),
-    classify,
-    is_about_content: |_| false,
+const FORM: HookForm = HookForm {
+    replies: Replies {
+        what: "Google Chat webhook",
+        public: &["spaces", "messages"],
+        is_own: |url| url.path().starts_with("/v1/spaces/"),
+        classify,
+        is_about_content: |_| false,
+    },
+    pace: Pace::ONE_A_SECOND,
+    // Without it the thread's key is ignored. Where a space has no threads, messages stand alone.
+    query: Some(("messageReplyOption", "REPLY_MESSAGE_FALLBACK_TO_NEW_THREAD")),
+    body: |rendering| {
+        let mentions = rendering.mentioned(NOTIFIER.name);
+        let thread = rendering.incident_key().filter(|_| !rendering.is_digest);
+        card::body(&rendering.message, rendering.content, &mentions, thread)
+    },
 };
 const URL: Key<Secret> = Key::required("url", Secret(SecretKind::Url), "The address of a webhook of the space.");
 
@@ -34,7 +39,7 @@ pub(crate) const NOTIFIER: NotifierKind = NotifierKind {
     forms: &[NotifierForm { about: "A space of Google Chat, through a webhook.", keys: &[&URL] }],
     read: |map, _, reader| {
         let url = URL.take(map, reader)?;
-        Some(Draft::<dyn Notifier>::new(move |secrets| Some(Arc::new(Space::new(secrets.url(&url)?)))))
+        Some(Draft::<dyn Notifier>::new(move |secrets| Some(Arc::new(HookNotifier::new(secrets.url(&url)?, &FORM)))))
     },
     elsewhere: |_| None,
     people: Some(People {
@@ -46,39 +51,8 @@ pub(crate) const NOTIFIER: NotifierKind = NotifierKind {
             (id == "all" || is_number).then(|| id.to_owned())
         },
     }),
-    preview: |url| Arc::new(Space::new(url)),
+    preview: |url| Arc::new(HookNotifier::new(url, &FORM)),
 };
-
-#[derive(Debug)]
-struct Space(Hook);
-
-impl Space {
-    fn new(url: Url) -> Self {
-        Self(Hook::new(url, Vec::new(), &REPLIES))
-    }
-}
-
-impl Notifier for Space {
-    fn policy(&self) -> Policy {
-        Policy { pace: Some(Pace::ONE_A_SECOND), ..self.0.policy() }
-    }
-
-    fn body(&self, rendering: &mut Rendering<'_>) -> Vec<u8> {
-        let mentions = rendering.mentioned(NOTIFIER.name);
-        let thread = rendering.incident_key().filter(|_| !rendering.is_digest);
-        card::body(&rendering.message, rendering.content, &mentions, thread).to_string().into_bytes()
-    }
-
-    fn deliver<'a>(&'a self, attempt: Attempt<'a>) -> Waiting<'a, Outcome> {
-        // Without it the thread's key is ignored. Where a space has no threads, messages stand alone.
-        let option = ("messageReplyOption", "REPLY_MESSAGE_FALLBACK_TO_NEW_THREAD".to_owned());
-        Box::pin(self.0.deliver(attempt.client, Post::json(attempt.body, attempt.now).query(vec![option])))
-    }
-
-    fn examine<'a>(&'a self, look: Look<'a>) -> Waiting<'a, Checked> {
-        Box::pin(self.0.examine(look))
-    }
-}
 
 /// What a reply means. The platform answers with the message, or with an `error`.
 fn classify(reply: &Reply) -> Outcome {
@@ -88,7 +62,7 @@ fn classify(reply: &Reply) -> Outcome {
     match reply.status {
         200 if is_own("name") => Outcome::Delivered,
         200 => reply::unclear(reply, "a success that is not Google Chat's (a proxy or a login page in between?)"),
-        401 | 403 | 404 if is_own("error") => Outcome::Dead {
+        401 | 403 | 404 if is_own("error") => Outcome::InvalidDestination {
             code: reply.status.to_string(),
             text: reply.said(),
             advice: "the webhook was deleted or its URL is wrong: make one in the space (Apps & integrations), and put its URL into podbell.yaml"

@@ -111,7 +111,7 @@ fn read(map: &mut MapReader<'_>, name: &str, reader: &mut Reader) -> Option<(Sou
         is_dated: false,
     };
     let cluster = cluster.or_else(|| context.clone()).unwrap_or_else(|| name.to_owned());
-    let said = Said {
+    let said = KubernetesKeys {
         name: name.to_owned(),
         cluster,
         kubeconfig,
@@ -127,7 +127,7 @@ fn read(map: &mut MapReader<'_>, name: &str, reader: &mut Reader) -> Option<(Sou
 
 /// The keys of this kind, as read.
 #[cfg_attr(not(feature = "kubernetes"), expect(dead_code, reason = "read by the source alone"))]
-struct Said {
+struct KubernetesKeys {
     name: String,
     cluster: String,
     kubeconfig: Option<std::path::PathBuf>,
@@ -138,7 +138,7 @@ struct Said {
     enrich: Ask,
 }
 
-impl Said {
+impl KubernetesKeys {
     #[cfg(feature = "kubernetes")]
     fn draft(self, facts: &SourceFacts) -> Draft<dyn Source> {
         use super::{KubernetesConfig, Pace};
@@ -156,7 +156,9 @@ impl Said {
             Ask::Off => super::enrich::Enrich::Off,
         };
         config.pace = Pace { watch_for: facts.rhythm.interval(), ..Pace::default() };
-        Draft::<dyn Source>::new(move |_| Some(std::sync::Arc::new(super::watch::Watched::new(config.clone()))))
+        Draft::<dyn Source>::new(move |_| {
+            Some(std::sync::Arc::new(super::watch::KubernetesSource::new(config.clone())))
+        })
     }
 
     /// Reading refuses this kind, see [`SourceKind::is_built`].

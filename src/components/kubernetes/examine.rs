@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::KubernetesConfig;
 use super::api::Fault;
 use super::follow::Purpose;
-use super::look::{Look, Missing, Place, look};
+use super::look::{Look, Missing, NamespaceRights, look};
 use crate::clock;
 use crate::examine::{Checked, Finding, Group, count, span};
 use podbell_core::time::Time;
@@ -54,7 +54,7 @@ fn judge(name: &str, look: &Look, now: Time) -> Vec<Finding> {
 }
 
 /// What the account may do: first what events need, then what only adds to what is told of them.
-fn rights(subject: &str, place: &Place) -> Vec<Finding> {
+fn rights(subject: &str, place: &NamespaceRights) -> Vec<Finding> {
     let missing = match &place.missing {
         Ok(missing) => missing,
         Err(fault) => {
@@ -121,7 +121,7 @@ fn rights(subject: &str, place: &Place) -> Vec<Finding> {
 }
 
 /// Whether `enrich: logs` gets any.
-fn may_read_logs(subject: &str, place: &Place, may: &Result<bool, Fault>) -> Finding {
+fn may_read_logs(subject: &str, place: &NamespaceRights, may: &Result<bool, Fault>) -> Finding {
     let kind = if place.namespace.is_some() { "Role" } else { "ClusterRole" };
     match may {
         Ok(true) => Finding::ok(Group::Sources, subject, "may get pods/log: messages quote logs (`enrich: logs`)"),
@@ -155,7 +155,7 @@ fn rules(missing: &[Missing]) -> String {
     groups.into_iter().map(rule).collect::<Vec<_>>().join(", ")
 }
 
-fn events(subject: &str, place: &Place, now: Time) -> Finding {
+fn events(subject: &str, place: &NamespaceRights, now: Time) -> Finding {
     match &place.event {
         Ok(None) => Finding::ok(Group::Sources, subject, "events can be read; there are none now"),
         Ok(Some(seen)) => {
@@ -175,8 +175,8 @@ mod tests {
     use super::*;
     use crate::examine::Verdict;
 
-    fn place(missing: Vec<Missing>) -> Place {
-        Place { namespace: None, missing: Ok(missing), logs: None, event: Ok(None) }
+    fn place(missing: Vec<Missing>) -> NamespaceRights {
+        NamespaceRights { namespace: None, missing: Ok(missing), logs: None, event: Ok(None) }
     }
 
     #[test]

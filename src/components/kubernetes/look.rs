@@ -43,7 +43,7 @@ pub struct Missing {
 
 /// Where events are read.
 #[derive(Debug)]
-pub struct Place {
+pub struct NamespaceRights {
     /// The namespace; `None`: every one.
     pub namespace: Option<String>,
     /// What the account may not do there, as the server says.
@@ -60,7 +60,7 @@ pub struct Look {
     /// The server's version, such as `v1.33.1`.
     pub version: String,
     /// Where events are read.
-    pub places: Vec<Place>,
+    pub places: Vec<NamespaceRights>,
     /// How many namespaces were not looked at.
     pub left_out: usize,
     /// The server's clock.
@@ -102,7 +102,7 @@ pub async fn look(config: &KubernetesConfig) -> Result<Look, Fault> {
     Ok(Look { version: version.git_version, places, left_out, clocks })
 }
 
-async fn place(api: &Api, config: &KubernetesConfig, namespace: Option<String>) -> Place {
+async fn place(api: &Api, config: &KubernetesConfig, namespace: Option<String>) -> NamespaceRights {
     // What belongs to no namespace cannot be granted in one.
     let wanted = RESOURCES.iter().filter(|resource| namespace.is_none() || !resource.is_of_the_cluster());
     let all = wanted.flat_map(|resource| VERBS.map(|verb| Missing { resource: *resource, verb }));
@@ -121,7 +121,7 @@ async fn place(api: &Api, config: &KubernetesConfig, namespace: Option<String>) 
         Enrich::Off | Enrich::State => None,
     };
     let event = one_event(api, namespace.as_deref()).await;
-    Place { namespace, missing, logs, event }
+    NamespaceRights { namespace, missing, logs, event }
 }
 
 /// Whether the account has a permission, given as the attributes of a review without their namespace.

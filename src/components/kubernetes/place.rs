@@ -1,4 +1,4 @@
-//! Determines which service an event belongs to. Pure: objects are looked up through [`Known`].
+//! Determines which service an event belongs to. Pure: objects are looked up through [`ObjectLookup`].
 //!
 //! The first match counts: a label of the object or of its owners, in the configured order; for a pod without an
 //! owner, the service whose selector fits; the end of the owner chain (Pod, ReplicaSet, Deployment; Job, CronJob);
@@ -27,7 +27,7 @@ pub struct Facts {
 }
 
 /// What is known of a cluster.
-pub trait Known {
+pub trait ObjectLookup {
     /// What is known of an object.
     fn facts(&self, kind: &str, namespace: &str, name: &str) -> Option<Facts>;
     /// The service in the labels of objects that this one owns.
@@ -35,7 +35,7 @@ pub trait Known {
 }
 
 /// Namespace (empty: none) and service of an event.
-pub(crate) fn of<'a>(event: &'a KubeEvent, known: &impl Known) -> (&'a str, Arc<str>) {
+pub(crate) fn of<'a>(event: &'a KubeEvent, known: &impl ObjectLookup) -> (&'a str, Arc<str>) {
     let (kind, name) = (event.event.obj_type.as_ref(), event.event.obj_name.as_ref());
     if event.object_namespace.is_empty() {
         let service = if kind == "Node" { Cow::Owned(format!("node/{name}")) } else { Cow::Borrowed(CLUSTER) };
@@ -46,7 +46,7 @@ pub(crate) fn of<'a>(event: &'a KubeEvent, known: &impl Known) -> (&'a str, Arc<
 }
 
 /// The service of an object in a namespace.
-pub(super) fn service(kind: &str, namespace: &str, name: &str, known: &impl Known) -> Arc<str> {
+pub(super) fn service(kind: &str, namespace: &str, name: &str, known: &impl ObjectLookup) -> Arc<str> {
     let (mut kind, mut name): (Arc<str>, Arc<str>) = (kind.into(), name.into());
     let mut selected = None;
     for step in 0..LONGEST_CHAIN {
@@ -74,7 +74,7 @@ pub(super) fn service(kind: &str, namespace: &str, name: &str, known: &impl Know
 
 /// The pod that a claim was made for: `disk-db-0` of a StatefulSet's pod `db-0`, `web-x2x7v-scratch` of the pod
 /// that owns it. Claims are not watched, so the pod is found by the claim's name.
-fn pod_of_claim<'n>(namespace: &str, name: &'n str, known: &impl Known) -> Option<&'n str> {
+fn pod_of_claim<'n>(namespace: &str, name: &'n str, known: &impl ObjectLookup) -> Option<&'n str> {
     let facts = |pod: &str| known.facts("Pod", namespace, pod);
     let of_set = |pod: &&str| {
         facts(pod).is_some_and(|facts| facts.owner.is_some_and(|(kind, _)| &*kind == "StatefulSet"))
@@ -86,7 +86,7 @@ fn pod_of_claim<'n>(namespace: &str, name: &'n str, known: &impl Known) -> Optio
 }
 
 /// Derives the service from the name alone, and from labels learned from other objects of that workload.
-fn shape(kind: &str, namespace: &str, name: &str, known: &impl Known) -> Arc<str> {
+fn shape(kind: &str, namespace: &str, name: &str, known: &impl ObjectLookup) -> Arc<str> {
     if kind == "PersistentVolumeClaim"
         && let Some(pod) = pod_of_claim(namespace, name, known)
     {
@@ -121,7 +121,7 @@ mod tests {
         learned: BTreeMap<&'static str, &'static str>,
     }
 
-    impl Known for Cluster {
+    impl ObjectLookup for Cluster {
         fn facts(&self, kind: &str, namespace: &str, name: &str) -> Option<Facts> {
             (namespace == "shop").then(|| self.facts.get(format!("{kind}/{name}").as_str()).cloned())?
         }

@@ -19,7 +19,7 @@ use super::workloads::{self, WorkloadWatch};
 use super::{examine, report};
 use crate::examine::Checked;
 use crate::sources::{Source, SourceEvent, SourceTask, WantedMetadata};
-use crate::tasks::Waiting;
+use crate::tasks::{Waiting, wait_for_stop};
 use podbell_core::enrichment::{PodQuestion, PodState};
 use podbell_core::health::WorkloadKind;
 use podbell_core::source::Covers;
@@ -123,25 +123,25 @@ impl KubernetesConfig {
 }
 
 /// A source of podbell.yaml.
-pub(super) struct Watched {
+pub(super) struct KubernetesSource {
     config: KubernetesConfig,
     /// For questions about pods.
     api: OnceLock<Api>,
 }
 
-impl fmt::Debug for Watched {
+impl fmt::Debug for KubernetesSource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.config.fmt(f)
     }
 }
 
-impl Watched {
+impl KubernetesSource {
     pub(super) fn new(config: KubernetesConfig) -> Self {
         Self { config, api: OnceLock::new() }
     }
 }
 
-impl Source for Watched {
+impl Source for KubernetesSource {
     fn task(self: Arc<Self>, _: reqwest::Client, wanted: WantedMetadata) -> SourceTask {
         Box::new(move |events, stop| Box::pin(run(self.config.clone(), wanted, events, stop)))
     }
@@ -218,7 +218,7 @@ pub async fn run(
         tasks.spawn(report::report(EventWatch { config, api, covers, owners, signals, ready, out }));
     }
     tokio::select! {
-        _ = stop.wait_for(|stop| *stop) => {}
+        () = wait_for_stop(&mut stop) => {}
         () = events.closed() => {}
         // These tasks never end by themselves. A panic must end the process, not silence the source.
         Some(ended) = tasks.join_next() => if let Err(error) = ended && let Ok(panic) = error.try_into_panic() {

@@ -20,7 +20,7 @@ use url::Url;
 
 use crate::examine::{Checked, Finding, Group, not_well};
 use crate::notifiers::buttons::Pressable;
-use crate::notifiers::hook::{Hook, Replies};
+use crate::notifiers::hook::{HookForm, HookNotifier, Replies};
 use crate::notifiers::post::{Post, post as send};
 use crate::notifiers::redact::Redactor;
 use crate::notifiers::thread::{Act, Request};
@@ -37,13 +37,21 @@ use podbell_core::yaml::{MapReader, Node, Reader};
 
 /// The pace of changes.
 const CHANGES: Pace = Pace { most: 40, per: Duration::from_secs(61), kept_for_critical: 0 };
-const REPLIES: Replies = Replies {
-    what: "Mattermost webhook",
-    public: &["hooks"],
-    // A server answers an empty message and a webhook that was deleted alike.
-    is_own: |_| false,
-    classify: reply::of_webhook,
-    is_about_content: |_| false,
+const WEBHOOK: HookForm = HookForm {
+    replies: Replies {
+        what: "Mattermost webhook",
+        public: &["hooks"],
+        // A server answers an empty message and a webhook that was deleted alike.
+        is_own: |_| false,
+        classify: reply::of_webhook,
+        is_about_content: |_| false,
+    },
+    pace: Pace::ONE_A_SECOND,
+    query: None,
+    body: |rendering| {
+        let mentions = rendering.mentioned(NOTIFIER.name);
+        post::Parts::of(&rendering.message, rendering.content, &mentions).webhook()
+    },
 };
 const URL: Key<Secret> = Key::required("url", Secret(SecretKind::Url), "The address of an incoming webhook.");
 const TOKEN: Key<Secret> = Key::required("token", Secret(SecretKind::Any), "The token of a bot account.");
@@ -88,7 +96,7 @@ pub(crate) const NOTIFIER: NotifierKind = NotifierKind {
             ((1..=64).contains(&id.len()) && id.bytes().all(fits)).then(|| id.to_owned())
         },
     }),
-    preview: |url| Arc::new(Webhook::new(url)),
+    preview: |url| Arc::new(HookNotifier::new(url, &WEBHOOK)),
 };
 
 fn read(map: &mut MapReader<'_>, _: &ConfiguredChats, reader: &mut Reader) -> Option<Draft<dyn Notifier>> {
@@ -102,7 +110,7 @@ fn read(map: &mut MapReader<'_>, _: &ConfiguredChats, reader: &mut Reader) -> Op
         }));
     }
     let url = URL.take(map, reader)?;
-    Some(Draft::<dyn Notifier>::new(move |secrets| Some(Arc::new(Webhook::new(secrets.url(&url)?)))))
+    Some(Draft::<dyn Notifier>::new(move |secrets| Some(Arc::new(HookNotifier::new(secrets.url(&url)?, &WEBHOOK)))))
 }
 
 fn read_channel(node: &Node, reader: &mut Reader) -> Option<String> {
@@ -117,35 +125,6 @@ fn read_channel(node: &Node, reader: &mut Reader) -> Option<String> {
 
 fn channel_schema() -> serde_json::Value {
     json!({"type": "string", "pattern": "^[a-z0-9]{26}$"})
-}
-
-/// An incoming webhook.
-#[derive(Debug)]
-struct Webhook(Hook);
-
-impl Webhook {
-    fn new(url: Url) -> Self {
-        Self(Hook::new(url, Vec::new(), &REPLIES))
-    }
-}
-
-impl Notifier for Webhook {
-    fn policy(&self) -> Policy {
-        Policy { pace: Some(Pace::ONE_A_SECOND), ..self.0.policy() }
-    }
-
-    fn body(&self, rendering: &mut Rendering<'_>) -> Vec<u8> {
-        let mentions = rendering.mentioned(NOTIFIER.name);
-        post::Parts::of(&rendering.message, rendering.content, &mentions).webhook().to_string().into_bytes()
-    }
-
-    fn deliver<'a>(&'a self, attempt: Attempt<'a>) -> Waiting<'a, Outcome> {
-        Box::pin(self.0.deliver(attempt.client, Post::json(attempt.body, attempt.now)))
-    }
-
-    fn examine<'a>(&'a self, look: Look<'a>) -> Waiting<'a, Checked> {
-        Box::pin(self.0.examine(look))
-    }
 }
 
 /// A channel, and the bot that posts there.

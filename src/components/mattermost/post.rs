@@ -18,6 +18,7 @@ const MARKUP: Markup = Markup {
     link: |url, text| format!("[{text}]({})", escape_address(url)),
     // Without an empty line, the next one belongs to the quote.
     quote: |lines| lines.iter().map(|line| format!("> {line}\n")).collect(),
+    small: str::to_owned,
     // A line that only ends with a line feed continues.
     line_end: "  \n",
     cost: |_| 1,

@@ -26,9 +26,9 @@ pub(super) fn of_webhook(reply: &Reply) -> Outcome {
         (200, _) if reply.body.trim() == "ok" => Outcome::Delivered,
         (200, _) => reply::unclear(reply, "a success that is not Mattermost's (a proxy or a login page in between?)"),
         (400 | 413, Some(id)) if [".too_large", ".msg.", ".parse.", ".decode.", ".text."].iter().any(|word| id.contains(word)) => {
-            Outcome::Content { why: reply.said() }
+            Outcome::ContentRejected { why: reply.said() }
         }
-        (400 | 401 | 403 | 404 | 501, Some(_)) => Outcome::Dead {
+        (400 | 401 | 403 | 404 | 501, Some(_)) => Outcome::InvalidDestination {
             code: reply.status.to_string(),
             text: reply.said(),
             advice: "the webhook was deleted, its channel is gone, or webhooks are switched off: make one (Integrations) and put its URL into podbell.yaml"
@@ -62,12 +62,12 @@ pub(super) fn of_bot(request: &Request, reply: &Reply) -> Outcome {
 /// What the reply to a question means.
 pub(super) fn of_question(reply: &Reply) -> Outcome {
     match (reply.status, refusal(reply)) {
-        (400, Some(id)) if id.contains("_deleted.") => Outcome::Dead {
+        (400, Some(id)) if id.contains("_deleted.") => Outcome::InvalidDestination {
             code: reply.status.to_string(),
             text: reply.said(),
             advice: "the channel is archived: unarchive it, or put another one into podbell.yaml (`channel`)".to_owned(),
         },
-        (401 | 403 | 404, Some(_)) => Outcome::Dead {
+        (401 | 403 | 404, Some(_)) => Outcome::InvalidDestination {
             code: reply.status.to_string(),
             text: reply.said(),
             advice: "the bot's token is not valid any more, or the bot is not in the channel: check both, and `channel` in podbell.yaml"

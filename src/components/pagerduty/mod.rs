@@ -77,7 +77,7 @@ impl fmt::Debug for Service {
 impl Service {
     async fn send(&self, attempt: Attempt<'_>) -> Outcome {
         let Ok(Value::Object(mut event)) = serde_json::from_slice::<Value>(&attempt.body) else {
-            return Outcome::Content { why: "the stored request cannot be read".into() };
+            return Outcome::ContentRejected { why: "the stored request cannot be read".into() };
         };
         let text = |name: &str| event.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
         let (action, alert) = (text("event_action"), text("dedup_key"));
@@ -139,7 +139,7 @@ fn classify(reply: &Reply) -> Outcome {
         200..=299 => reply::unclear(reply, "a success that is not PagerDuty's (a proxy or a login page in between?)"),
         // What PagerDuty itself says is JSON.
         401 | 403 | 404 | 405 if reply.is_page() => reply::in_between(reply),
-        400 | 401 | 403 | 404 if says("routing_key") || says("routing key") => Outcome::Dead {
+        400 | 401 | 403 | 404 if says("routing_key") || says("routing key") => Outcome::InvalidDestination {
             code: reply.status.to_string(),
             text: reply.said(),
             advice: "the integration is gone or its key is wrong: add an Events API v2 integration to the service and put its key into podbell.yaml (`routing_key`)"

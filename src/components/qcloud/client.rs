@@ -108,20 +108,20 @@ impl Client {
         action: &str,
         params: &[(&str, &str)],
         read: &impl Fn(&[u8]) -> Result<T, AnswerError>,
-    ) -> Result<T, Trouble> {
+    ) -> Result<T, FailedAttempt> {
         self.pace.turn().await;
         let asked = clock::now();
-        let response = self.request(action, params).send().await.map_err(|error| Trouble::transport(&error))?;
+        let response = self.request(action, params).send().await.map_err(|error| FailedAttempt::transport(&error))?;
         if let Some(clocks) = Clocks::of(response.headers(), asked, clock::now()) {
             *self.clocks.lock().unwrap_or_else(PoisonError::into_inner) = Some(clocks);
         }
         let status = response.status();
         if !status.is_success() {
-            return Err(Trouble::status(status));
+            return Err(FailedAttempt::status(status));
         }
-        let body = read_body(response, self.config.max_answer).await.map_err(|error| Trouble::body(&error))?;
+        let body = read_body(response, self.config.max_answer).await.map_err(|error| FailedAttempt::body(&error))?;
         read(&body).map_err(|error| {
-            let mut trouble = Trouble::answer(error);
+            let mut trouble = FailedAttempt::answer(error);
             trouble.error.text = self.scrubbed(&trouble.error.text);
             trouble
         })
@@ -230,12 +230,12 @@ impl Pace {
 }
 
 /// An attempt that failed: what to do, and what to report when nothing helps.
-struct Trouble {
+struct FailedAttempt {
     retry: Retry,
     error: Problem,
 }
 
-impl Trouble {
+impl FailedAttempt {
     fn later(code: impl Into<String>, text: impl Into<String>, advice: &str) -> Self {
         Self { retry: Retry::Later { factor: 1 }, error: poll_error(code, text, advice) }
     }

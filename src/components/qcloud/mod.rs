@@ -25,7 +25,7 @@ use url::Url;
 
 use self::client::Client;
 use crate::examine::Checked;
-use crate::sources::poller::{self, Plan, Reader};
+use crate::sources::poller::{self, Plan, TargetReader};
 use crate::sources::{List, Problem, SourceEvent, SourceTask, TargetEntry};
 use crate::tasks::Waiting;
 use podbell_core::event::Target;
@@ -202,7 +202,7 @@ struct Source {
     client: Client,
 }
 
-impl Reader for Source {
+impl TargetReader for Source {
     async fn read(&self, target: &Target) -> Result<List, Problem> {
         self.client.events(target).await
     }

@@ -41,7 +41,7 @@ impl fmt::Debug for Channel {
 impl Channel {
     async fn call(&self, attempt: Attempt<'_>) -> Outcome {
         let Ok(request) = serde_json::from_slice::<requests::Request>(&attempt.body) else {
-            return Outcome::Content { why: "the stored request cannot be read".into() };
+            return Outcome::ContentRejected { why: "the stored request cannot be read".into() };
         };
         if let Some(outcome) = requests::outdated(&request, &self.channel) {
             return outcome;

@@ -15,7 +15,8 @@ use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::{Value as Json, json};
 
 use self::channel::Channel;
-use self::webhook::IncomingWebhook;
+use self::webhook::WEBHOOK;
+use crate::notifiers::hook::HookNotifier;
 use crate::notifiers::{Audience, ConfiguredChats, Notifier, NotifierForm, NotifierKind};
 use crate::settings::keys::{Address, HTTP};
 use crate::settings::{Draft, Secret, SecretKind};
@@ -61,7 +62,7 @@ pub(crate) const NOTIFIER: NotifierKind = NotifierKind {
         _ => None,
     },
     people: Some(people::PEOPLE),
-    preview: |url| Arc::new(IncomingWebhook::new(url)),
+    preview: |url| Arc::new(HookNotifier::new(url, &WEBHOOK)),
 };
 
 /// The registry row of the chat.
@@ -72,7 +73,7 @@ fn read(map: &mut MapReader<'_>, around: &ConfiguredChats, reader: &mut Reader) 
         return read_app(map, around, reader);
     }
     let url = URL.take(map, reader)?;
-    Some(Draft::<dyn Notifier>::new(move |secrets| Some(Arc::new(IncomingWebhook::new(secrets.url(&url)?)))))
+    Some(Draft::<dyn Notifier>::new(move |secrets| Some(Arc::new(HookNotifier::new(secrets.url(&url)?, &WEBHOOK)))))
 }
 
 /// Reads an app's token and a channel, for threads and updates of messages.

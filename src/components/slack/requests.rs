@@ -168,7 +168,7 @@ fn refused(request: &Request, code: &str, reply: &Reply) -> Outcome {
         {
             match (request.refresh, code) {
                 // The message exists, and replies in its thread still work: only this update is given up.
-                (true, "cant_update_message" | "edit_window_closed") => Outcome::Content { why: reply.said() },
+                (true, "cant_update_message" | "edit_window_closed") => Outcome::ContentRejected { why: reply.said() },
                 _ => Outcome::Orphaned { why: reply.said() },
             }
         }
@@ -186,11 +186,13 @@ fn refused(request: &Request, code: &str, reply: &Reply) -> Outcome {
         | "invalid_attachments"
         | "too_many_attachments"
         | "markdown_text_conflict"
-        | "invalid_arguments" => Outcome::Content { why: reply.said() },
+        | "invalid_arguments" => Outcome::ContentRejected { why: reply.said() },
         _ => match advice(code) {
-            Some(advice) => Outcome::Dead { code: code.to_owned(), text: reply.said(), advice: advice.to_owned() },
+            Some(advice) => {
+                Outcome::InvalidDestination { code: code.to_owned(), text: reply.said(), advice: advice.to_owned() }
+            }
             // Only this update is given up: people who read the channel must not wait for it.
-            None if request.refresh => Outcome::Content { why: reply.said() },
+            None if request.refresh => Outcome::ContentRejected { why: reply.said() },
             // An unknown error, but a definite no: nothing was posted, so it is tried again, and reported after a
             // while.
             None => Outcome::Refused { retry_after: reply.retry_after, why: reply.said() },

@@ -109,7 +109,9 @@ async fn identity(
     };
     if !who.ok {
         let outcome = match requests::advice(&who.error) {
-            Some(advice) => Outcome::Dead { code: who.error, text: reply.said(), advice: advice.to_owned() },
+            Some(advice) => {
+                Outcome::InvalidDestination { code: who.error, text: reply.said(), advice: advice.to_owned() }
+            }
             None => Outcome::Refused { retry_after: reply.retry_after, why: reply.said() },
         };
         return Err((outcome, reply.clocks));

@@ -8,36 +8,39 @@ pub mod chat;
 
 use std::sync::Arc;
 
-use url::Url;
-
-use crate::examine::Checked;
-use crate::notifiers::hook::{Hook, Replies};
-use crate::notifiers::post::Post;
+use crate::notifiers::hook::{HookForm, HookNotifier, Replies};
 use crate::notifiers::reply::{self, Reply};
-use crate::notifiers::{Attempt, Audience, Look, Notifier, NotifierForm, NotifierKind, People, Rendering};
+use crate::notifiers::{Audience, Notifier, NotifierForm, NotifierKind, People};
 use crate::settings::{Draft, Secret, SecretKind};
-use crate::tasks::Waiting;
+use podbell_core::outbox::Outcome;
 use podbell_core::outbox::pace::Pace;
-use podbell_core::outbox::{Outcome, Policy};
 use podbell_core::yaml::key::Key;
 
-const REPLIES: Replies = Replies {
-    what: "Teams workflow",
-    public: &[
-        "workflows",
-        "triggers",
-        "manual",
-        "paths",
-        "invoke",
-        "powerautomate",
-        "automations",
-        "direct",
-        "webhookb2",
-    ],
-    // A probe would start the workflow.
-    is_own: |_| false,
-    classify,
-    is_about_content: |_| false,
+const FORM: HookForm = HookForm {
+    replies: Replies {
+        what: "Teams workflow",
+        public: &[
+            "workflows",
+            "triggers",
+            "manual",
+            "paths",
+            "invoke",
+            "powerautomate",
+            "automations",
+            "direct",
+            "webhookb2",
+        ],
+        // A probe would start the workflow.
+        is_own: |_| false,
+        classify,
+        is_about_content: |_| false,
+    },
+    pace: Pace::ONE_A_SECOND,
+    query: None,
+    body: |rendering| {
+        let mentions = rendering.mentioned(NOTIFIER.name);
+        card::body(&rendering.message, rendering.content, &mentions, rendering.url)
+    },
 };
 const URL: Key<Secret> =
     Key::required("url", Secret(SecretKind::Url), "The address of a workflow that posts what it receives.");
@@ -49,7 +52,7 @@ pub(crate) const NOTIFIER: NotifierKind = NotifierKind {
     forms: &[NotifierForm { about: "A channel or chat of Microsoft Teams, through a workflow.", keys: &[&URL] }],
     read: |map, _, reader| {
         let url = URL.take(map, reader)?;
-        Some(Draft::<dyn Notifier>::new(move |secrets| Some(Arc::new(Workflow::new(secrets.url(&url)?)))))
+        Some(Draft::<dyn Notifier>::new(move |secrets| Some(Arc::new(HookNotifier::new(secrets.url(&url)?, &FORM)))))
     },
     elsewhere: |_| None,
     people: Some(People {
@@ -64,43 +67,15 @@ pub(crate) const NOTIFIER: NotifierKind = NotifierKind {
             (fits(name) && fits(domain) && id.len() <= 100).then(|| id.to_owned())
         },
     }),
-    preview: |url| Arc::new(Workflow::new(url)),
+    preview: |url| Arc::new(HookNotifier::new(url, &FORM)),
 };
-
-#[derive(Debug)]
-struct Workflow(Hook);
-
-impl Workflow {
-    fn new(url: Url) -> Self {
-        Self(Hook::new(url, Vec::new(), &REPLIES))
-    }
-}
-
-impl Notifier for Workflow {
-    fn policy(&self) -> Policy {
-        Policy { pace: Some(Pace::ONE_A_SECOND), ..self.0.policy() }
-    }
-
-    fn body(&self, rendering: &mut Rendering<'_>) -> Vec<u8> {
-        let mentions = rendering.mentioned(NOTIFIER.name);
-        card::body(&rendering.message, rendering.content, &mentions, rendering.url).to_string().into_bytes()
-    }
-
-    fn deliver<'a>(&'a self, attempt: Attempt<'a>) -> Waiting<'a, Outcome> {
-        Box::pin(self.0.deliver(attempt.client, Post::json(attempt.body, attempt.now)))
-    }
-
-    fn examine<'a>(&'a self, look: Look<'a>) -> Waiting<'a, Checked> {
-        Box::pin(self.0.examine(look))
-    }
-}
 
 /// What a reply means. A workflow answers 202 when it took the message, which is not yet shown, and 400 also when it is switched
 /// off or deleted; an older webhook answers 200 and `1`, or 200 and the words of an error.
 fn classify(reply: &Reply) -> Outcome {
     match reply.status {
         200 if reply.body.trim() == "1" => Outcome::Delivered,
-        200 if reply.body.contains("error 413") => Outcome::Content { why: reply.said() },
+        200 if reply.body.contains("error 413") => Outcome::ContentRejected { why: reply.said() },
         200 if reply.body.contains("error 429") => {
             Outcome::Refused { retry_after: reply.retry_after, why: reply.said() }
         }
@@ -109,8 +84,8 @@ fn classify(reply: &Reply) -> Outcome {
         }
         // What a workflow says is JSON.
         401 | 403 | 404 | 405 | 410 if reply.is_page() => reply::in_between(reply),
-        400 if !reply.body.contains("WorkflowTriggerIsNotEnabled") => Outcome::Content { why: reply.said() },
-        400 | 401 | 403 | 404 | 410 => Outcome::Dead {
+        400 if !reply.body.contains("WorkflowTriggerIsNotEnabled") => Outcome::ContentRejected { why: reply.said() },
+        400 | 401 | 403 | 404 | 410 => Outcome::InvalidDestination {
             code: reply.status.to_string(),
             text: reply.said(),
             advice: "the workflow was deleted, switched off, or lets only people of the tenant start it: check it in Teams (Workflows), let anyone start it, and put its URL into podbell.yaml"

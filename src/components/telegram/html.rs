@@ -16,6 +16,7 @@ const MARKUP: Markup = Markup {
     code: |command| format!("<code>{command}</code>"),
     link: |url, text| format!("<a href=\"{}\">{text}</a>", escape_address(url).replace('&', "&amp;")),
     quote: |lines| format!("<blockquote>{}</blockquote>", lines.join("\n")),
+    small: str::to_owned,
     line_end: "\n",
     cost: char::len_utf16,
 };

@@ -273,7 +273,8 @@ fn refused(request: Option<&Request>, reply: &Reply) -> Outcome {
     };
     let why = reply.said();
     let says = |words: &[&str]| words.iter().any(|word| description.contains(word));
-    let dead = |advice: String| Outcome::Dead { code: reply.status.to_string(), text: reply.said(), advice };
+    let dead =
+        |advice: String| Outcome::InvalidDestination { code: reply.status.to_string(), text: reply.said(), advice };
     let changes = request.filter(|request| request.needs_a_message());
     match reply.status {
         429 => {
@@ -289,7 +290,7 @@ fn refused(request: Option<&Request>, reply: &Reply) -> Outcome {
             Outcome::Orphaned { why }
         }
         400 if says(&["message can't be edited"]) => {
-            changes.map_or(Outcome::Content { why: why.clone() }, |one| one.is_too_late(why))
+            changes.map_or(Outcome::ContentRejected { why: why.clone() }, |one| one.is_too_late(why))
         }
         400 if let Some(chat) = parameters.as_ref().and_then(|parameters| parameters.migrate_to_chat_id) => dead(
             format!("the group became a supergroup: its number is {chat} now; put that into podbell.yaml (`chat`)"),
@@ -319,7 +320,7 @@ fn refused(request: Option<&Request>, reply: &Reply) -> Outcome {
             "the token is not valid any more: ask @BotFather for the bot's token and put it into podbell.yaml"
                 .to_owned(),
         ),
-        400 | 413 => Outcome::Content { why },
+        400 | 413 => Outcome::ContentRejected { why },
         _ => reply::by_status(reply),
     }
 }

@@ -8,7 +8,7 @@ use podbell_core::health::Status;
 use podbell_core::incident::hold::Window;
 use podbell_core::message::{self, Message, clip};
 use podbell_core::mute::Author;
-use podbell_core::notice::{Info, Notice, NoticeBody, StoreFate, Story, Trouble, TroubleSubject};
+use podbell_core::notice::{CloseReason, Info, Notice, NoticeBody, StoreFate, Story, Trouble, TroubleSubject};
 use podbell_core::outbox::Content;
 use podbell_core::time::Time;
 
@@ -133,7 +133,7 @@ fn incident(story: &Story, message: &Message, content: Content) -> Value {
             "wanted": health.wanted, "ready": health.ready, "rolling_out": health.rolling_out,
         })),
         "pod": story.pod.as_ref().map(|pod| self::pod(pod, most)),
-        "closed_because": story.closed_because.as_deref().map(name),
+        "closed_because": story.closed_because.map(CloseReason::as_str),
         "blind": story.blind.iter().take(MOST_LISTED).map(|(from, until)| json!({
             "from": rfc3339(*from), "until": rfc3339(*until),
         })).collect::<Vec<_>>(),

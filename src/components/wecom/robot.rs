@@ -7,26 +7,30 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use super::markdown;
-use crate::examine::Checked;
-use crate::notifiers::hook::{Hook, Replies};
-use crate::notifiers::post::Post;
+use crate::notifiers::hook::{HookForm, HookNotifier, Replies};
 use crate::notifiers::reply::{self, Reply};
-use crate::notifiers::{Attempt, Audience, Look, Notifier, NotifierForm, NotifierKind, People, Rendering};
+use crate::notifiers::{Audience, Notifier, NotifierForm, NotifierKind, People};
 use crate::settings::{Draft, Secret, SecretKind};
-use crate::tasks::Waiting;
+use podbell_core::outbox::Outcome;
 use podbell_core::outbox::pace::Pace;
-use podbell_core::outbox::{Outcome, Policy};
 use podbell_core::yaml::key::Key;
 
-/// 20 in any 60 s, 5 of them reserved for critical; one second of reserve for the network.
-const PACE: Pace = Pace { most: 20, per: Duration::from_secs(61), kept_for_critical: 5 };
 const PATH: &str = "/cgi-bin/webhook/send";
-const REPLIES: Replies = Replies {
-    what: "WeCom robot",
-    public: &["webhook", "cgi-bin", PATH],
-    is_own: |url| url.path().ends_with(PATH),
-    classify,
-    is_about_content,
+const FORM: HookForm = HookForm {
+    replies: Replies {
+        what: "WeCom robot",
+        public: &["webhook", "cgi-bin", PATH],
+        is_own: |url| url.path().ends_with(PATH),
+        classify,
+        is_about_content,
+    },
+    // 20 in any 60 s, 5 of them reserved for critical; one second of reserve for the network.
+    pace: Pace { most: 20, per: Duration::from_secs(61), kept_for_critical: 5 },
+    query: None,
+    body: |rendering| {
+        let mentions = rendering.mentioned(NOTIFIER.name);
+        markdown::body(&rendering.message, rendering.content, &mentions)
+    },
 };
 const URL: Key<Secret> = Key::required("url", Secret(SecretKind::Url), "The address of a group robot.");
 
@@ -37,9 +41,7 @@ pub(crate) const NOTIFIER: NotifierKind = NotifierKind {
     forms: &[NotifierForm { about: "A group of WeCom, through a robot.", keys: &[&URL] }],
     read: |map, _, reader| {
         let url = URL.take(map, reader)?;
-        Some(Draft::<dyn Notifier>::new(move |secrets| {
-            Some(Arc::new(Robot(Hook::new(secrets.url(&url)?, Vec::new(), &REPLIES))))
-        }))
+        Some(Draft::<dyn Notifier>::new(move |secrets| Some(Arc::new(HookNotifier::new(secrets.url(&url)?, &FORM)))))
     },
     elsewhere: |_| None,
     people: Some(People {
@@ -47,7 +49,7 @@ pub(crate) const NOTIFIER: NotifierKind = NotifierKind {
         help: "write the user id of the address book, such as zhangsan, or all",
         read: read_user,
     }),
-    preview: |url| Arc::new(Robot(Hook::new(url, Vec::new(), &REPLIES))),
+    preview: |url| Arc::new(HookNotifier::new(url, &FORM)),
 };
 
 /// Reads a user id as people write it, or everybody; an `@` before it belongs to the mention.
@@ -61,28 +63,6 @@ fn read_user(written: &str) -> Option<String> {
 /// Whether podbell.yaml may name this user: letters, digits and `_-.@`.
 pub(crate) fn is_user(id: &str) -> bool {
     (1..=64).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_alphanumeric() || b"_-.@".contains(&b))
-}
-
-#[derive(Debug)]
-struct Robot(Hook);
-
-impl Notifier for Robot {
-    fn policy(&self) -> Policy {
-        Policy { pace: Some(PACE), ..self.0.policy() }
-    }
-
-    fn body(&self, rendering: &mut Rendering<'_>) -> Vec<u8> {
-        let mentions = rendering.mentioned(NOTIFIER.name);
-        markdown::body(&rendering.message, rendering.content, &mentions).to_string().into_bytes()
-    }
-
-    fn deliver<'a>(&'a self, attempt: Attempt<'a>) -> Waiting<'a, Outcome> {
-        Box::pin(self.0.deliver(attempt.client, Post::json(attempt.body, attempt.now)))
-    }
-
-    fn examine<'a>(&'a self, look: Look<'a>) -> Waiting<'a, Checked> {
-        Box::pin(self.0.examine(look))
-    }
 }
 
 /// Whether a reply refuses a message for its content. The key is checked before the message. Codes beyond these are
@@ -120,11 +100,13 @@ pub(crate) fn classify(reply: &Reply) -> Outcome {
             retry_after: Some(reply.retry_after.unwrap_or(Duration::from_secs(60))),
             why: reply.said(),
         },
-        40001 | 40014 | 42001 | 40013 | 93000..=93999 => {
-            Outcome::Dead { code: errcode.to_string(), text: reply.said(), advice: advice(errcode).to_owned() }
-        }
+        40001 | 40014 | 42001 | 40013 | 93000..=93999 => Outcome::InvalidDestination {
+            code: errcode.to_string(),
+            text: reply.said(),
+            advice: advice(errcode).to_owned(),
+        },
         // Errors of the content: its type, a parameter, its length, empty.
-        40004..=40063 | 44001..=45008 | 47001 => Outcome::Content { why: reply.said() },
+        40004..=40063 | 44001..=45008 | 47001 => Outcome::ContentRejected { why: reply.said() },
         _ => reply::unclear(reply, "an error"),
     }
 }

@@ -15,7 +15,7 @@ use serde::Serialize;
 
 use super::openapi::{DOCUMENT, page_of};
 use super::{Api, unknown, wrong};
-use crate::chat::lists::{DeliveryRow, EventRow, Filter, Page, Watched};
+use crate::chat::lists::{DeliveryRow, EventRow, Filter, ListedService, Page};
 use crate::chat::queries::{ListError, ListRequest};
 use crate::clock;
 use podbell_core::ask::Brief;
@@ -84,7 +84,7 @@ pub(super) const LISTS: [List; 5] = [
         filters: &["cluster", "namespace", "service", "after", "limit"],
         required: None,
         refusals: REFUSALS,
-        page: page_of::<Watched>,
+        page: page_of::<ListedService>,
         handler: || get(targets),
     },
 ];

@@ -87,7 +87,7 @@ struct Command {
 
 /// The answer to a command, for people and for machines.
 #[derive(Serialize, JsonSchema)]
-struct Said {
+struct CommandResponse {
     /// Whether it was carried out.
     good: bool,
     /// Whether everybody in the channel should see it: something was changed.
@@ -137,7 +137,7 @@ async fn command(State(api): State<Arc<Api>>, headers: HeaderMap, body: Bytes) -
     let question = Question { speaker, entry: Entry::Podbell, text: command.text, style, key: None };
     let answer = api.queries.answer(&question).await;
     let message = api.queries.compose(&answer, &question.style, command.prompt);
-    let said = Said {
+    let said = CommandResponse {
         good: answer.is_good(),
         public: answer.is_public(),
         text: message.text(),

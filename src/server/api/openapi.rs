@@ -10,7 +10,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde_json::{Map, Value, json};
 
 use super::lists::{LISTS, List};
-use super::{Command, Said, Wrong};
+use super::{Command, CommandResponse, Wrong};
 use crate::chat::lists::{Filter, Page};
 
 /// The document as it is served and printed.
@@ -62,7 +62,7 @@ fn close(schema: &mut Schema) {
 fn commands(generator: &mut SchemaGenerator) -> Value {
     let writes = |writes: bool| if writes { " (changes something)" } else { "" };
     let known = COMMANDS.map(|spec| format!("`{}`{}: {}", spec.usage, writes(spec.writes()), spec.about.en));
-    let said = content(generator.subschema_for::<Said>().to_value());
+    let said = content(generator.subschema_for::<CommandResponse>().to_value());
     json!({
         "summary": "A command, as a person would type it.",
         "description": known.join("\n"),

@@ -31,25 +31,25 @@ pub(crate) struct Streams(Mutex<HashMap<Hash, usize>>);
 
 /// A place; free again when it is dropped.
 #[derive(Debug)]
-pub(super) struct Place {
+pub(super) struct Permit {
     streams: Arc<Streams>,
     of: Hash,
 }
 
 impl Streams {
     /// A place for one more stream of a visitor.
-    pub(super) fn place(self: &Arc<Self>, of: Hash) -> Option<Place> {
+    pub(super) fn place(self: &Arc<Self>, of: Hash) -> Option<Permit> {
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let own = all.get(&of).copied().unwrap_or_default();
         if own >= MOST_EACH || all.values().sum::<usize>() >= MOST {
             return None;
         }
         all.insert(of, own + 1);
-        Some(Place { streams: self.clone(), of })
+        Some(Permit { streams: self.clone(), of })
     }
 }
 
-impl Drop for Place {
+impl Drop for Permit {
     fn drop(&mut self) {
         let mut all = self.streams.0.lock().unwrap_or_else(PoisonError::into_inner);
         match all.get_mut(&self.of) {
@@ -75,7 +75,7 @@ pub(crate) struct Waits {
     /// The last event id that the browser saw.
     pub last: Option<u64>,
     /// Held as long as the stream.
-    pub place: Place,
+    pub place: Permit,
 }
 
 /// The stream.
@@ -146,7 +146,7 @@ mod tests {
     #[test]
     fn streams_are_bounded_for_each_visitor_and_in_all_and_places_are_given_back() {
         let streams = Arc::new(Streams::default());
-        let mut held: Vec<Place> = (0..MOST_EACH).map(|_| streams.place([0; 32]).unwrap()).collect();
+        let mut held: Vec<Permit> = (0..MOST_EACH).map(|_| streams.place([0; 32]).unwrap()).collect();
         assert!(streams.place([0; 32]).is_none());
         held.pop();
         held.push(streams.place([0; 32]).unwrap());

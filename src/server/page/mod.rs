@@ -46,7 +46,7 @@ use super::connections::Ending;
 use crate::chat::QueryService;
 use crate::chat::lists::Filter;
 use crate::chat::queries::{ListError, ListRequest};
-use crate::chat::views::Reader;
+use crate::chat::views::Viewer;
 use crate::guard::Refused;
 use crate::guard::Tries;
 use crate::health::HealthStatus;
@@ -230,8 +230,8 @@ impl Asking<'_> {
         }
     }
 
-    fn reader(&self, visitor: &Visitor) -> Reader {
-        Reader { scope: visitor.scope.clone(), now: self.style.now }
+    fn reader(&self, visitor: &Visitor) -> Viewer {
+        Viewer { scope: visitor.scope.clone(), now: self.style.now }
     }
 
     fn show(&self, status: StatusCode, tab: Tab, title: &str, main: &Markup) -> Response {

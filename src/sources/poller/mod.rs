@@ -20,13 +20,13 @@ use tokio::task::JoinSet;
 
 pub(crate) use self::pace::{PaceVerdict, real_interval};
 use self::schedule::Schedule;
-use self::watched::Watched;
+use self::watched::PolledTargets;
 use super::{List, Problem, SourceEvent, TargetEntry};
 use crate::clock;
 use podbell_core::event::Target;
 
 /// How a source's targets are found and read.
-pub(crate) trait Reader: Send + Sync + 'static {
+pub(crate) trait TargetReader: Send + Sync + 'static {
     /// Reads one target's list.
     fn read(&self, target: &Target) -> impl Future<Output = Result<List, Problem>> + Send;
     /// The targets that are always watched.
@@ -67,7 +67,7 @@ pub(crate) fn concurrency(requests_per_second: NonZeroU32) -> usize {
 }
 
 /// Polls until told to stop (or the sender of `stop` is gone, or nobody listens any more).
-pub(crate) async fn run<R: Reader>(
+pub(crate) async fn run<R: TargetReader>(
     reader: Arc<R>,
     plan: Plan,
     events: mpsc::Sender<SourceEvent>,
@@ -123,7 +123,7 @@ struct Poller<R> {
     events: mpsc::Sender<SourceEvent>,
     begun: Instant,
     schedule: Schedule,
-    watched: Watched,
+    watched: PolledTargets,
     next_discovery: Option<Duration>,
     discovering: bool,
     running: JoinSet<Done>,
@@ -132,11 +132,11 @@ struct Poller<R> {
     verdict: PaceVerdict,
 }
 
-impl<R: Reader> Poller<R> {
+impl<R: TargetReader> Poller<R> {
     fn new(reader: Arc<R>, plan: Plan, events: mpsc::Sender<SourceEvent>, configured: &[TargetEntry]) -> Self {
         let configured = configured.iter().map(|entry| entry.target.clone());
         Self {
-            watched: Watched::new(configured),
+            watched: PolledTargets::new(configured),
             schedule: Schedule::new(plan.poll_every),
             next_discovery: plan.rediscover_every.map(|_| Duration::ZERO),
             begun: clock::monotonic(),
@@ -234,7 +234,12 @@ impl<R: Reader> Poller<R> {
 }
 
 /// Reads a target; `before` entries of its last list could not be understood.
-async fn read<R: Reader>(reader: Arc<R>, target: Target, before: usize, events: mpsc::Sender<SourceEvent>) -> Done {
+async fn read<R: TargetReader>(
+    reader: Arc<R>,
+    target: Target,
+    before: usize,
+    events: mpsc::Sender<SourceEvent>,
+) -> Done {
     let result = reader.read(&target).await;
     let at = clock::now();
     let (event, unusable) = match result {
@@ -253,7 +258,7 @@ async fn read<R: Reader>(reader: Arc<R>, target: Target, before: usize, events: 
     Done::Read { target, unusable }
 }
 
-async fn discover<R: Reader>(reader: Arc<R>, source: Arc<str>, events: mpsc::Sender<SourceEvent>) -> Done {
+async fn discover<R: TargetReader>(reader: Arc<R>, source: Arc<str>, events: mpsc::Sender<SourceEvent>) -> Done {
     let discovery = reader.discover().await;
     let complete = discovery.error.is_none();
     let mut targets = reader.configured();

@@ -9,14 +9,14 @@ const MISSES: u8 = 2;
 
 /// The configured targets, for ever, and the discovered ones, while they are found.
 #[derive(Debug)]
-pub(crate) struct Watched {
+pub(crate) struct PolledTargets {
     configured: BTreeSet<Target>,
     /// Each with the number of complete discoveries in a row that missed it.
     discovered: BTreeMap<Target, u8>,
     all: BTreeSet<Target>,
 }
 
-impl Watched {
+impl PolledTargets {
     /// Before the first discovery.
     pub(crate) fn new(configured: impl IntoIterator<Item = Target>) -> Self {
         let configured: BTreeSet<_> = configured.into_iter().collect();
@@ -51,7 +51,7 @@ mod tests {
 
     #[test]
     fn a12_only_two_complete_discoveries_in_a_row_end_the_polling_of_a_service() {
-        let mut watched = Watched::new(set(&["fixed"]));
+        let mut watched = PolledTargets::new(set(&["fixed"]));
         watched.discovered(set(&["a", "b"]), true);
         assert_eq!(*watched.targets(), set(&["fixed", "a", "b"]));
         for _ in 0..5 {

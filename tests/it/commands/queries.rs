@@ -9,7 +9,7 @@ use std::time::Duration;
 use podbell::chat::{
     ActError, Acting, CommandSink, Entry, MessageKey, Queries as _, QueryService, Question, RuleCatalog, Speaker,
 };
-use podbell_core::ask::{Known, Prompt};
+use podbell_core::ask::{AnswerFacts, Prompt};
 use podbell_core::event::{Event, Level, Target};
 use podbell_core::message::{Language, Style};
 use podbell_core::metadata::Metadata;
@@ -109,13 +109,15 @@ pub struct Asker {
     prompt: Prompt,
     now: Time,
     sink: Arc<TestSink>,
-    known: Known,
+    known: AnswerFacts,
 }
 
 impl Asker {
     pub fn of(world: &World) -> Self {
-        let known =
-            Known::new(&compiled(&[RULES.to_owned()]), BTreeMap::from([("cls-1".to_owned(), "prod-gz".to_owned())]));
+        let known = AnswerFacts::new(
+            &compiled(&[RULES.to_owned()]),
+            BTreeMap::from([("cls-1".to_owned(), "prod-gz".to_owned())]),
+        );
         // A copy of the moment: the world may go on, or end.
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("podbell.db");
@@ -221,7 +223,7 @@ fn who_is_told_next_if_nobody_acknowledges_it_is_said_until_somebody_does() {
     let pulls = |count, last| [warning(POD, "Failed", "Failed to pull image \"shop/web:v2\"", count, 50, last)];
     world.poll(&web(), &pulls(3, 59));
     world.run_until(120);
-    let known = Known::new(&compiled(&[rules]), BTreeMap::new());
+    let known = AnswerFacts::new(&compiled(&[rules]), BTreeMap::new());
     let asked = Asker { known: known.clone(), ..Asker::of(&world) };
     let said = asked.podbell("why 1");
     assert!(said.contains("Unless somebody acknowledges it, on-call will be notified at 03:20."), "{said}");

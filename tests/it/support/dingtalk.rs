@@ -12,7 +12,7 @@ use axum::http::{HeaderMap, Method, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use futures_util::{SinkExt as _, StreamExt as _};
 use podbell::chat::access::Access;
-use podbell::chat::{ChatDeps, Talk};
+use podbell::chat::{ChatDeps, ChatSettings};
 use podbell::components::dingtalk::chat::{DingTalk, DingTalkConfig, Timing};
 use podbell_core::message::Language;
 use serde_json::{Value, json};
@@ -464,7 +464,7 @@ pub fn chat(
     change: impl FnOnce(&mut DingTalkConfig),
 ) -> Arc<DingTalk> {
     let millis = Duration::from_millis;
-    let talk = Talk {
+    let settings = ChatSettings {
         name: "dt".into(),
         access: Access::default(),
         language: Language::En,
@@ -483,7 +483,7 @@ pub fn chat(
         stale: Duration::from_secs(900),
     };
     let mut config = DingTalkConfig {
-        talk,
+        settings,
         app_key: KEY.into(),
         app_secret: SECRET.into(),
         api: server.base.parse().unwrap(),

@@ -13,7 +13,7 @@ use axum::response::{IntoResponse, Response};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use futures_util::{SinkExt as _, StreamExt as _};
-use podbell::chat::{ChatDeps, Talk, access::Access};
+use podbell::chat::{ChatDeps, ChatSettings, access::Access};
 use podbell::components::feishu::chat::{Feishu, FeishuConfig, Timing};
 use podbell_core::message::Language;
 use podbell_core::time::Time;
@@ -350,7 +350,8 @@ fn api(server: &FakeFeishu, path: &str, headers: &HeaderMap, body: &Value) -> Va
 /// An app there, not connected yet.
 pub fn app(server: &FakeFeishu, queries: Arc<FakeQueries>, secret: &str, access: Access) -> Arc<Feishu> {
     let millis = Duration::from_millis;
-    let talk = Talk { name: "fs".into(), access, language: Language::En, time_zone: jiff::tz::TimeZone::UTC };
+    let settings =
+        ChatSettings { name: "fs".into(), access, language: Language::En, time_zone: jiff::tz::TimeZone::UTC };
     let timing = Timing {
         reply: millis(300),
         ping: millis(50),
@@ -365,7 +366,7 @@ pub fn app(server: &FakeFeishu, queries: Arc<FakeQueries>, secret: &str, access:
     };
     let api = server.base.parse().unwrap();
     let config =
-        FeishuConfig { talk, app_id: "cli_a1".into(), app_secret: secret.into(), api, subscription: None, timing };
+        FeishuConfig { settings, app_id: "cli_a1".into(), app_secret: secret.into(), api, subscription: None, timing };
     let deps = ChatDeps { queries, client: client(), now: Arc::new(podbell::clock::now), chance: Arc::new(|| 1.0) };
     Feishu::new(config, deps)
 }

@@ -12,7 +12,7 @@ use axum::http::{HeaderMap, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use futures_util::{SinkExt as _, StreamExt as _};
 use podbell::chat::access::Access;
-use podbell::chat::{ChatDeps, Talk};
+use podbell::chat::{ChatDeps, ChatSettings};
 use podbell::components::mattermost::chat::{Mattermost, MattermostConfig, Timing};
 use podbell_core::message::Language;
 use serde_json::{Value, json};
@@ -306,7 +306,8 @@ pub const SLASH: &str = "token-of-a-slash-command";
 /// The same, for some only.
 pub fn bot_for(server: &FakeMattermost, queries: Arc<FakeQueries>, token: &str, access: Access) -> Arc<Mattermost> {
     let millis = Duration::from_millis;
-    let talk = Talk { name: "mm".into(), access, language: Language::En, time_zone: jiff::tz::TimeZone::UTC };
+    let settings =
+        ChatSettings { name: "mm".into(), access, language: Language::En, time_zone: jiff::tz::TimeZone::UTC };
     let timing = Timing {
         reply: Duration::from_secs(5),
         ping: millis(50),
@@ -319,7 +320,7 @@ pub fn bot_for(server: &FakeMattermost, queries: Arc<FakeQueries>, token: &str, 
         pace: FAST,
     };
     let config = MattermostConfig {
-        talk,
+        settings,
         tokens: vec![SLASH.into()],
         bot_token: Some(token.into()),
         server: Some(server.base.parse().unwrap()),

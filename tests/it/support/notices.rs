@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use podbell_core::event::Level;
 use podbell_core::incident::hold::Window;
 use podbell_core::notice::{
-    ClockHint, Info, LastNotified, Newest, Notice, NoticeBody, NoticeKind, ReasonCount, Story, Trouble, TroubleSubject,
+    ClockHint, CloseReason, Info, LastNotified, Newest, Notice, NoticeBody, NoticeKind, ReasonCount, Story, Trouble,
+    TroubleSubject,
 };
 use podbell_core::rules::rule::{Field, RuleKey, Severity};
 
@@ -131,7 +132,7 @@ pub fn one_of_each() -> Vec<(&'static str, Notice)> {
     let worse =
         Story { news: vec!["Failed: Error: ErrImagePull".into()], blind: vec![(at(900), at(1200))], ..again.clone() };
     let over = Story { quiet_seconds: 900, ..again.clone() };
-    let gone = Story { closed_because: Some("service deleted".into()), ..again.clone() };
+    let gone = Story { closed_because: Some(CloseReason::ServiceDeleted), ..again.clone() };
     let info = |info| NoticeBody::Info(info);
     let hint = Some(ClockHint { hours: -8, zone: Some("UTC".into()) });
     let to_wecom = Trouble {

@@ -16,7 +16,7 @@ use futures_util::{SinkExt as _, StreamExt as _};
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use podbell::chat::ChatDeps;
 use podbell::chat::{Queries, Question, Reply};
-use podbell::components::slack::chat::{Access, Slack, SlackConfig, Talk, Timing, guarded_client};
+use podbell::components::slack::chat::{Access, ChatSettings, Slack, SlackConfig, Timing, guarded_client};
 use podbell::http::HttpOptions;
 use podbell::tasks::Waiting;
 use podbell_core::ask::OpenIncident;
@@ -430,7 +430,7 @@ pub fn quick() -> Timing {
 /// A chat with every secret.
 pub fn config(slack: &FakeSlack) -> SlackConfig {
     SlackConfig {
-        talk: Talk {
+        settings: ChatSettings {
             name: "ops".into(),
             access: Access::default(),
             language: Language::En,

@@ -12,7 +12,7 @@ use podbell::health::HealthStatus;
 use podbell::health::{count, snapshot};
 use podbell::server::api::{Rights, Token};
 use podbell::server::page::{self, PageConfig};
-use podbell_core::ask::Known;
+use podbell_core::ask::AnswerFacts;
 use podbell_core::outbox::pace::Pace;
 use podbell_core::scope::Scope;
 use podbell_core::time::Time;
@@ -250,7 +250,7 @@ pub async fn served_at(
     let catalog = Arc::new(RuleCatalog::default());
     let known = catalog.clone();
     let aliases = BTreeMap::from([("cls-1".to_owned(), "prod-gz".to_owned())]);
-    world.engine().on_rules(move |rules| known.set(Known::new(rules, aliases.clone())));
+    world.engine().on_rules(move |rules| known.set(AnswerFacts::new(rules, aliases.clone())));
     let queries = Arc::new(QueryService::new(Readers::new(path, 2), Arc::new(NoSink), catalog));
     let token = |name: &str, secret: &str, scope: Scope| Token {
         name: name.into(),

@@ -10,7 +10,7 @@ use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
-use podbell::chat::{ChatDeps, Talk};
+use podbell::chat::{ChatDeps, ChatSettings};
 use podbell::components::telegram::chat::{Telegram, TelegramConfig, Timing};
 use podbell_core::message::Language;
 use podbell_core::time::Time;
@@ -315,13 +315,14 @@ pub fn bot(
     queries: Arc<FakeQueries>,
     change: impl FnOnce(&mut TelegramConfig),
 ) -> Arc<Telegram> {
-    let talk = Talk {
+    let settings = ChatSettings {
         name: "tg".into(),
         access: Default::default(),
         language: Language::En,
         time_zone: jiff::tz::TimeZone::UTC,
     };
-    let mut config = TelegramConfig { talk, token: TOKEN.into(), api: telegram.base.parse().unwrap(), timing: quick() };
+    let mut config =
+        TelegramConfig { settings, token: TOKEN.into(), api: telegram.base.parse().unwrap(), timing: quick() };
     change(&mut config);
     let deps = ChatDeps { queries, client: client(), now: Arc::new(podbell::clock::now), chance: Arc::new(|| 1.0) };
     Telegram::new(config, deps)

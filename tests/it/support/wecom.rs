@@ -10,7 +10,7 @@ use std::time::Duration;
 use futures_util::{SinkExt as _, StreamExt as _};
 use podbell::chat::ChatDeps;
 use podbell::chat::access::Channel;
-use podbell::components::wecom::chat::{Access, AppConfig, AppTiming, Bot, BotConfig, BotTiming, Crypto, Talk};
+use podbell::components::wecom::chat::{Access, AppConfig, AppTiming, Bot, BotConfig, BotTiming, ChatSettings, Crypto};
 use podbell_core::message::Language;
 use podbell_core::time::Time;
 use serde_json::{Value, json};
@@ -264,8 +264,13 @@ pub fn quick() -> BotTiming {
     }
 }
 
-pub fn talk() -> Talk {
-    Talk { name: "wx".into(), access: Access::default(), language: Language::En, time_zone: jiff::tz::TimeZone::UTC }
+pub fn settings() -> ChatSettings {
+    ChatSettings {
+        name: "wx".into(),
+        access: Access::default(),
+        language: Language::En,
+        time_zone: jiff::tz::TimeZone::UTC,
+    }
 }
 
 pub fn around(queries: Arc<FakeQueries>, now: Option<Time>) -> ChatDeps {
@@ -280,7 +285,7 @@ pub fn around(queries: Arc<FakeQueries>, now: Option<Time>) -> ChatDeps {
 /// A bot of that WeCom, not connected yet.
 pub fn bot(wecom: &FakeWecom, queries: Arc<FakeQueries>, change: impl FnOnce(&mut BotConfig)) -> Arc<Bot> {
     let mut config = BotConfig {
-        talk: talk(),
+        settings: settings(),
         bot_id: BOT_ID.into(),
         secret: BOT_SECRET.into(),
         endpoint: format!("ws://{}", wecom.address).parse().unwrap(),
@@ -295,7 +300,13 @@ pub fn crypto() -> Crypto {
 }
 
 pub fn app_config() -> AppConfig {
-    AppConfig { talk: talk(), corp_id: CORP.into(), agent_id: None, crypto: crypto(), timing: AppTiming::default() }
+    AppConfig {
+        settings: settings(),
+        corp_id: CORP.into(),
+        agent_id: None,
+        crypto: crypto(),
+        timing: AppTiming::default(),
+    }
 }
 
 /// A channel that sees one namespace and changes nothing.

@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::formatter::AnswerFormatter;
-use super::known::Known;
+use super::known::AnswerFacts;
 use crate::incident::{Incident, Phase};
 use crate::message::{self, Block, Span, words};
 use crate::mute::{Acknowledged, Author, Mute};
@@ -77,7 +77,7 @@ pub struct Brief {
 
 impl Brief {
     /// Summarizes an incident for a reader who may see only some of its targets.
-    pub fn of(kept: &Kept, scope: &Scope, known: &Known, mutes: &[Mute], now: Time) -> Self {
+    pub fn of(kept: &Kept, scope: &Scope, known: &AnswerFacts, mutes: &[Mute], now: Time) -> Self {
         let Kept { incident, ended_at, acknowledged } = kept;
         let target = incident.targets.iter().find(|target| scope.sees(target));
         let one = |field| incident.group.iter().any(|(grouped, _)| *grouped == field);

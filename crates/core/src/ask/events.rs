@@ -10,7 +10,7 @@ use super::args::{Args, Opt};
 use super::brief::{Brief, few};
 use super::formatter::{AnswerFormatter, word};
 use super::mistake::{Missing, Mistake};
-use super::place::{Named, Place};
+use super::place::{FoundService, Named};
 use super::registry::{Parse, Spec};
 use super::{Query, page, pages};
 use crate::event::{Event, Level, Target};
@@ -174,7 +174,7 @@ pub struct Row {
 #[derive(Clone, Debug, Serialize)]
 pub struct Events {
     /// The service or workload.
-    pub place: Place,
+    pub place: FoundService,
     /// The question, from which the command for the next page is made.
     #[serde(skip)]
     pub ask: Ask,
@@ -198,7 +198,7 @@ pub struct Events {
 
 impl Events {
     /// Makes the answer from episodes and incidents of the store.
-    pub fn new(place: Place, ask: Ask, incidents: Vec<Brief>, seen: &[Seen], now: Time) -> Self {
+    pub fn new(place: FoundService, ask: Ask, incidents: Vec<Brief>, seen: &[Seen], now: Time) -> Self {
         let (rows, normal) = rows(seen, &ask, &incidents, now);
         let (pages, shown) = page(&rows, ask.page);
         let (all, rows) = (rows.len() as u64, shown.to_vec());
@@ -340,7 +340,7 @@ impl Row {
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Baseline {
     /// The workload and where it is.
-    pub place: Place,
+    pub place: FoundService,
     /// Its reasons, the newest first.
     pub reasons: Vec<String>,
     /// Kind of its objects.
@@ -373,10 +373,10 @@ pub struct Overview {
 impl Overview {
     /// The baseline by workload: at most one page of it.
     pub fn baseline(seen: &[Seen], alias: impl Fn(&str) -> Option<String>) -> (Vec<Baseline>, bool) {
-        let mut groups: Vec<(Place, Vec<&Seen>)> = Vec::new();
+        let mut groups: Vec<(FoundService, Vec<&Seen>)> = Vec::new();
         for one in seen {
             let target = &one.target;
-            let place = Place {
+            let place = FoundService {
                 namespace: target.namespace.to_string(),
                 cluster: target.cluster.to_string(),
                 alias: alias(&target.cluster),
@@ -435,7 +435,7 @@ impl Overview {
 }
 
 impl Baseline {
-    fn of(place: Place, group: &[&Seen]) -> Option<Self> {
+    fn of(place: FoundService, group: &[&Seen]) -> Option<Self> {
         let newest = group.iter().max_by_key(|seen| seen.event.last_seen)?;
         let mut reasons: Vec<String> = Vec::new();
         for one in group {

@@ -10,7 +10,7 @@ use crate::scope::Scope;
 
 /// The rules in force and the aliases of clusters. Made anew at each reload.
 #[derive(Clone, Debug, Default)]
-pub struct Known {
+pub struct AnswerFacts {
     /// The rules that notify.
     pub rules: BTreeMap<RuleKey, KnownRule>,
     /// The aliases of clusters, by id.
@@ -31,7 +31,7 @@ pub struct KnownRule {
     conditions: Vec<Conditions>,
 }
 
-impl Known {
+impl AnswerFacts {
     /// Collects what answers need to know of these rules.
     pub fn new(rules: &Rules, aliases: BTreeMap<String, String>) -> Self {
         let tells = rules.iter().map(|(_, rule)| rule).filter(|rule| rule.action == Action::Notify);

@@ -28,9 +28,9 @@ use serde::Serialize;
 
 pub use brief::{Brief, Kept, Logged, few};
 pub use formatter::{Prompt, named, typed, word};
-pub use known::{Known, KnownRule};
+pub use known::{AnswerFacts, KnownRule};
 pub use mistake::Mistake;
-pub use place::{Choice, Kind, Named, Place, Unknown};
+pub use place::{Choice, FoundService, Kind, Named, Unknown};
 pub use registry::{COMMANDS, Spec};
 pub use words::without_dashes;
 
@@ -252,7 +252,7 @@ impl Answer {
 
     /// Replaces the ids of clusters by their aliases, for people to read.
     #[must_use]
-    pub fn in_names(&self, known: &Known) -> Self {
+    pub fn in_names(&self, known: &AnswerFacts) -> Self {
         let mut answer = self.clone();
         let mutes: Vec<&mut Mute> = match &mut answer {
             Self::Mutes(mutes) => mutes.mutes.iter_mut().collect(),

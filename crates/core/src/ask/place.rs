@@ -64,7 +64,7 @@ impl Named {
 
 /// A service or workload that was found.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-pub struct Place {
+pub struct FoundService {
     /// The namespace.
     pub namespace: String,
     /// The cluster's id.
@@ -77,7 +77,7 @@ pub struct Place {
     pub workload: bool,
 }
 
-impl Place {
+impl FoundService {
     /// `shop/web`.
     pub fn short(&self) -> String {
         if self.namespace.is_empty() { self.name.clone() } else { format!("{}/{}", self.namespace, self.name) }

@@ -7,7 +7,7 @@ use super::brief::{Brief, Logged};
 use super::formatter::{AnswerFormatter, Prompt};
 use super::mistake::Mistake;
 use super::registry::{Parse, Spec};
-use super::{Known, Query};
+use super::{AnswerFacts, Query};
 use crate::incident::Incident;
 use crate::incident::notification_state::Due;
 use crate::message::{self, Block, Message, Style, compose_built_in, words};
@@ -137,7 +137,7 @@ impl Shown {
 
 /// A notice that is made now: of an open incident the first one, of one that is over its end. Leaves out services that
 /// the reader may not see.
-pub fn notice(incident: &Incident, brief: &Brief, scope: &Scope, known: &Known, now: Time) -> Notice {
+pub fn notice(incident: &Incident, brief: &Brief, scope: &Scope, known: &AnswerFacts, now: Time) -> Notice {
     let mut seen = incident.clone();
     seen.targets.retain(|target| scope.sees(target));
     let kind = if brief.resolved_at.is_some() { NoticeKind::Resolved } else { NoticeKind::Opened };

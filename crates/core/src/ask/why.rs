@@ -16,7 +16,7 @@ use crate::notice::NoticeKind;
 use crate::outbox::DeliveryPhase;
 use crate::rollout::RolloutOf;
 use crate::rules::rule::Destination;
-use crate::step::decision::{Claimed, Decision, Effect, Verdict};
+use crate::step::decision::{Decision, Effect, RuleDecision, Verdict};
 use crate::time::Time;
 use crate::trail::{Line, Trail};
 use crate::translations::Phrase;
@@ -141,7 +141,7 @@ impl Why {
 }
 
 /// What this incident's rule decided about a change.
-fn claimed(decision: &Decision, incident: u64) -> Option<&Claimed> {
+fn claimed(decision: &Decision, incident: u64) -> Option<&RuleDecision> {
     match &decision.verdict {
         Verdict::Claimed(claimed) => claimed.iter().find(|claimed| claimed.incident == Some(incident)),
         _ => None,

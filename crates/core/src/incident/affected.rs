@@ -143,7 +143,7 @@ impl Incident {
             (Phase::Open, Some(Some(ended))) => Relief::Since(ended),
             (Phase::Open, _) => Relief::Stands,
             (Phase::Resolved { at }, Some(ended)) if self.ended_by.is_some() => Relief::Since(ended.unwrap_or(at)),
-            // What was over when podbell first heard of it.
+            // No failure is recorded: it was over when podbell first heard of it.
             (Phase::Resolved { at }, None) => Relief::Since(self.ended_by_event().map_or(at, |end| end.at)),
             (Phase::Resolved { at }, _) => Relief::Since(at),
         }

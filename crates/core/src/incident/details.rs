@@ -125,7 +125,7 @@ impl Details {
         // No reason yet: nothing of the present trouble was quoted before.
         let begins = if joining.open { self.current.is_empty() } else { self.gathered.is_empty() };
         if begins {
-            // What suffered from an earlier one does not suffer from this one.
+            // The affected workloads belong to the previous failure.
             self.affected = Affected::default();
         }
         self.record_object(event, joining, now);
@@ -137,7 +137,7 @@ impl Details {
         }
         self.record_reason(reason, joining.new);
         let key = clipped(&crate::topic::of(event, joining.workload), MOST_NAME_CHARS);
-        // What its rule would not open for yet is no news of what is open either.
+        // What is too young to open an incident is no news for an open one.
         let too_young = joining.open && joining.settles_at.is_some_and(|at| now < at);
         if !too_young && self.topics.len() < MOST_TOPICS && !self.topics.iter().any(|known| known.key == key) {
             let family = clipped(crate::reports::family(event), MOST_FAMILY_CHARS);
@@ -146,7 +146,7 @@ impl Details {
         if quote::replaces(event, &self.newest, self.newest_seen, begins) {
             self.newest = newest(event);
             self.newest_seen = event.last_seen;
-            // A change of labels changes what is said later; that they are not known changes nothing.
+            // Keep the known labels if this event has none.
             self.metadata = event.metadata.clone().or_else(|| self.metadata.take());
         }
         self.episodes.len() < MOST_EPISODES && insert_sorted(&mut self.episodes, fold(joining.episode))

@@ -244,7 +244,9 @@ impl Incident {
             Phase::Gathering | Phase::Resolved { .. } => {
                 let object = fold_name(&object_key(joining.event));
                 let mut open_when = rule.open_when;
-                if joining.end_is_shown && super::reports::of(joining.event).is_some_and(|report| report.end_is_said) {
+                if joining.end_is_shown
+                    && super::reports::of(joining.event).is_some_and(|report| report.end_is_reported)
+                {
                     open_when.lasts = None;
                 }
                 let happened = Happened { object, occurrences: joining.times, settles_at: joining.settles_at };

@@ -10,26 +10,26 @@ use serde::{Deserialize, Serialize};
 use super::{Details, Incident, LONGEST_SILENCE, Phase, Sighting};
 use crate::event::Event;
 use crate::health::Status;
-use crate::reports::{self, Deleted, End, Of, Report, Trouble};
+use crate::reports::{self, Deleted, End, ObjectFailure, Of, Report};
 use crate::rules::rule::{RuleSettings, Until};
 use crate::time::{Jump, Time};
 use crate::workload;
 
 /// How long nothing may follow the event that ended the last trouble before the incident is quiet.
-const SETTLED: Duration = Duration::from_secs(300);
+const QUIET_AFTER_END: Duration = Duration::from_secs(300);
 /// The same after a run of a cron job that completed: a job that fails every minute is over within six minutes of its
 /// repair.
-const RUN_SETTLED: Duration = Duration::from_secs(180);
+const QUIET_AFTER_RUN: Duration = Duration::from_secs(180);
 /// The same where a completed run ended what was reported of pods: one of another run that still waits is reported again
 /// within five minutes, and seen two polls later.
-const OTHER_RUNS_SETTLED: Duration = Duration::from_secs(420);
+const QUIET_AFTER_OTHER_RUNS: Duration = Duration::from_secs(420);
 /// A trouble that its reporter repeats is over after so long without a report, though its end was not seen: the kubelet
 /// may have been silenced, or the object deleted unseen.
 const LOST: Duration = Duration::from_secs(4 * 3600);
 /// A trouble that comes back sooner than this had not ended: the kubelet tries again every five minutes.
 const CAME_BACK: Duration = Duration::from_secs(330);
 /// How long nothing may follow a controller's success: slightly longer than its longest back-off.
-const CONTROLLER_SETTLED: Duration = Duration::from_secs(1030);
+const QUIET_AFTER_CONTROLLER: Duration = Duration::from_secs(1030);
 /// The kinds of objects that are deleted with the workload that they are called after.
 const OF_WORKLOADS: [&str; 2] = ["Pod", "ReplicaSet"];
 /// The same as `LOST`, for a trouble that is reported once only. Longer than a day: a cron job that fails once a day is
@@ -40,7 +40,7 @@ const LOST_ONCE: Duration = Duration::from_secs(26 * 3600);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Standing {
     /// Which trouble.
-    pub trouble: Trouble,
+    pub trouble: ObjectFailure,
     /// When it began, by podbell's clock.
     pub since: Time,
     /// Its newest occurrence, by podbell's clock.
@@ -50,7 +50,7 @@ pub struct Standing {
     /// The longest interval at which its reporter repeats it, in seconds; 0: it is reported once.
     repeats: u32,
     /// Whether its end is always reported, so that silence is no end.
-    said: bool,
+    end_is_reported: bool,
     /// When it ended, by podbell's clock.
     pub ended: Option<Time>,
     /// Whether it came back right after an event reported its end: that event was about something else.
@@ -100,16 +100,16 @@ pub struct Signs {
     /// Since when the oldest of them stands.
     pub since: Option<Time>,
     /// When podbell last heard of one of them.
-    said: Option<Time>,
+    last_heard: Option<Time>,
     /// How long they may all go unreported before they count as over, in seconds.
     lost_after: u32,
     /// The newest sign of a trouble that ends by silence.
-    silent: Option<Time>,
+    last_silent_sign: Option<Time>,
     /// When an event last ended a trouble.
     ended: Option<Time>,
     /// Whether a trouble stands that may also end without an event.
     #[serde(default)]
-    pub(crate) may_end_unsaid: bool,
+    pub(crate) may_end_unreported: bool,
 }
 
 /// Which events that end troubles a source is known to show.
@@ -129,7 +129,7 @@ impl Shows {
 impl Signs {
     /// Whether every trouble has ended by an event.
     pub(super) fn is_over(&self) -> bool {
-        self.standing == 0 && self.silent.is_none() && self.ended.is_some()
+        self.standing == 0 && self.last_silent_sign.is_none() && self.ended.is_some()
     }
 
     /// When an event last ended a trouble.
@@ -147,30 +147,30 @@ impl Incident {
         if rule.until == Until::Silence {
             return by_silence;
         }
-        let Signs { standing, said, lost_after, silent, ended, .. } = self.signs;
+        let Signs { standing, last_heard, lost_after, last_silent_sign: silent, ended, .. } = self.signs;
         if standing > 0 && !self.end_is_shown(shows) {
             return by_silence;
         }
-        let standing = said.filter(|_| standing > 0).map(|at| at.plus(Duration::from_secs(lost_after.into())));
+        let standing = last_heard.filter(|_| standing > 0).map(|at| at.plus(Duration::from_secs(lost_after.into())));
         let silent = silent.map(|at| at.plus(silence));
         let by_a_run = self.ended_by_event().is_some_and(EndedBy::is_a_run);
-        let settles = if by_a_run { RUN_SETTLED } else { SETTLED };
-        let settled = ended.map(|at| self.settled_at(rule, at, settles));
-        [standing, silent, settled].into_iter().flatten().max().unwrap_or(by_silence)
+        let quiet_for = if by_a_run { QUIET_AFTER_RUN } else { QUIET_AFTER_END };
+        let quiet_until = ended.map(|at| self.quiet_after_end_at(rule, at, quiet_for));
+        [standing, silent, quiet_until].into_iter().flatten().max().unwrap_or(by_silence)
     }
 
-    /// When the incident is over, given that its workloads have been ready since `ready_since`, whatever events say.
-    /// `others_ended` is when the problems of its objects that are no workloads ended. An incident that came back after
-    /// such an end waits at least as long as its return took.
+    /// When the incident ends because its workloads have been ready since `ready_since`, whatever events say. Not before
+    /// `others_ended`, the end of the problems of objects that belong to no workload, is long enough ago, and not sooner
+    /// than it came back after an earlier end.
     pub(crate) fn recovers_at(&self, rule: &RuleSettings, ready_since: Time, others_ended: Option<Time>) -> Time {
         let recovered = ready_since.max(self.last_sign).plus(self.doubled(rule.recovered_after));
-        let others = others_ended.map(|at| self.settled_at(rule, at, SETTLED));
+        let others = others_ended.map(|at| self.quiet_after_end_at(rule, at, QUIET_AFTER_END));
         recovered.max(self.last_sign.plus(self.rhythm.least_recovery())).max(others.unwrap_or(recovered))
     }
 
     /// When nothing will have followed the event that ended its last trouble at `ended` for long enough.
-    fn settled_at(&self, rule: &RuleSettings, ended: Time, settles: Duration) -> Time {
-        ended.plus(self.doubled(settles.min(rule.resolve_after)))
+    fn quiet_after_end_at(&self, rule: &RuleSettings, ended: Time, quiet_for: Duration) -> Time {
+        ended.plus(self.doubled(quiet_for.min(rule.resolve_after)))
     }
 
     /// Whether it was kept open because its workloads were not ready.
@@ -180,7 +180,9 @@ impl Incident {
 
     /// Whether anything is left that the deletion of an object could end.
     pub(crate) fn may_end_by_a_deletion(&self) -> bool {
-        self.signs.standing > 0 || self.signs.may_end_unsaid || self.signs.silent.is_some() && self.phase == Phase::Open
+        self.signs.standing > 0
+            || self.signs.may_end_unreported
+            || self.signs.last_silent_sign.is_some() && self.phase == Phase::Open
     }
 
     /// Whether the source would show the end of what still stands.
@@ -194,7 +196,7 @@ impl Incident {
     pub(crate) fn stands_in_silence(&self, shows: Shows) -> bool {
         let rare = |one: &Standing| {
             let every = Duration::from_secs(one.repeats.into());
-            one.ended.is_none() && one.said && (every.is_zero() || every > reports::KUBELET)
+            one.ended.is_none() && one.end_is_reported && (every.is_zero() || every > reports::KUBELET)
         };
         self.signs.standing > 0
             && self.end_is_shown(shows)
@@ -203,7 +205,7 @@ impl Incident {
 
     /// The event that ended it, if it ended by an event.
     pub(crate) fn ended_by_event(&self) -> Option<&EndedBy> {
-        let Signs { standing, silent, .. } = self.signs;
+        let Signs { standing, last_silent_sign: silent, .. } = self.signs;
         self.ended_by.as_ref().filter(|end| standing == 0 && silent.is_none_or(|silent| silent <= end.at))
     }
 
@@ -249,7 +251,7 @@ impl Incident {
                 .split_once('/')
                 .is_some_and(|(other, name)| workload::is_of_a_job(other, name) && workload::of(other, name) == of),
             // Which node a pod was on is not known: its trouble ends with the first node that is back.
-            Of::Node => key == object || (one.trouble == Trouble::NodeAway && !key.starts_with("Node/")),
+            Of::Node => key == object || (one.trouble == ObjectFailure::NodeAway && !key.starts_with("Node/")),
         };
         let by = EndedBy {
             reason: super::clipped(event.reason.trim(), 100),
@@ -307,7 +309,7 @@ impl Incident {
         };
         let any = self.phase == Phase::Open && self.details.objects.iter().any(|(key, seen)| is_gone(key, seen));
         if any {
-            let silent = self.signs.silent;
+            let silent = self.signs.last_silent_sign;
             self.signs = self.details.change(|details| {
                 for (key, seen) in details.objects.iter_mut() {
                     if is_gone(key, seen) {
@@ -316,7 +318,7 @@ impl Incident {
                 }
                 details.signs()
             });
-            if self.signs.standing == 0 && self.signs.silent < silent {
+            if self.signs.standing == 0 && self.signs.last_silent_sign < silent {
                 self.ended_by = Some(EndedBy {
                     reason: String::new(),
                     obj_type: kind.to_owned(),
@@ -387,7 +389,7 @@ impl Sighting {
                     at,
                     heard: now,
                     repeats,
-                    said: report.end_is_said,
+                    end_is_reported: report.end_is_reported,
                     ended: None,
                     came_back: false,
                     ended_by_a_run: false,
@@ -398,7 +400,7 @@ impl Sighting {
                     }
                     Some(one) => {
                         let soon = one.ended.is_some_and(|ended| at.since(ended) < CAME_BACK);
-                        let starts = matches!(one.trouble, Trouble::NoImage | Trouble::NotStarted);
+                        let starts = matches!(one.trouble, ObjectFailure::NoImage | ObjectFailure::NotStarted);
                         *one = Standing { came_back: soon && starts, ..new };
                     }
                     None => self.standing.push(new),
@@ -411,31 +413,31 @@ impl Sighting {
 impl Details {
     /// What decides when an incident of these objects is quiet.
     pub(super) fn signs(&self) -> Signs {
-        let mut signs = Signs { silent: self.unlisted, ..Signs::default() };
+        let mut signs = Signs { last_silent_sign: self.unlisted, ..Signs::default() };
         for (key, seen) in &self.objects {
             // A pod may still wait, unless its run is known to have ended.
             let may_wait = run_of(key).is_some_and(|run| !self.objects.contains_key(&*format!("Job/{run}")));
-            let settles = if may_wait { OTHER_RUNS_SETTLED - RUN_SETTLED } else { Duration::ZERO };
+            let quiet_for = if may_wait { QUIET_AFTER_OTHER_RUNS - QUIET_AFTER_RUN } else { Duration::ZERO };
             match seen.gone {
                 Some(gone) if seen.silent.is_none_or(|silent| silent <= gone) => {
-                    signs.ended = signs.ended.max(Some(gone.plus(settles)));
+                    signs.ended = signs.ended.max(Some(gone.plus(quiet_for)));
                 }
-                _ => signs.silent = signs.silent.max(seen.silent),
+                _ => signs.last_silent_sign = signs.last_silent_sign.max(seen.silent),
             }
             for one in &seen.standing {
                 match one.ended {
                     // A controller that could create one object may be refused the next, and reports that with its next
                     // try.
-                    Some(at) if one.trouble == Trouble::NotCreated => {
-                        signs.ended = signs.ended.max(Some(at.plus(CONTROLLER_SETTLED - SETTLED)));
+                    Some(at) if one.trouble == ObjectFailure::NotCreated => {
+                        signs.ended = signs.ended.max(Some(at.plus(QUIET_AFTER_CONTROLLER - QUIET_AFTER_END)));
                     }
                     Some(at) if one.ended_by_a_run && one.repeats > 0 => {
-                        signs.ended = signs.ended.max(Some(at.plus(OTHER_RUNS_SETTLED - RUN_SETTLED)));
+                        signs.ended = signs.ended.max(Some(at.plus(QUIET_AFTER_OTHER_RUNS - QUIET_AFTER_RUN)));
                     }
                     Some(at) => signs.ended = signs.ended.max(Some(at)),
-                    None if !one.said => {
-                        signs.silent = signs.silent.max(Some(one.heard));
-                        signs.may_end_unsaid = true;
+                    None if !one.end_is_reported => {
+                        signs.last_silent_sign = signs.last_silent_sign.max(Some(one.heard));
+                        signs.may_end_unreported = true;
                     }
                     None => {
                         let repeats = Duration::from_secs(one.repeats.into());
@@ -448,7 +450,7 @@ impl Details {
                         signs.nodes |= of_node;
                         signs.others |= !of_node;
                         signs.since = Some(signs.since.map_or(one.since, |since| since.min(one.since)));
-                        signs.said = signs.said.max(Some(one.heard));
+                        signs.last_heard = signs.last_heard.max(Some(one.heard));
                         let lost = u32::try_from(lost.as_secs()).unwrap_or(u32::MAX);
                         signs.lost_after = signs.lost_after.max(lost);
                     }

@@ -61,7 +61,7 @@ pub struct Run {
     since: Time,
     /// Its newest occurrences, ascending.
     times: Vec<Time>,
-    /// When the object is old enough for `settled`. Never later than was first thought: what goes on grows old.
+    /// When the object is old enough for `settled`. Set once: later occurrences do not postpone it.
     #[serde(default)]
     settles_at: Option<Time>,
     /// Its newest occurrences before that. They count as soon as it is known that it still fails then.
@@ -126,7 +126,7 @@ pub(crate) fn gather(recent: &mut Vec<Time>, runs: &mut Vec<Run>, happened: Happ
         })
     });
     let Some(run) = at.and_then(|at| runs.get_mut(at)) else {
-        // Without a place for the object, nothing of it is held back.
+        // The table of objects is full: its occurrences count at once.
         return of_group(recent);
     };
     run.since = run.since.min(first);
@@ -204,7 +204,7 @@ pub(crate) fn settle(
         if !still_fail {
             continue;
         }
-        // What fails until now has occurred until now, whenever it was last reported.
+        // The failure goes on: shift its occurrences so that the last one is now.
         let pause = early.last().map(|last| now.since(*last)).unwrap_or_default();
         let occurred: Vec<Time> = early.iter().map(|at| at.plus(pause)).collect();
         let times = match open_when.per {

@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::story::{added_since, command, flapping, help, place, what};
 use super::{Message, MessageFormatter};
-use crate::notice::{Newest, Notice, NoticeKind, ReasonCount, Story};
+use crate::notice::{CloseReason, Newest, Notice, NoticeKind, ReasonCount, Story};
 use crate::template::Facts;
 
 /// Of an object whose labels or annotations are not known.
@@ -131,7 +131,7 @@ impl MessageFormatter<'_> {
             news: &story.news,
             quiet: (notice.kind == NoticeKind::Resolved).then(|| self.texts.duration(story.quiet_seconds)),
             unacknowledged: story.unacknowledged_seconds.map(|seconds| self.texts.duration(seconds)),
-            closed_because: story.closed_because.as_deref(),
+            closed_because: story.closed_because.map(CloseReason::as_str),
             reopened: story.reopened,
             flapping: flapping(notice, story),
             over: message.over,

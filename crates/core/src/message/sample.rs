@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use crate::event::Level;
 use crate::incident::FLAPPING;
-use crate::notice::{FollowedRollout, LastNotified, Newest, Notice, NoticeBody, NoticeKind, ReasonCount, Story};
+use crate::notice::{
+    CloseReason, FollowedRollout, LastNotified, Newest, Notice, NoticeBody, NoticeKind, ReasonCount, Story,
+};
 use crate::rollout::Rollout;
 use crate::rules::example::Example;
 use crate::rules::rule::{Destination, Field, RuleKey, Severity};
@@ -212,7 +214,7 @@ pub fn notice(kind: Kind, story: &Story, severity: Severity, to: Vec<Destination
         Kind::Reopened => Story { reopened: 1, ..again },
         Kind::Flapping => Story { reopened: FLAPPING, ..again },
         Kind::Resolved => Story { quiet_seconds: 900, ..again },
-        Kind::Closed => Story { closed_because: Some("rule removed".into()), ..again },
+        Kind::Closed => Story { closed_because: Some(CloseReason::RuleRemoved), ..again },
     };
     let body = NoticeBody::Incident(Box::new(story));
     Notice { id: 1, kind: kind.of(), caused_at: NOW, made_at: NOW, severity, to, body }

@@ -138,10 +138,7 @@ impl MessageFormatter<'_> {
     fn the_end(&self, notice: &Notice, story: &Story) -> Vec<Span> {
         let comma = self.texts.comma();
         let begin = match notice.kind {
-            NoticeKind::Closed => {
-                let because = text::one_line(story.closed_because.as_deref().unwrap_or_default(), MOST_WORDS);
-                self.texts.closed_for(&because)
-            }
+            NoticeKind::Closed => self.texts.closed_for(story.closed_because).to_owned(),
             _ => match story.quiet_seconds {
                 0 => self.texts.went_quiet().to_owned(),
                 seconds => self.texts.quiet_for(&self.texts.duration(seconds)),

@@ -27,11 +27,11 @@ impl Pace {
 
 /// The attempts at one endpoint that still count.
 #[derive(Clone, Debug, Default)]
-pub struct Window {
+pub struct RateWindow {
     attempts: VecDeque<Time>,
 }
 
-impl Window {
+impl RateWindow {
     pub(super) fn clock_set(&mut self, by: Jump) {
         self.attempts.iter_mut().for_each(|at| at.carry(by));
     }
@@ -78,7 +78,7 @@ mod tests {
     fn any_window_holds_at_most_the_pace_and_critical_has_its_own_reserve() {
         let t = |s: i64| Time::from_seconds(1000 + s);
         let pace = Pace { most: 20, per: Duration::from_secs(61), kept_for_critical: 5 };
-        let mut window = Window::default();
+        let mut window = RateWindow::default();
         for n in 0..15 {
             assert_eq!(window.free_at(pace, false, t(n)), t(n));
             window.note(t(n));

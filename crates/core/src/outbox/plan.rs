@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::destination::{DestinationState, OpenSend};
-use super::pace::{Pace, Window};
+use super::pace::{Pace, RateWindow};
 use super::queue::Next;
 use super::{DeliveryId, Policy, SendId, ThreadPolicy, storm};
 use crate::rules::Severity;
@@ -31,7 +31,7 @@ pub enum Plan {
 }
 
 /// The attempts of each endpoint.
-pub type Windows = BTreeMap<Arc<str>, Window>;
+pub type Windows = BTreeMap<Arc<str>, RateWindow>;
 
 /// Decides what a destination is asked next.
 ///

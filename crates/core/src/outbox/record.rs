@@ -41,12 +41,12 @@ pub enum Outcome {
         why: String,
     },
     /// The platform refuses this content: only these deliveries are affected.
-    Content {
+    ContentRejected {
         /// The platform's words.
         why: String,
     },
     /// The URL or the credential is no longer valid.
-    Dead {
+    InvalidDestination {
         /// The platform's code.
         code: String,
         /// The platform's words.
@@ -139,12 +139,12 @@ impl Outbox {
                     None => state.repeat_later(send, failure, now),
                 }
             }
-            Outcome::Content { why } => {
+            Outcome::ContentRejected { why } => {
                 state.reduce(send, &why, now, writes);
                 // The answer is about the content, not the destination: the others may go on.
                 state.recover(&name, now, writes);
             }
-            Outcome::Dead { code, text, advice } => {
+            Outcome::InvalidDestination { code, text, advice } => {
                 state.not_taken(send, "paused", Failure::OfDestination, now, writes);
                 state.pause(&name, Problem { code, text, advice, gone: false }, fingerprint, now, writes);
             }

@@ -82,7 +82,7 @@ pub fn compile(file: &RuleFile) -> Compiled {
 
 fn whole_file(root: &Node, file: &RuleFile, reader: &mut Reader) -> Option<Compiled> {
     let mut map = reader.map(root, "a rule file: a map with `version: 1` and `rules:`")?;
-    if !yaml::version(&mut map, yaml::Said::Always, reader) {
+    if !yaml::version(&mut map, yaml::VersionKey::Required, reader) {
         return None;
     }
     let mut scopes: Vec<Conditions> = file.scope.iter().cloned().collect();

@@ -16,12 +16,12 @@ pub struct Step {
     /// The rule.
     pub rule: RuleKey,
     /// What decided.
-    pub because: Because,
+    pub because: RuleVerdict,
 }
 
 /// What decided about one rule.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Because {
+pub enum RuleVerdict {
     /// A scope, of its file or of podbell.yaml, leaves the event out.
     OutOfScope(Mismatch),
     /// A key of `match` does not fit.
@@ -64,21 +64,21 @@ impl Rules {
             let before = ignored.iter().find(|(entry, _)| *entry == rule.entry);
             let excepted = rule.except.iter().position(|except| except.fit(&facts));
             let because = if let Some((_, by)) = before {
-                Because::IgnoredBefore(by.clone())
+                RuleVerdict::IgnoredBefore(by.clone())
             } else if let Some(mismatch) = scope {
-                Because::OutOfScope(mismatch)
+                RuleVerdict::OutOfScope(mismatch)
             } else if let Some(mismatch) = mismatch(&rule.matching, &facts) {
-                Because::NoMatch(mismatch)
+                RuleVerdict::NoMatch(mismatch)
             } else if let Some(place) = excepted {
-                Because::Excepted(place + 1)
+                RuleVerdict::Excepted(place + 1)
             } else if rule.action == Action::Ignore {
                 ignored.push((rule.entry, rule.settings.key.clone()));
-                Because::Ignores
+                RuleVerdict::Ignores
             } else {
                 let new: Vec<_> =
                     rule.settings.notify_of(&facts).iter().filter(|to| !won.contains(to)).cloned().collect();
                 won.extend(new.iter().cloned());
-                if new.is_empty() { Because::Taken } else { Because::Claims(new) }
+                if new.is_empty() { RuleVerdict::Taken } else { RuleVerdict::Claims(new) }
             };
             steps.push(Step { rule: rule.settings.key.clone(), because });
         }
@@ -105,7 +105,7 @@ fn mismatch(conditions: &Conditions, facts: &Facts<'_>) -> Option<Mismatch> {
     })
 }
 
-impl fmt::Display for Because {
+impl fmt::Display for RuleVerdict {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::OutOfScope(mismatch) => write!(f, "out of scope: {mismatch}"),

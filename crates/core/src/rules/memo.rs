@@ -19,11 +19,11 @@ const ONCE: usize = 4096;
 /// The results that are remembered, see the module.
 #[derive(Debug, Default)]
 pub(super) struct Memo {
-    known: Mutex<Known>,
+    known: Mutex<MemoTable>,
 }
 
 #[derive(Debug, Default)]
-struct Known {
+struct MemoTable {
     /// By the text's hash; the text itself is compared, too.
     items: HashMap<u64, Remembered, AsIs>,
     bytes: usize,
@@ -58,7 +58,7 @@ impl Memo {
         text: &str,
         found: &mut Vec<u32>,
         find_out: impl FnOnce(&mut Vec<u32>),
-        worth: impl FnOnce(&mut Known, u64) -> bool,
+        worth: impl FnOnce(&mut MemoTable, u64) -> bool,
     ) {
         // The map is valid even if a thread panicked while it held the lock.
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
@@ -77,7 +77,7 @@ impl Memo {
     }
 }
 
-impl Known {
+impl MemoTable {
     fn keep(&mut self, hash: u64, text: &str, items: &[u32]) {
         let bytes = text.len() + size_of_val(items) + 4 * size_of::<Box<str>>();
         if self.bytes + bytes > ROOM {

@@ -47,13 +47,13 @@ pub(super) const LEVEL: Key<Words<Level>> = Key::with_default(
     "How bad it is.",
 );
 /// A text of an event; it may be empty.
-type Said = Key<Own<String>>;
+type EventText = Key<Own<String>>;
 const SAID: Own<String> = Own { read: read::said_text, schema: || json!({"type": ["string", "number", "boolean"]}) };
-pub(super) const OBJ_TYPE: Said = Key::with_default("objType", SAID, "Pod", "The kind of object.");
-pub(super) const OBJ_NAME: Said = Key::optional("objName", SAID, "The object's name.");
-pub(super) const REASON: Said = Key::optional("reason", SAID, "The event's short machine word.");
-pub(super) const MESSAGE: Said = Key::optional("message", SAID, "The event's text.");
-pub(super) const NODE: Said = Key::optional("node", SAID, "The node that the object is on.");
+pub(super) const OBJ_TYPE: EventText = Key::with_default("objType", SAID, "Pod", "The kind of object.");
+pub(super) const OBJ_NAME: EventText = Key::optional("objName", SAID, "The object's name.");
+pub(super) const REASON: EventText = Key::optional("reason", SAID, "The event's short machine word.");
+pub(super) const MESSAGE: EventText = Key::optional("message", SAID, "The event's text.");
+pub(super) const NODE: EventText = Key::optional("node", SAID, "The node that the object is on.");
 pub(super) const SIGNAL: Key<Truth> = Key::with_default(
     "signal",
     Truth,

@@ -37,7 +37,7 @@ fn whole(root: &Node, file: &mut TestFile, reader: &mut Reader) {
         let help = "write the tests into a file beside it, with `rule_files: [this file]` and `tests:`";
         return reader.error_help(&place, "this is a rule file, not a test of one", help);
     }
-    if !yaml::version(&mut map, yaml::Said::Maybe, reader) {
+    if !yaml::version(&mut map, yaml::VersionKey::Optional, reader) {
         return;
     }
     if let Some(node) = keys::RULE_FILES.node(&mut map, reader) {
@@ -107,7 +107,7 @@ pub(super) fn start(node: &Node, reader: &mut Reader) -> Option<Time> {
     let read = text.parse::<DateTime>().ok().and_then(|time| time.to_zoned(TimeZone::UTC).ok());
     if read.is_none() {
         let help = "write it as `2026-01-05 09:00:00`; it is UTC";
-        reader.error_help(&node.span, format!("`{text}` is no time"), help);
+        reader.error_help(&node.span, format!("`{text}` is not a time"), help);
     }
     Some(Time::from_millis(read?.timestamp().as_millisecond()))
 }

@@ -47,7 +47,7 @@ fn cells(node: &Node, reader: &mut Reader, may_be: fn(&Cell) -> bool, help: &str
             let (cell, times) = match word_of(word).filter(|(cell, _)| may_be(cell)) {
                 Some(read) => read,
                 None => {
-                    reader.error_help(&item.span, format!("`{word}` is no count"), help);
+                    reader.error_help(&item.span, format!("`{word}` is not a count"), help);
                     return None;
                 }
             };

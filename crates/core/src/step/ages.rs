@@ -11,7 +11,7 @@ use xxhash_rust::xxh3::Xxh3;
 use super::State;
 use crate::diff::{Change, ChangeKind, Diff};
 use crate::event::{Event, Level, Target};
-use crate::reports::{self, Trouble};
+use crate::reports::{self, ObjectFailure};
 use crate::rules::rule::LONGEST_SETTLED;
 use crate::time::Time;
 
@@ -110,7 +110,7 @@ impl State {
     /// such a series minutes later.
     pub(super) fn was_placed_since(&self, target: &Target, event: &Event<'_>) -> bool {
         let sight = || self.targets.get(target)?.ages.as_ref()?.sight(event);
-        reports::of(event).is_some_and(|report| report.trouble == Trouble::Unscheduled)
+        reports::of(event).is_some_and(|report| report.trouble == ObjectFailure::Unscheduled)
             && !event.last_seen.is_unknown()
             && sight().is_some_and(|sight| event.last_seen < sight.placed)
     }

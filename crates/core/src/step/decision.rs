@@ -70,12 +70,12 @@ pub enum Verdict {
     /// These rules ignore it as noise.
     Ignored(Vec<RuleKey>),
     /// These rules won it, each for some destinations.
-    Claimed(Vec<Claimed>),
+    Claimed(Vec<RuleDecision>),
 }
 
 /// What one rule made of the change.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Claimed {
+pub struct RuleDecision {
     /// The rule.
     pub rule: RuleKey,
     /// The destinations that the rule won.
@@ -126,7 +126,7 @@ impl Decision {
         setup: &Setup,
         subject: &Subject<'_>,
         change: &Change<'_>,
-        claimed: Vec<Claimed>,
+        claimed: Vec<RuleDecision>,
         now: Time,
     ) -> Self {
         let clip = |text: &str, most: usize| text.trim().chars().take(most).collect::<String>();
@@ -177,7 +177,7 @@ impl State {
         joining: &Joining<'_>,
         joined: Option<Joined>,
         now: Time,
-    ) -> Claimed {
+    ) -> RuleDecision {
         let settings = &setup.rules.get(rule).settings;
         let incident = joined.as_ref().and_then(|joined| Some((self.incidents.get(&joined.id)?, joined)));
         let effect = match incident {
@@ -198,6 +198,6 @@ impl State {
         let to = joining.destinations.to_vec();
         let holds = incident.map(|(incident, _)| self.holds(setup, incident, now)).unwrap_or_default();
         let held = to.iter().filter_map(|name| Some((name.clone(), holds.of(name)?))).collect();
-        Claimed { rule: settings.key.clone(), to, incident: joined.map(|joined| joined.id), effect, held }
+        RuleDecision { rule: settings.key.clone(), to, incident: joined.map(|joined| joined.id), effect, held }
     }
 }

@@ -23,7 +23,7 @@ use crate::time::Time;
 /// Bounds per window: on the incidents that are remembered, and on the names of those that ended.
 const MOST_INCIDENTS: usize = 10_000;
 const MOST_NAMED: usize = 20;
-/// How long what a cause explains must go on after the cause is over to be told by itself.
+/// What a cause explains is told by itself once it goes on this long after the cause is over.
 const OUTLIVES: Duration = Duration::from_secs(300);
 
 /// What a window keeps from a destination.
@@ -59,7 +59,8 @@ impl State {
     /// Incidents that explain this one.
     fn inhibitors(&self, setup: &Setup, rule: RuleId, incident: &Incident, now: Time) -> Vec<Inhibitor> {
         let mut found = Vec::new();
-        // Rules inhibit each other without circles; what joined an incident explains only what explains nothing.
+        // Rules inhibit each other without cycles. A rule that joined an incident (`Incident::joined`) holds only
+        // incidents that inhibit nothing, so that no two incidents hold each other.
         let explains_nothing = incident.joined.is_empty() && setup.rules.get(rule).settings.inhibits.is_empty();
         for inhibited in setup.rules.inhibited_by(rule) {
             let settings = &setup.rules.get(inhibited.by).settings;

@@ -8,7 +8,7 @@ use crate::incident::notification_state::Due;
 use crate::incident::standing::Shows;
 use crate::incident::{Incident, Phase};
 use crate::map::FastMap;
-use crate::notice::{Notice, NoticeBody, NoticeKind};
+use crate::notice::{CloseReason, Notice, NoticeBody, NoticeKind};
 use crate::outbox::MessageState;
 use crate::rules::rule::{RuleKey, RuleSettings, Until};
 use crate::time::Time;
@@ -70,7 +70,7 @@ impl State {
     pub(super) fn evaluate(&mut self, id: u64, turn: &mut Turn<'_>) {
         let Some(incident) = self.incidents.get(&id) else { return };
         let Some(rule) = rule_of(turn.setup, incident) else {
-            self.close(id, "rule removed", turn);
+            self.close(id, CloseReason::RuleRemoved, turn);
             return;
         };
         let (holds, shows) = (self.holds(turn.setup, incident, turn.now), self.shows(incident));
@@ -145,7 +145,7 @@ impl State {
     }
 
     /// Ends an incident whose rule or targets are gone, and notifies the destinations that know of it.
-    pub(super) fn close(&mut self, id: u64, because: &str, turn: &mut Turn<'_>) {
+    pub(super) fn close(&mut self, id: u64, reason: CloseReason, turn: &mut Turn<'_>) {
         let Some(incident) = self.incidents.get(&id) else { return };
         let was_open = incident.phase == Phase::Open;
         let rules: Vec<RuleKey> = incident.inhibiting_rules().cloned().collect();
@@ -154,7 +154,7 @@ impl State {
             let Some(incident) = self.incidents.get_mut(&id) else { return };
             let dues = incident.take_end(NoticeKind::Closed, rule, &holds, turn.now, turn.now);
             self.note_windows(id, true, turn);
-            self.tell(id, rule, dues, Some(because), turn);
+            self.tell(id, rule, dues, Some(reason), turn);
         }
         self.end(id, turn);
         if was_open {
@@ -200,7 +200,7 @@ impl State {
     }
 
     /// Removes a target that is gone from its incidents; an incident without another target is closed.
-    pub(super) fn leave(&mut self, target: &Target, because: &str, turn: &mut Turn<'_>) {
+    pub(super) fn leave(&mut self, target: &Target, reason: CloseReason, turn: &mut Turn<'_>) {
         for id in self.by_target.remove(target).unwrap_or_default() {
             let Some(incident) = self.incidents.get_mut(&id) else { continue };
             // Keep the last target: the story says where the problem was.
@@ -209,7 +209,7 @@ impl State {
                 turn.writes.incidents.insert(id);
                 self.evaluate(id, turn);
             } else {
-                self.close(id, because, turn);
+                self.close(id, reason, turn);
             }
         }
     }
@@ -219,7 +219,7 @@ impl State {
         id: u64,
         rule: Option<&RuleSettings>,
         dues: Vec<Due>,
-        closed_because: Option<&str>,
+        closed_because: Option<CloseReason>,
         turn: &mut Turn<'_>,
     ) {
         for due in dues {
@@ -229,7 +229,7 @@ impl State {
             incident.told_ready(&due.to, ready);
             turn.writes.incidents.insert(id);
             let mut story = incident.story(&due, rule, alias(turn.setup, incident), turn.now);
-            story.closed_because = closed_because.map(str::to_owned);
+            story.closed_because = closed_because;
             story.ready = ready;
             let made = NoticeDraft {
                 kind: due.kind,

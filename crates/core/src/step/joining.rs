@@ -61,7 +61,7 @@ impl State {
             None => self.create(turn.setup, settings.key.clone(), group, joining, turn.now),
         };
         let incident = self.incidents.get_mut(&id)?;
-        // What the change explains, its incident explains, whichever rule opened it.
+        // If the rule of the change inhibits others, the incident that it joins inhibits for it, too.
         let joins_another = matched.key != incident.rule && !matched.inhibits.is_empty();
         if joins_another && incident.note_joined(&matched.key, joining.event, turn.now) {
             note_inhibiting(&mut self.inhibiting, turn.setup, incident);

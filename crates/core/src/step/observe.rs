@@ -11,7 +11,7 @@ use crate::diff::{CLOCK_TOLERANCE, Change, ChangeKind, Diff, FIRST_POLL_WINDOW, 
 use crate::event::{Event, Level, Subject, Target};
 use crate::incident::Joining;
 use crate::incident::window::Occurrences;
-use crate::reports::{self, Trouble};
+use crate::reports::{self, ObjectFailure};
 use crate::rules::{Claim, RuleId};
 use crate::time::Time;
 use crate::workload;
@@ -149,7 +149,7 @@ impl State {
     fn is_over(&self, target: &Target, event: &Event<'_>, ends: &[&Event<'_>]) -> bool {
         let Some(report) = reports::of(event) else { return false };
         // An event of the node itself is in the same list as its end.
-        let back = (report.trouble == Trouble::NodeAway && event.obj_type.trim() != "Node")
+        let back = (report.trouble == ObjectFailure::NodeAway && event.obj_type.trim() != "Node")
             .then(|| self.nodes_back.get(&(target.source.clone(), target.cluster.clone())))
             .flatten();
         back.is_some_and(|back| *back >= event.last_seen) || ends.iter().any(|end| reports::is_ended(event, end))

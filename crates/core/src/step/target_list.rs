@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::{Setup, State, Turn, Writes};
 use crate::event::Target;
+use crate::notice::CloseReason;
 use crate::source::TargetEntry;
 use crate::time::Time;
 
@@ -43,17 +44,17 @@ impl State {
             let Some(state) = self.targets.get_mut(&target) else { continue };
             state.absences += 1;
             if !state.discovered {
-                self.gone(&target, "no longer watched", turn);
+                self.gone(&target, CloseReason::NotWatched, turn);
             } else if state.absences >= GONE_AFTER {
-                self.gone(&target, "service deleted", turn);
+                self.gone(&target, CloseReason::ServiceDeleted, turn);
             }
         }
         self.sources.entry(source.clone()).or_default().target_list_known = true;
     }
 
     /// Forgets a target, and closes the incidents that only it shows.
-    pub(super) fn gone(&mut self, target: &Target, because: &str, turn: &mut Turn<'_>) {
-        self.leave(target, because, turn);
+    pub(super) fn gone(&mut self, target: &Target, reason: CloseReason, turn: &mut Turn<'_>) {
+        self.leave(target, reason, turn);
         self.leave_trouble(target, turn);
         self.forget_rollouts(target, turn);
         if let Some(state) = self.targets.remove(target) {
@@ -75,7 +76,7 @@ impl State {
         let removed: Vec<Target> =
             self.targets.keys().filter(|target| !turn.setup.sources.contains_key(&target.source)).cloned().collect();
         for target in removed {
-            self.gone(&target, "source removed", turn);
+            self.gone(&target, CloseReason::SourceRemoved, turn);
         }
         self.end_troubles_of_removed_sources(turn);
     }

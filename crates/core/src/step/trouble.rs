@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Failing, NoticeDraft, State, Turn, operators};
 use crate::event::Target;
-use crate::notice::{Info, Notice, NoticeBody, NoticeKind, StoreFate, Trouble, TroubleSubject};
+use crate::notice::{CloseReason, Info, Notice, NoticeBody, NoticeKind, StoreFate, Trouble, TroubleSubject};
 use crate::rules::rule::{Destination, Severity};
 use crate::source::{Covers, Problem};
 use crate::time::Time;
@@ -145,7 +145,7 @@ impl State {
     pub(super) fn failed(&mut self, target: &Target, error: &Problem, turn: &mut Turn<'_>) {
         let Some(state) = self.targets.get_mut(target) else { return };
         if error.gone && state.discovered {
-            self.gone(target, "service deleted", turn);
+            self.gone(target, CloseReason::ServiceDeleted, turn);
             return;
         }
         let failing = state.failing.get_or_insert_with(|| {

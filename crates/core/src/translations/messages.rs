@@ -1,7 +1,7 @@
 //! What messages say.
 
 use crate::message::Cause;
-use crate::notice::{NoticeKind, StoreFate};
+use crate::notice::{CloseReason, NoticeKind, StoreFate};
 use crate::rules::rule::Severity;
 use crate::{translated, translations};
 
@@ -137,7 +137,9 @@ translations! {
     closed: "Closed: ", "已关闭：";
     closed_by_service: "Closed, service deleted: ", "服务已删除，告警关闭：";
     closed_by_rule: "Closed, rule removed: ", "规则已移除，告警关闭：";
-    closed_because(why): "Closed, {why}: ", "告警关闭（{why}）：";
+    closed_unwatched: "Closed, no longer watched: ", "服务已不再监视，告警关闭：";
+    closed_by_source: "Closed, source removed: ", "数据源已移除，告警关闭：";
+    closed_by_age: "Closed, nothing is left of it: ", "已无任何事件记录，告警关闭：";
     came_back(n): "came back {n|once|# times}", "已复发 {n} 次";
     flapping_note: "From now on you hear when it gets worse and when it is over for good.", "此后仅在情况恶化或彻底恢复时通知。";
     late(happened, sent): "Late: happened {happened}, sent {sent}.", "延迟送达：发生于 {happened}，发送于 {sent}。";
@@ -270,13 +272,15 @@ impl MessageTexts {
         }
     }
 
-    /// Why it was closed. The core gives its reasons as fixed English words.
-    pub(crate) fn closed_for(self, because: &str) -> String {
-        match because {
-            "" => self.closed().to_owned(),
-            "service deleted" => self.closed_by_service().to_owned(),
-            "rule removed" => self.closed_by_rule().to_owned(),
-            because => self.closed_because(because),
+    /// Why it was closed.
+    pub(crate) fn closed_for(self, reason: Option<CloseReason>) -> &'static str {
+        match reason {
+            None => self.closed(),
+            Some(CloseReason::RuleRemoved) => self.closed_by_rule(),
+            Some(CloseReason::ServiceDeleted) => self.closed_by_service(),
+            Some(CloseReason::NotWatched) => self.closed_unwatched(),
+            Some(CloseReason::SourceRemoved) => self.closed_by_source(),
+            Some(CloseReason::NothingLeft) => self.closed_by_age(),
         }
     }
 

@@ -10,10 +10,10 @@ pub enum DurationError {
     #[error("`{0}` has no unit: write `{0}s`, `{0}m` or `{0}h`")]
     NoUnit(String),
     /// Letters that are not a unit.
-    #[error("`{0}` is no unit of time: use ms, s, m, h or d, such as `90s` or `1h30m`")]
+    #[error("`{0}` is not a unit of time: use ms, s, m, h or d, such as `90s` or `1h30m`")]
     Unit(String),
     /// A fraction, a sign or anything else.
-    #[error("`{0}` is no duration: write whole numbers with units, such as `90s` or `1h30m`")]
+    #[error("`{0}` is not a duration: write whole numbers with units, such as `90s` or `1h30m`")]
     Malformed(String),
     /// More than a year.
     #[error("`{0}` is longer than a year")]

@@ -15,4 +15,4 @@ use read::MAX_ITEMS;
 pub(crate) use read::valid_or_absent;
 pub use read::{MapReader, Reader};
 pub use tree::{MAX_BYTES, Node, Value, parse};
-pub use version::{MAY_SAY_VERSION, Said, VERSION, version};
+pub use version::{MAY_SAY_VERSION, VERSION, VersionKey, version};

@@ -233,7 +233,7 @@ impl Reader {
     }
 }
 
-/// What a key says that may be left out: `None` if it cannot be read, `Some(None)` if it is not there.
+/// An optional key that is absent (`Some(None)`), apart from one that cannot be read (`None`).
 pub(crate) fn valid_or_absent<T>(given: Option<Option<T>>) -> Option<Option<T>> {
     given.map_or(Some(None), |read| read.map(Some))
 }

@@ -20,18 +20,18 @@ pub const MAY_SAY_VERSION: Key<Described> = Key::with_default(
 
 /// Whether a file must say its version.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Said {
+pub enum VersionKey {
     /// It must.
-    Always,
+    Required,
     /// It may; without it the version is 1.
-    Maybe,
+    Optional,
 }
 
 /// Reads `version`. `false` if the file is of another version: its other keys are not known here, and complaints about
 /// them would only hide the one thing to do.
-pub fn version(map: &mut MapReader<'_>, said: Said, reader: &mut Reader) -> bool {
+pub fn version(map: &mut MapReader<'_>, presence: VersionKey, reader: &mut Reader) -> bool {
     let Some(node) = map.take("version") else {
-        if said == Said::Always {
+        if presence == VersionKey::Required {
             reader.error_help(&map.head(), "the key `version` is missing", "begin the file with `version: 1`");
         }
         return true;
@@ -52,7 +52,8 @@ pub fn version(map: &mut MapReader<'_>, said: Said, reader: &mut Reader) -> bool
             false
         }
         _ => {
-            let message = if text.is_empty() { "`version` is empty".into() } else { format!("`{text}` is no version") };
+            let message =
+                if text.is_empty() { "`version` is empty".into() } else { format!("`{text}` is not a version") };
             reader.error_help(&node.span, message, "write `version: 1`");
             true
         }

@@ -51,7 +51,7 @@ pub(super) fn text(row: &Row, at: usize) -> Column<Arc<str>> {
 
 pub(super) fn level(row: &Row, at: usize) -> Column<Level> {
     let number = get(row, at)?;
-    rows::level(number).ok_or_else(|| BadColumn(format!("column {at}: {number} is no level")))
+    rows::level(number).ok_or_else(|| BadColumn(format!("column {at}: {number} is not a level")))
 }
 
 /// An enum value from its word.

@@ -35,8 +35,8 @@ const OLD: [(&str, Duration); 12] = [
         HISTORY,
     ),
     (
-        // What was known of each object a day ago stays. In the order of their age, so that a last report
-        // goes after those that it followed.
+        // Of each object, the newest report from before the limit stays. Oldest first, so that a final report
+        // goes after those that it ends.
         "report WHERE id IN (SELECT id FROM report r WHERE at < ?1 AND (last = 1 OR EXISTS
          (SELECT 1 FROM report n WHERE n.about = r.about AND n.id > r.id AND n.at < ?1)) ORDER BY id LIMIT ?2)",
         HISTORY,

@@ -165,9 +165,9 @@ impl Store {
         })?;
         let mut threads = Vec::with_capacity(rows.len());
         for (mut stored, shown) in rows {
-            if let Some((face, at)) = shown {
-                let face = self.json(format!("the message of incident {}", stored.incident), &face)?;
-                stored.thread.shown = Some((face, Time::from_millis(at)));
+            if let Some((state, at)) = shown {
+                let state = self.json(format!("the message of incident {}", stored.incident), &state)?;
+                stored.thread.shown = Some((state, Time::from_millis(at)));
             }
             threads.push(stored);
         }

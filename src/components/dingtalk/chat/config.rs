@@ -8,7 +8,7 @@ use super::super::api::Api;
 use super::super::app::{API_URL, APP_KEY, APP_SECRET, is_conversation};
 use super::{DingTalk, DingTalkConfig, Timing};
 use crate::chat::access::{Access, AllowList, Channels, DIRECT, Id};
-use crate::chat::{Chat, ChatDeps, ChatHead, ChatKind, Served, Talk};
+use crate::chat::{Chat, ChatDeps, ChatHead, ChatKind, ChatSettings, Served};
 use crate::clock;
 use crate::examine::{Checked, Finding, Group, Net, not_well};
 use crate::http::{ClientError, HttpOptions};
@@ -73,11 +73,12 @@ fn read(map: &mut MapReader<'_>, head: &ChatHead, reader: &mut Reader) -> Option
         users: USERS.take(map, reader),
         channels: CHANNELS.take(map, reader),
     };
-    let talk = Talk { name: head.name.clone(), access, language: head.language, time_zone: head.time_zone.clone() };
+    let settings =
+        ChatSettings { name: head.name.clone(), access, language: head.language, time_zone: head.time_zone.clone() };
     let (app_key, secret, api) = (key?, secret?, api?);
     Some(Draft::<dyn Chat>::new(move |secrets| {
         Some(Arc::new(DingTalkConfig {
-            talk: talk.clone(),
+            settings: settings.clone(),
             app_key: app_key.clone(),
             app_secret: secrets.get(&secret)?,
             api: api.clone(),
@@ -95,7 +96,7 @@ impl Chat for DingTalkConfig {
 
     fn examine<'a>(&'a self, net: &'a Net, _: Option<&'a Url>) -> Waiting<'a, Checked> {
         Box::pin(async move {
-            let (group, subject) = (Group::Chats, self.talk.name.as_str());
+            let (group, subject) = (Group::Chats, self.settings.name.as_str());
             let api = Api::new(self.api.clone(), self.app_key.clone(), self.app_secret.clone());
             let finding = match api.token(&net.client, clock::now()).await {
                 Ok(_) => Finding::ok(

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use url::Url;
 
 use crate::chat::access::DIRECT;
-use crate::chat::asker::{Heard, command};
+use crate::chat::asker::{Incoming, command};
 use podbell_core::time::Time;
 
 /// The largest frame: a message and what it carries beside its text.
@@ -30,7 +30,7 @@ pub(super) enum Frame {
         /// What acknowledges it.
         ack: String,
         /// What somebody wrote or pressed. `None` if it is nothing that podbell answers.
-        said: Option<Box<Said>>,
+        said: Option<Box<Received>>,
     },
     /// A press that cannot be read.
     Unread(String),
@@ -42,8 +42,8 @@ pub(super) enum Frame {
 
 /// What somebody wrote or pressed, and where the answer goes.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Said {
-    pub heard: Heard,
+pub(super) struct Received {
+    pub incoming: Incoming,
     pub to: Address,
     /// When it was written or pressed.
     pub at: Option<Time>,
@@ -173,7 +173,7 @@ fn acknowledgement(id: &str, data: &str) -> String {
 
 impl Message {
     /// What a person wrote: in a group, to the robot.
-    fn said(self, frame: &str) -> Option<Said> {
+    fn said(self, frame: &str) -> Option<Received> {
         let is_direct = self.conversation_type == "1";
         if !is_direct && self.is_in_at_list == Some(false) {
             return None;
@@ -195,7 +195,7 @@ impl Message {
         let (entry, text) = command(words);
         // Guests are not in the address book.
         let user = if self.sender_staff_id.is_empty() { self.sender_id } else { self.sender_staff_id };
-        let heard = Heard {
+        let incoming = Incoming {
             ids: vec![format!("message {}", self.msg_id), format!("frame {frame}")],
             teams: Some(self.sender_corp_id).filter(|id| !id.is_empty()).into_iter().collect(),
             user,
@@ -206,13 +206,13 @@ impl Message {
         };
         let until = Time::from_millis(self.session_webhook_expired_time);
         let to = Address::Session(Url::parse(&self.session_webhook).ok()?, until);
-        Some(Said { heard, to, at: self.create_at.map(Time::from_millis) })
+        Some(Received { incoming, to, at: self.create_at.map(Time::from_millis) })
     }
 }
 
 impl Press {
     /// The command of the button.
-    fn said(self, frame: &str, at: Option<Time>) -> Option<Said> {
+    fn said(self, frame: &str, at: Option<Time>) -> Option<Received> {
         // Cards are shown in groups only.
         if !self.space_type.eq_ignore_ascii_case("im_group") {
             return None;
@@ -220,7 +220,7 @@ impl Press {
         let content: Content = serde_json::from_str(&self.content).ok()?;
         let Params { command, robot } = content.card_private_data.params;
         let (entry, text) = self::command(&command);
-        let heard = Heard {
+        let incoming = Incoming {
             ids: vec![format!("frame {frame}")],
             teams: Some(self.corp_id).filter(|id| !id.is_empty()).into_iter().collect(),
             user: self.user_id,
@@ -229,6 +229,6 @@ impl Press {
             entry,
             text,
         };
-        Some(Said { heard, to: Address::Group { robot, conversation: self.space_id }, at })
+        Some(Received { incoming, to: Address::Group { robot, conversation: self.space_id }, at })
     }
 }

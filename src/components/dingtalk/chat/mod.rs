@@ -17,7 +17,7 @@ use super::PACE;
 use super::api::Api;
 use crate::chat::asker::Asker;
 use crate::chat::rate::Rate;
-use crate::chat::{ChatDeps, Talk};
+use crate::chat::{ChatDeps, ChatSettings};
 use podbell_core::outbox::pace::Pace;
 
 pub use config::CHAT;
@@ -29,7 +29,7 @@ const MOST_NAMED: usize = 200;
 #[derive(Clone)]
 pub struct DingTalkConfig {
     /// What every chat has.
-    pub talk: Talk,
+    pub settings: ChatSettings,
     /// The application's key (Client ID).
     pub app_key: String,
     /// Its secret (Client Secret).
@@ -43,7 +43,7 @@ pub struct DingTalkConfig {
 impl fmt::Debug for DingTalkConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("DingTalkConfig")
-            .field("talk", &self.talk)
+            .field("settings", &self.settings)
             .field("app_key", &self.app_key)
             .field("api", &self.api.as_str())
             .finish_non_exhaustive()
@@ -116,10 +116,10 @@ impl fmt::Debug for DingTalk {
 impl DingTalk {
     /// A chat that does not listen yet: see [`DingTalk::connect`].
     pub fn new(config: DingTalkConfig, deps: ChatDeps) -> Arc<Self> {
-        let DingTalkConfig { talk, app_key, app_secret, api, timing } = config;
+        let DingTalkConfig { settings, app_key, app_secret, api, timing } = config;
         let api = Api::new(api, app_key, app_secret);
         Arc::new(Self {
-            asker: Asker::new(talk, deps),
+            asker: Asker::new(settings, deps),
             api,
             timing,
             rate: Rate::new(timing.pace),
@@ -132,7 +132,7 @@ impl DingTalk {
     fn name(&self, conversation: &str) {
         let mut named = self.named.lock().unwrap_or_else(PoisonError::into_inner);
         if named.len() < MOST_NAMED && named.insert(conversation.to_owned()) {
-            tracing::info!(chat = %self.asker.talk.name, conversation, "asked in a group (said once)");
+            tracing::info!(chat = %self.asker.settings.name, conversation, "asked in a group (said once)");
         }
     }
 }

@@ -19,13 +19,13 @@ use url::Url;
 use super::super::{api, app, classify, markdown};
 use super::frame::{self, Address, Frame};
 use super::{DingTalk, Timing};
-use crate::chat::asker::{Answer, NotTaken, Said};
+use crate::chat::asker::{Answer, ChatAnswer, Rejection};
 use crate::chat::insist::{Insist, Posted};
 use crate::chat::reconnect::{Backoff, End, Line, Pauses, keep};
 use crate::chat::websocket::{self, Link, Pings};
 use crate::notifiers::post::{Post, post};
 use crate::notifiers::redact::Redactor;
-use crate::tasks::{Waiting, told};
+use crate::tasks::{Waiting, wait_for_stop};
 use podbell_core::outbox::{Content, Outcome};
 
 /// How long an answer is tried.
@@ -59,7 +59,7 @@ impl DingTalk {
     pub async fn connect(self: Arc<Self>, stop: watch::Receiver<bool>) {
         let Timing { reopen, reopen_most, refused, .. } = self.timing;
         let pauses = Pauses { first: reopen, most: reopen_most, refused, displaced: refused };
-        let backoff = Backoff::new(&self.asker.talk.name, "Stream mode", pauses, self.asker.deps.chance.clone());
+        let backoff = Backoff::new(&self.asker.settings.name, "Stream mode", pauses, self.asker.deps.chance.clone());
         keep(&self, backoff, stop).await;
         self.asker.finish(END).await;
     }
@@ -80,7 +80,7 @@ impl DingTalk {
         let reply = self.api.ask(client, asked).await.map_err(|_| End::lost("DingTalk cannot be reached"))?;
         if reply.status != 200 {
             return Err(match api::of_credentials(&reply) {
-                Outcome::Dead { .. } => {
+                Outcome::InvalidDestination { .. } => {
                     End::Refused("DingTalk refuses the application: check `app_key` and `app_secret`")
                 }
                 _ => End::Lost { why: "DingTalk answers with an error", after: reply.retry_after },
@@ -111,23 +111,25 @@ impl DingTalk {
     }
 
     /// Takes a message. Returns whether it is to be acknowledged.
-    fn take(self: &Arc<Self>, said: frame::Said) -> bool {
+    fn take(self: &Arc<Self>, said: frame::Received) -> bool {
         let now = self.asker.now();
         if matches!(&said.to, Address::Session(webhook, _) if !self.is_own(webhook)) {
             self.asker.complain("a message wants its answer at an address that is not DingTalk's; it is left alone");
             return true;
         }
-        let to = To { address: said.to, conversation: said.heard.conversation() };
-        if said.heard.channel != crate::chat::access::DIRECT {
-            self.name(&said.heard.channel);
+        let to = To { address: said.to, conversation: said.incoming.conversation() };
+        if said.incoming.channel != crate::chat::access::DIRECT {
+            self.name(&said.incoming.channel);
         }
         let is_late = said.at.is_some_and(|at| now.since(at) > self.timing.stale);
-        let taken = if is_late { self.asker.hear_late(said.heard) } else { self.asker.hear(said.heard) };
+        let taken = if is_late { self.asker.submit_late(said.incoming) } else { self.asker.submit(said.incoming) };
         match taken {
             Ok(taken) if taken.first => self.answer_later(taken.answer, to),
             Ok(_) => {}
-            Err(NotTaken::Stranger) => self.asker.complain("somebody of a company that is not allowed is not answered"),
-            Err(NotTaken::Busy | NotTaken::Full) => {
+            Err(Rejection::Stranger) => {
+                self.asker.complain("somebody of a company that is not allowed is not answered")
+            }
+            Err(Rejection::Busy | Rejection::Full) => {
                 self.asker.complain("too many questions at once: some are left for DingTalk to send again");
                 return false;
             }
@@ -138,19 +140,19 @@ impl DingTalk {
     fn answer_later(self: &Arc<Self>, answer: Answer, to: To) {
         let (chat, place) = (self.clone(), self.asker.hold());
         tokio::spawn(async move {
-            let said = chat.asker.said(answer).await;
+            let said = chat.asker.answered(answer).await;
             chat.post_answer(&said, &to).await;
             drop(place);
         });
     }
 
     /// Posts an answer until it is taken: to the address of its message, as long as that takes one, or in the group.
-    async fn post_answer(&self, said: &Said, to: &To) {
+    async fn post_answer(&self, said: &ChatAnswer, to: &To) {
         let (within, rate) = match to.address {
             Address::Session(_, until) => (POSTS_WITHIN.min(until.since(self.asker.now())), &self.rate),
             Address::Group { .. } => (POSTS_WITHIN, &self.press_rate),
         };
-        let (chat, deps) = (&self.asker.talk.name, &self.asker.deps);
+        let (chat, deps) = (&self.asker.settings.name, &self.asker.deps);
         let insist = Insist {
             chat,
             deps,
@@ -170,18 +172,18 @@ impl DingTalk {
         insist.post(body(Content::Full), body(Content::Minimal), send).await;
     }
 
-    /// What is posted to say it there.
-    fn body(&self, said: &Said, address: &Address, content: Content) -> Value {
-        let language = self.asker.talk.language;
+    /// The body of the request that posts it to this address.
+    fn body(&self, said: &ChatAnswer, address: &Address, content: Content) -> Value {
+        let language = self.asker.settings.language;
         match (said, address) {
-            (Said::Own(own), Address::Session(..)) => {
+            (ChatAnswer::Notice(own), Address::Session(..)) => {
                 json!({"msgtype": "text", "text": {"content": own.say(language)}})
             }
-            (Said::Reply(reply), Address::Session(..)) => markdown::body(&reply.message, content, &[]),
+            (ChatAnswer::Reply(reply), Address::Session(..)) => markdown::body(&reply.message, content, &[]),
             (said, Address::Group { robot, conversation }) => {
                 let mut body = match said {
-                    Said::Own(own) => markdown::plain_template(own.say(language)),
-                    Said::Reply(reply) => markdown::template(&reply.message, content),
+                    ChatAnswer::Notice(own) => markdown::plain_template(own.say(language)),
+                    ChatAnswer::Reply(reply) => markdown::template(&reply.message, content),
                 };
                 (body["robotCode"], body["openConversationId"]) = (json!(robot), json!(conversation));
                 body
@@ -206,7 +208,7 @@ impl DingTalk {
     /// Opens a connection within the time that this may take.
     async fn open_in_time(&self, stop: &mut watch::Receiver<bool>) -> Result<Link, End> {
         tokio::select! {
-            () = told(stop) => Err(End::Stopped),
+            () = wait_for_stop(stop) => Err(End::Stopped),
             opened = timeout(self.timing.open, self.open()) => match opened {
                 Ok(opened) => opened,
                 Err(_) => Err(End::lost("DingTalk does not answer in time")),
@@ -241,7 +243,7 @@ impl Line for Arc<DingTalk> {
                         let lasted = self.asker.now().since(opened);
                         before = Some(link);
                         tokio::select! {
-                            () = told(stop) => return End::Stopped,
+                            () = wait_for_stop(stop) => return End::Stopped,
                             () = sleep(self.timing.reopen.saturating_sub(lasted)) => {}
                         }
                     }
@@ -255,7 +257,7 @@ async fn listen(chat: &Arc<DingTalk>, link: &mut Link, stop: &mut watch::Receive
     loop {
         let received = tokio::select! {
             received = link.next() => received,
-            () = told(stop) => return Ended::Other(End::Stopped),
+            () = wait_for_stop(stop) => return Ended::Other(End::Stopped),
         };
         let text = match received {
             Ok(Message::Text(text)) => text,

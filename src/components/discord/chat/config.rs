@@ -9,7 +9,7 @@ use super::super::{API, id, is_id};
 use super::{Discord, DiscordConfig, PublicKey, Timing};
 use crate::chat::access::{Access, AllowList, Channels, DIRECT, Id, called};
 use crate::chat::replays::unhex;
-use crate::chat::{Chat, ChatDeps, ChatHead, ChatKind, Served, Talk};
+use crate::chat::{Chat, ChatDeps, ChatHead, ChatKind, ChatSettings, Served};
 use crate::examine::{Checked, Net};
 use crate::http::{ClientError, HttpOptions};
 use crate::settings::Draft;
@@ -70,9 +70,10 @@ fn read(map: &mut MapReader<'_>, head: &ChatHead, reader: &mut Reader) -> Option
         users: USERS.take(map, reader),
         channels: CHANNELS.take(map, reader),
     };
-    let talk = Talk { name: head.name.clone(), access, language: head.language, time_zone: head.time_zone.clone() };
+    let settings =
+        ChatSettings { name: head.name.clone(), access, language: head.language, time_zone: head.time_zone.clone() };
     let (application, public_key, api) = (application?, public_key?, api?);
-    let config = DiscordConfig { talk, application, public_key, api, timing: Timing::default() };
+    let config = DiscordConfig { settings, application, public_key, api, timing: Timing::default() };
     Some(Draft::<dyn Chat>::new(move |_| Some(Arc::new(config.clone()))))
 }
 
@@ -83,7 +84,7 @@ impl Chat for DiscordConfig {
     }
 
     fn examine<'a>(&'a self, _: &'a Net, public_url: Option<&'a Url>) -> Waiting<'a, Checked> {
-        let finding = called(&self.talk.name, "Discord", "discord", public_url);
+        let finding = called(&self.settings.name, "Discord", "discord", public_url);
         Box::pin(std::future::ready(finding.into()))
     }
 }

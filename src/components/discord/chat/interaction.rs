@@ -9,7 +9,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::chat::access::DIRECT;
-use crate::chat::asker::{Heard, command};
+use crate::chat::asker::{Incoming, command};
 use crate::chat::replays::{Proof, Unproved, fresh, seconds, unhex};
 use podbell_core::time::Time;
 
@@ -53,7 +53,7 @@ pub(super) enum Interaction {
 /// A question.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Asked {
-    pub heard: Heard,
+    pub incoming: Incoming,
     /// The application that it is for.
     pub application: String,
     /// With this the answer can be changed later.
@@ -115,7 +115,7 @@ pub(super) fn read(body: &[u8]) -> Option<Interaction> {
         None => DIRECT.to_owned(),
     };
     let (entry, text) = command(&typed);
-    let heard = Heard {
+    let incoming = Incoming {
         ids: vec![format!("interaction {}", raw.id)],
         teams: raw.guild_id.into_iter().collect(),
         user: user.id,
@@ -125,7 +125,7 @@ pub(super) fn read(body: &[u8]) -> Option<Interaction> {
         text,
     };
     let in_answer = ["interaction_metadata", "interaction"].iter().any(|key| raw.message[*key].is_object());
-    Some(Interaction::Asked(Box::new(Asked { heard, application: raw.application_id, token: raw.token, in_answer })))
+    Some(Interaction::Asked(Box::new(Asked { incoming, application: raw.application_id, token: raw.token, in_answer })))
 }
 
 /// A command with its options, as a person would type it.
@@ -163,8 +163,8 @@ mod tests {
         let Some(Interaction::Asked(asked)) = read(vectors["cases"][1]["body"].as_str().unwrap().as_bytes()) else {
             panic!()
         };
-        assert_eq!((asked.heard.entry, asked.heard.text.as_str()), (Entry::Events, "web-service"));
-        assert_eq!((asked.heard.user.as_str(), asked.heard.channel.as_str()), ("5", "4"));
-        assert_eq!((asked.heard.teams, asked.application.as_str()), (vec!["3".to_owned()], "2"));
+        assert_eq!((asked.incoming.entry, asked.incoming.text.as_str()), (Entry::Events, "web-service"));
+        assert_eq!((asked.incoming.user.as_str(), asked.incoming.channel.as_str()), ("5", "4"));
+        assert_eq!((asked.incoming.teams, asked.application.as_str()), (vec!["3".to_owned()], "2"));
     }
 }

@@ -28,7 +28,7 @@ use super::embed;
 use super::reply::of_webhook;
 use crate::chat::ChatDeps;
 use crate::chat::adapter_notice::AdapterNotice;
-use crate::chat::asker::{Asker, NotTaken, Said, Talk};
+use crate::chat::asker::{Asker, ChatAnswer, ChatSettings, Rejection};
 use crate::chat::endpoint;
 use crate::chat::insist::{Insist, Posted};
 use crate::chat::replays::{Replays, Unproved};
@@ -59,7 +59,7 @@ const CHANGED_WITHIN: Duration = Duration::from_secs(14 * 60);
 #[derive(Clone)]
 pub struct DiscordConfig {
     /// What every chat has.
-    pub talk: Talk,
+    pub settings: ChatSettings,
     /// The application's id: interactions for others are refused.
     pub application: String,
     /// Proves its interactions.
@@ -88,7 +88,7 @@ impl Default for Timing {
 impl fmt::Debug for DiscordConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("DiscordConfig")
-            .field("talk", &self.talk)
+            .field("settings", &self.settings)
             .field("application", &self.application)
             .field("api", &self.api.as_str())
             .finish_non_exhaustive()
@@ -111,20 +111,20 @@ impl fmt::Debug for Discord {
 impl Discord {
     /// A chat that is asked over [`Discord::routes`].
     pub fn new(config: DiscordConfig, deps: ChatDeps) -> Arc<Self> {
-        Arc::new(Self { asker: Asker::new(config.talk.clone(), deps), config, replays: Mutex::default() })
+        Arc::new(Self { asker: Asker::new(config.settings.clone(), deps), config, replays: Mutex::default() })
     }
 
     /// Its routes.
     pub fn routes(self: &Arc<Self>) -> Router {
-        let path = endpoint::path("discord", &self.asker.talk.name);
+        let path = endpoint::path("discord", &self.asker.settings.name);
         Router::new().route(&path, routing::post(called)).with_state(self.clone())
     }
 
     /// An answer as a message.
-    fn message(&self, said: &Said, content: Content) -> Value {
+    fn message(&self, said: &ChatAnswer, content: Content) -> Value {
         match said {
-            Said::Own(own) => embed::own(own.say(self.asker.talk.language)),
-            Said::Reply(reply) => {
+            ChatAnswer::Notice(own) => embed::own(own.say(self.asker.settings.language)),
+            ChatAnswer::Reply(reply) => {
                 let mut message = embed::body(&reply.message, content, &[]);
                 if let Some(incident) = reply.incident {
                     message["components"] = buttons(incident.into(), reply.message.language);
@@ -135,16 +135,16 @@ impl Discord {
     }
 
     /// The same for a message that nothing was said about yet: whoever asked sees an answer, everybody a change.
-    fn seen_by_its_readers(&self, said: &Said, content: Content) -> Value {
+    fn seen_by_its_readers(&self, said: &ChatAnswer, content: Content) -> Value {
         let mut message = self.message(said, content);
-        if !matches!(said, Said::Reply(reply) if reply.public) {
+        if !matches!(said, ChatAnswer::Reply(reply) if reply.public) {
             message["flags"] = json!(EPHEMERAL);
         }
         message
     }
 
     /// Sends the answer after the reply.
-    async fn follow(&self, token: &str, said: &Said, how: Follow) {
+    async fn follow(&self, token: &str, said: &ChatAnswer, how: Follow) {
         let token = SecretString::from(token.to_owned());
         let redactor = Redactor::new("", std::slice::from_ref(&token), &[]);
         let webhook = ["webhooks", &self.config.application, token.expose_secret()];
@@ -164,7 +164,7 @@ impl Discord {
         let change = |message: Value| send(request(message).patch().below(&original));
         let add = |message: Value| send(request(message).below(&webhook));
         let insist = Insist {
-            chat: &self.asker.talk.name,
+            chat: &self.asker.settings.name,
             deps: &self.asker.deps,
             rate: None,
             again: self.config.timing.again,
@@ -197,8 +197,8 @@ enum Follow {
 }
 
 /// What stays of the buttons of an answer, if the press of one of them acknowledged the incident.
-fn without_acknowledge(said: &Said) -> Option<Value> {
-    let Said::Reply(reply) = said else { return None };
+fn without_acknowledge(said: &ChatAnswer) -> Option<Value> {
+    let ChatAnswer::Reply(reply) = said else { return None };
     said.acknowledged().map(|incident| buttons(incident.into(), reply.message.language))
 }
 
@@ -240,21 +240,21 @@ async fn call(discord: &Arc<Discord>, headers: &HeaderMap, body: &[u8]) -> Resul
 }
 
 async fn answer(discord: &Arc<Discord>, asked: Asked) -> Result<Value, Refused> {
-    let reply = |said: &Said| json!({"type": MESSAGE, "data": discord.seen_by_its_readers(said, Content::Full)});
-    let changes = asked.heard.asks_for_change();
-    let taken = match discord.asker.hear(asked.heard) {
+    let reply = |said: &ChatAnswer| json!({"type": MESSAGE, "data": discord.seen_by_its_readers(said, Content::Full)});
+    let changes = asked.incoming.asks_for_change();
+    let taken = match discord.asker.submit(asked.incoming) {
         Ok(taken) => taken,
-        Err(NotTaken::Busy) => return Ok(reply(&Said::Own(AdapterNotice::Busy))),
+        Err(Rejection::Busy) => return Ok(reply(&ChatAnswer::Notice(AdapterNotice::Busy))),
         Err(refused) => return Err(refused.into()),
     };
-    let waited = tokio::time::timeout(discord.config.timing.reply, discord.asker.said(taken.answer.clone())).await;
+    let waited = tokio::time::timeout(discord.config.timing.reply, discord.asker.answered(taken.answer.clone())).await;
     let follow = {
-        let (chat, place) = (discord.clone(), taken.place);
+        let (chat, permit) = (discord.clone(), taken.permit);
         move |how: Follow| {
             tokio::spawn(async move {
-                let said = chat.asker.said(taken.answer).await;
+                let said = chat.asker.answered(taken.answer).await;
                 chat.follow(&asked.token, &said, how).await;
-                drop(place);
+                drop(permit);
             })
         }
     };

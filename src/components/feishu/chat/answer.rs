@@ -8,9 +8,9 @@ use tokio::time::timeout;
 
 use super::super::api::{code, refused_code};
 use super::Feishu;
-use super::event::{How, Said as Utterance};
+use super::event::{How, Received};
 use crate::chat::adapter_notice::AdapterNotice;
-use crate::chat::asker::{Heard, NotTaken, Said, Taken};
+use crate::chat::asker::{ChatAnswer, Incoming, Rejection, Submitted};
 use crate::chat::insist::{Insist, Posted};
 use crate::chat::rate::Rate;
 use crate::notifiers::{budget, fingerprint};
@@ -22,12 +22,12 @@ const POSTS_WITHIN: Duration = Duration::from_secs(10 * 60);
 const TOAST: usize = 300;
 
 /// Something that was heard.
-pub(super) struct Hearing {
-    pub taken: Taken,
+pub(super) struct Answering {
+    pub taken: Submitted,
     how: How,
     to: To,
     /// A press that changes the answer which the button stands in.
-    press: Option<Heard>,
+    press: Option<Incoming>,
 }
 
 /// Where an answer goes.
@@ -46,52 +46,52 @@ struct To {
 ///
 /// # Errors
 /// When it is not taken.
-pub(super) fn hear(chat: &Feishu, said: Utterance) -> Result<Hearing, NotTaken> {
-    let Utterance { heard, how, at, message, direct, changes_answer } = said;
+pub(super) fn submit(chat: &Feishu, said: Received) -> Result<Answering, Rejection> {
+    let Received { incoming, how, at, message, direct, changes_answer } = said;
     let to = To {
-        id: fingerprint(heard.ids.iter().map(String::as_str)).to_string(),
+        id: fingerprint(incoming.ids.iter().map(String::as_str)).to_string(),
         message,
-        conversation: heard.conversation(),
+        conversation: incoming.conversation(),
         direct,
     };
-    let press = changes_answer.then(|| heard.clone());
+    let press = changes_answer.then(|| incoming.clone());
     let is_late = chat.asker.now().since(at) > chat.timing.stale;
-    let taken = if is_late { chat.asker.hear_late(heard)? } else { chat.asker.hear(heard)? };
-    Ok(Hearing { taken, how, to, press })
+    let taken = if is_late { chat.asker.submit_late(incoming)? } else { chat.asker.submit(incoming)? };
+    Ok(Answering { taken, how, to, press })
 }
 
-impl Hearing {
+impl Answering {
     /// Waits for the answer, as long as the platform waits for podbell. What the person who pressed a button sees at once; `None`
     /// for what was written.
     pub(super) async fn ready(&self, chat: &Feishu) -> Option<Value> {
-        let said = timeout(chat.timing.reply, chat.asker.said(self.taken.answer.clone())).await.ok();
+        let said = timeout(chat.timing.reply, chat.asker.answered(self.taken.answer.clone())).await.ok();
         (self.how == How::Pressed).then(|| toast(chat, said.as_deref()))
     }
 
     /// Posts the answer until it is taken, and changes the one that a pressed button stands in.
     pub(super) async fn follow(self, chat: Arc<Feishu>) {
-        let said = chat.asker.said(self.taken.answer).await;
-        let _place = chat.asker.hold();
+        let said = chat.asker.answered(self.taken.answer).await;
+        let _permit = chat.asker.hold();
         post(&chat, &said, &self.to).await;
         if let Some(press) = self.press
             && let Some(anew) = chat.asker.shown_anew(&press, &said).await
         {
-            change(&chat, Said::Reply(anew), &self.to).await;
+            change(&chat, ChatAnswer::Reply(anew), &self.to).await;
         }
     }
 }
 
-fn toast(chat: &Feishu, said: Option<&Said>) -> Value {
-    let language = chat.asker.talk.language;
+fn toast(chat: &Feishu, said: Option<&ChatAnswer>) -> Value {
+    let language = chat.asker.settings.language;
     let (kind, text) = match said {
-        Some(Said::Reply(reply)) => (if reply.good { "success" } else { "error" }, reply.message.title.clone()),
-        Some(Said::Own(own)) => ("error", own.say(language).to_owned()),
+        Some(ChatAnswer::Reply(reply)) => (if reply.good { "success" } else { "error" }, reply.message.title.clone()),
+        Some(ChatAnswer::Notice(own)) => ("error", own.say(language).to_owned()),
         None => ("info", AdapterNotice::Working.say(language).to_owned()),
     };
     json!({"toast": {"type": kind, "content": budget::fit(&text, TOAST, budget::bytes)}})
 }
 
-async fn post(chat: &Feishu, said: &Said, to: &To) {
+async fn post(chat: &Feishu, said: &ChatAnswer, to: &To) {
     let body = |content| {
         let mut body = chat.content(said, content, to.direct.as_deref());
         body["uuid"] = json!(to.id);
@@ -112,7 +112,7 @@ async fn post(chat: &Feishu, said: &Said, to: &To) {
 }
 
 /// Puts an answer in the place of the one that was pressed.
-async fn change(chat: &Feishu, said: Said, to: &To) {
+async fn change(chat: &Feishu, said: ChatAnswer, to: &To) {
     let body = |content| chat.content(&said, content, to.direct.as_deref());
     let send = |body: Value| async move {
         match chat.api.change(&chat.asker.deps.client, chat.asker.now(), &to.message, &body).await {
@@ -125,6 +125,6 @@ async fn change(chat: &Feishu, said: Said, to: &To) {
 }
 
 fn insist<'a>(chat: &'a Feishu, rate: Option<(&'a Rate, &'a str)>) -> Insist<'a> {
-    let (name, again) = (&chat.asker.talk.name, chat.timing.post_again);
+    let (name, again) = (&chat.asker.settings.name, chat.timing.post_again);
     Insist { chat: name, deps: &chat.asker.deps, rate, again, within: POSTS_WITHIN, most: None }
 }

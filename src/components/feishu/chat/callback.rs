@@ -51,7 +51,7 @@ impl Feishu {
     pub fn routes(self: &Arc<Self>) -> Router {
         match self.subscription {
             Some(_) => Router::new()
-                .route(&endpoint::path("feishu", &self.asker.talk.name), post(called))
+                .route(&endpoint::path("feishu", &self.asker.settings.name), post(called))
                 .with_state(self.clone()),
             None => Router::new(),
         }
@@ -92,25 +92,25 @@ async fn call(chat: &Arc<Feishu>, headers: &HeaderMap, body: &[u8]) -> Result<Va
         return Err(Refused::new(StatusCode::FORBIDDEN, "an event of another application"));
     }
     let said = match event::read(&plain, "").ok_or(endpoint::malformed())? {
-        Event::Said(said) if said.how == How::Pressed => said,
+        Event::Message(said) if said.how == How::Pressed => said,
         // Whether podbell is meant depends on the bot's name.
         _ => {
             let named = tokio::time::timeout(NAMED, chat.bot()).await.ok().flatten();
             let me = named.ok_or(Refused::new(StatusCode::SERVICE_UNAVAILABLE, "the bot's id cannot be asked for"))?;
             match event::read(&plain, me).ok_or(endpoint::malformed())? {
-                Event::Said(said) => said,
+                Event::Message(said) => said,
                 Event::Other => return Ok(json!({})),
             }
         }
     };
-    let hearing = answer::hear(chat, *said)?;
+    let answering = answer::submit(chat, *said)?;
     let (chat, (answers, answer)) = (chat.clone(), oneshot::channel());
     // Whoever hangs up gets the answer below the message all the same.
     tokio::spawn(async move {
-        let toast = hearing.ready(&chat).await;
+        let toast = answering.ready(&chat).await;
         let _ = answers.send(toast);
-        if hearing.taken.first {
-            hearing.follow(chat).await;
+        if answering.taken.first {
+            answering.follow(chat).await;
         }
     });
     Ok(answer.await.ok().flatten().unwrap_or(json!({})))

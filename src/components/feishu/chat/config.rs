@@ -7,7 +7,7 @@ use url::Url;
 use super::super::app::{API, APP_ID, APP_SECRET, is_id};
 use super::{Feishu, FeishuConfig, Subscription, Timing};
 use crate::chat::access::{Access, AllowList, Channels, DIRECT, Id, called};
-use crate::chat::{Chat, ChatDeps, ChatHead, ChatKind, Served, Talk};
+use crate::chat::{Chat, ChatDeps, ChatHead, ChatKind, ChatSettings, Served};
 use crate::clock;
 use crate::examine::{Checked, Finding, Group, Net, not_well};
 use crate::http::{ClientError, HttpOptions};
@@ -89,10 +89,11 @@ fn read(map: &mut MapReader<'_>, head: &ChatHead, reader: &mut Reader) -> Option
         users: USERS.take(map, reader),
         channels: CHANNELS.take(map, reader),
     };
-    let talk = Talk { name: head.name.clone(), access, language: head.language, time_zone: head.time_zone.clone() };
+    let settings =
+        ChatSettings { name: head.name.clone(), access, language: head.language, time_zone: head.time_zone.clone() };
     let (app_id, secret, api) = (app?, secret?, api?);
     Some(Draft::<dyn Chat>::new(move |secrets| {
-        let (talk, app_id, api) = (talk.clone(), app_id.clone(), api.clone());
+        let (settings, app_id, api) = (settings.clone(), app_id.clone(), api.clone());
         let app_secret = secrets.get(&secret)?;
         let subscription = match (&encrypt_key, &verification_token) {
             (Some(key), Some(token)) => {
@@ -101,7 +102,7 @@ fn read(map: &mut MapReader<'_>, head: &ChatHead, reader: &mut Reader) -> Option
             }
             _ => None,
         };
-        Some(Arc::new(FeishuConfig { talk, app_id, app_secret, api, subscription, timing: Timing::default() }))
+        Some(Arc::new(FeishuConfig { settings, app_id, app_secret, api, subscription, timing: Timing::default() }))
     }))
 }
 
@@ -117,7 +118,7 @@ impl Chat for FeishuConfig {
 
     fn examine<'a>(&'a self, net: &'a Net, public_url: Option<&'a Url>) -> Waiting<'a, Checked> {
         Box::pin(async move {
-            let (subject, group) = (self.talk.name.as_str(), Group::Chats);
+            let (subject, group) = (self.settings.name.as_str(), Group::Chats);
             let api = super::Api::new(self.api.clone(), self.app_id.clone(), self.app_secret.clone());
             let finding = match api.token(&net.client, clock::now(), None).await {
                 Ok(_) if self.subscription.is_some() => Finding::ok(

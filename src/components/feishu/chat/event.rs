@@ -6,22 +6,22 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::chat::access::DIRECT;
-use crate::chat::asker::{Heard, command};
+use crate::chat::asker::{Incoming, command};
 use podbell_core::time::Time;
 
 /// What happened.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Event {
     /// Somebody said something to podbell.
-    Said(Box<Said>),
+    Message(Box<Received>),
     /// Anything else.
     Other,
 }
 
 /// What somebody said, and where the answer goes.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Said {
-    pub heard: Heard,
+pub(super) struct Received {
+    pub incoming: Incoming,
     pub how: How,
     /// When, by the platform's clock.
     pub at: Time,
@@ -83,7 +83,7 @@ pub(super) fn read(payload: &[u8], me: &str) -> Option<Event> {
         "card.action.trigger" => pressed(&raw),
         _ => None,
     };
-    Some(said.map_or(Event::Other, |said| Event::Said(Box::new(said))))
+    Some(said.map_or(Event::Other, |said| Event::Message(Box::new(said))))
 }
 
 /// Milliseconds, of some events microseconds, since 1970.
@@ -99,7 +99,7 @@ fn teams(head: &Head, person: &Value) -> Vec<String> {
 }
 
 /// A person's text that begins with the bot's name, or any in a conversation with it.
-fn written(raw: &Raw, me: &str) -> Option<Said> {
+fn written(raw: &Raw, me: &str) -> Option<Received> {
     let sender = &raw.event["sender"];
     let message: Message = serde_json::from_value(raw.event["message"].clone()).ok()?;
     if sender["sender_type"] != "user" || message.message_type != "text" {
@@ -121,7 +121,7 @@ fn written(raw: &Raw, me: &str) -> Option<Said> {
     };
     let (entry, text) = command(&named(text, &message.mentions));
     let channel = if direct { DIRECT.to_owned() } else { message.chat_id.clone() };
-    let heard = Heard {
+    let incoming = Incoming {
         ids: vec![format!("event {}", raw.header.event_id), format!("message {}", message.message_id)],
         teams: teams(&raw.header, sender),
         user: sender["sender_id"]["open_id"].as_str()?.to_owned(),
@@ -132,7 +132,7 @@ fn written(raw: &Raw, me: &str) -> Option<Said> {
     };
     let direct = direct.then_some(message.chat_id);
     let (how, at, message) = (How::Written, at(&raw.header)?, message.message_id);
-    Some(Said { heard, how, at, message, direct, changes_answer: false })
+    Some(Received { incoming, how, at, message, direct, changes_answer: false })
 }
 
 /// The text with the names of people in place of their keys; the last key first, because one may begin another.
@@ -142,13 +142,13 @@ fn named(text: &str, mentions: &[Mention]) -> String {
 }
 
 /// A press of one of podbell's buttons.
-fn pressed(raw: &Raw) -> Option<Said> {
+fn pressed(raw: &Raw) -> Option<Received> {
     let (operator, context, value) = (&raw.event["operator"], &raw.event["context"], &raw.event["action"]["value"]);
     let (entry, text) = command(value["command"].as_str()?);
     let chat = context["open_chat_id"].as_str()?;
     // A press does not say what kind of chat it is in; the button does, for the chat that it was made for.
     let direct = value["direct"].as_str().filter(|made_for| *made_for == chat);
-    let heard = Heard {
+    let incoming = Incoming {
         ids: vec![format!("event {}", raw.header.event_id)],
         teams: teams(&raw.header, operator),
         user: operator["open_id"].as_str()?.to_owned(),
@@ -160,5 +160,5 @@ fn pressed(raw: &Raw) -> Option<Said> {
     let message = context["open_message_id"].as_str()?.to_owned();
     let direct = direct.map(str::to_owned);
     let changes_answer = value["changes_answer"] == true;
-    Some(Said { heard, how: How::Pressed, at: at(&raw.header)?, message, direct, changes_answer })
+    Some(Received { incoming, how: How::Pressed, at: at(&raw.header)?, message, direct, changes_answer })
 }

@@ -24,7 +24,7 @@ use url::Url;
 use super::api::Api;
 use super::{app, card};
 use crate::chat::ChatDeps;
-use crate::chat::asker::{Asker, Said, Talk};
+use crate::chat::asker::{Asker, ChatAnswer, ChatSettings};
 use crate::chat::rate::Rate;
 use podbell_core::outbox::Content;
 use podbell_core::outbox::pace::Pace;
@@ -36,7 +36,7 @@ pub use signed::Subscription;
 #[derive(Clone)]
 pub struct FeishuConfig {
     /// What every chat has.
-    pub talk: Talk,
+    pub settings: ChatSettings,
     /// The app's id.
     pub app_id: String,
     /// The app's secret.
@@ -95,7 +95,7 @@ impl Default for Timing {
 impl fmt::Debug for FeishuConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("FeishuConfig")
-            .field("talk", &self.talk)
+            .field("settings", &self.settings)
             .field("app_id", &self.app_id)
             .field("api", &self.api.as_str())
             .field("is_called", &self.subscription.is_some())
@@ -123,9 +123,9 @@ impl fmt::Debug for Feishu {
 impl Feishu {
     /// A chat that does not listen yet: see [`Feishu::connect`].
     pub fn new(config: FeishuConfig, deps: ChatDeps) -> Arc<Self> {
-        let FeishuConfig { talk, app_id, app_secret, api, subscription, timing } = config;
+        let FeishuConfig { settings, app_id, app_secret, api, subscription, timing } = config;
         Arc::new(Self {
-            asker: Asker::new(talk, deps),
+            asker: Asker::new(settings, deps),
             api: Api::new(api, app_id, app_secret),
             timing,
             rate: Rate::new(timing.pace),
@@ -140,10 +140,10 @@ impl Feishu {
     }
 
     /// An answer as it is posted. `direct` is the chat, if it is a conversation of one person with the bot.
-    fn content(&self, said: &Said, content: Content, direct: Option<&str>) -> Value {
+    fn content(&self, said: &ChatAnswer, content: Content, direct: Option<&str>) -> Value {
         match said {
-            Said::Own(own) => card::own(own.say(self.asker.talk.language)),
-            Said::Reply(reply) => {
+            ChatAnswer::Notice(own) => card::own(own.say(self.asker.settings.language)),
+            ChatAnswer::Reply(reply) => {
                 let buttons = reply.incident.map(|one| app::buttons(one.into(), reply.message.language, direct));
                 card::content(&reply.message, content, &[], buttons.as_ref())
             }

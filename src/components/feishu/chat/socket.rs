@@ -18,12 +18,12 @@ use super::answer;
 use super::event::{self, Event};
 use super::frame::{self, Frame, Pieces};
 use super::{Feishu, Timing};
-use crate::chat::asker::NotTaken;
+use crate::chat::asker::Rejection;
 use crate::chat::reconnect::{Backoff, End, Line, Pauses, keep};
 use crate::chat::websocket::{self, Link, Pings};
 use crate::notifiers::post::Post;
 use crate::notifiers::reply::Reply;
-use crate::tasks::{Waiting, told};
+use crate::tasks::{Waiting, wait_for_stop};
 use podbell_core::outbox::Outcome;
 
 const REFUSED: &str =
@@ -36,7 +36,7 @@ impl Feishu {
     pub async fn connect(self: Arc<Self>, stop: watch::Receiver<bool>) {
         let Timing { reopen, reopen_most, refused, .. } = self.timing;
         let pauses = Pauses { first: reopen, most: reopen_most, refused, displaced: refused };
-        let backoff = Backoff::new(&self.asker.talk.name, "the app", pauses, self.asker.deps.chance.clone());
+        let backoff = Backoff::new(&self.asker.settings.name, "the app", pauses, self.asker.deps.chance.clone());
         keep(&self, backoff, stop).await;
         self.asker.finish(END).await;
     }
@@ -74,7 +74,7 @@ impl Feishu {
 /// What the failure of a request says of a connection.
 fn ended(outcome: &Outcome) -> End {
     match outcome {
-        Outcome::Dead { .. } => End::Refused(REFUSED),
+        Outcome::InvalidDestination { .. } => End::Refused(REFUSED),
         Outcome::Refused { retry_after, .. } | Outcome::Unclear { retry_after, .. } => {
             End::Lost { why: "the API cannot be reached, or answers with an error", after: *retry_after }
         }
@@ -156,7 +156,7 @@ async fn open(chat: &Feishu) -> Result<Connection, End> {
 /// One connection, from its opening to its end.
 async fn line(chat: &Arc<Feishu>, backoff: &mut Backoff, stop: &mut watch::Receiver<bool>) -> End {
     let opened = tokio::select! {
-        () = told(stop) => return End::Stopped,
+        () = wait_for_stop(stop) => return End::Stopped,
         opened = timeout(chat.timing.open, open(chat)) => opened,
     };
     let mut connection = match opened {
@@ -198,7 +198,7 @@ async fn listen(
                 Ok(()) => continue,
                 Err(end) => return end,
             },
-            () = told(stop) => return End::Stopped,
+            () = wait_for_stop(stop) => return End::Stopped,
         };
         let frame = match received {
             Ok(Message::Binary(bytes)) => match Frame::read(&bytes) {
@@ -232,26 +232,26 @@ fn request(
     // The connection that does not take an answer is at its end, and what was not answered comes again.
     let done = |frame: Frame, status| drop(answers.send(frame.answer(status, None)));
     let said = match event::read(&payload, me) {
-        Some(Event::Said(said)) => *said,
+        Some(Event::Message(said)) => *said,
         Some(Event::Other) => return done(frame, 200),
         None => {
             chat.asker.complain("a request cannot be read; it is left alone");
             return done(frame, 200);
         }
     };
-    let hearing = match answer::hear(chat, said) {
-        Ok(hearing) => hearing,
+    let answering = match answer::submit(chat, said) {
+        Ok(answering) => answering,
         // It comes again.
-        Err(NotTaken::Busy | NotTaken::Full) => return done(frame, 503),
-        Err(NotTaken::Stranger) => return done(frame, 200),
+        Err(Rejection::Busy | Rejection::Full) => return done(frame, 503),
+        Err(Rejection::Stranger) => return done(frame, 200),
     };
     let (chat, answers) = (chat.clone(), answers.clone());
     tokio::spawn(async move {
-        let toast = hearing.ready(&chat).await;
+        let toast = answering.ready(&chat).await;
         let _ = answers.send(frame.answer(200, toast.as_ref()));
         drop(answers);
-        if hearing.taken.first {
-            hearing.follow(chat).await;
+        if answering.taken.first {
+            answering.follow(chat).await;
         }
     });
 }

@@ -3,7 +3,7 @@
 use std::cmp::Reverse;
 use std::sync::Arc;
 
-use super::super::place::{Facts, Known};
+use super::super::place::{Facts, ObjectLookup};
 use super::{Labels, Owners, key};
 
 /// What a Service selects.
@@ -67,7 +67,7 @@ impl Owners {
     }
 }
 
-impl Known for Owners {
+impl ObjectLookup for Owners {
     fn facts(&self, kind: &str, namespace: &str, name: &str) -> Option<Facts> {
         let entry = self.objects.get(kind)?.get(&*key(namespace, name))?;
         let selected = entry.labels.as_ref().and_then(|labels| {

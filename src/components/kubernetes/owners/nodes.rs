@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use super::super::place::{Known, LONGEST_CHAIN};
+use super::super::place::{LONGEST_CHAIN, ObjectLookup};
 use super::{Owners, key};
 
 impl Owners {

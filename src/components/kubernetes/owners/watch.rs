@@ -62,7 +62,7 @@ pub(crate) async fn keep(mut watch: OwnerWatch) {
         let happening = tokio::select! {
             happening = follower.next() => happening,
             other = metadata::other_keys(&mut watch.wanted, &keys), if kind(watch.resource).is_some() => {
-                // What is known of the objects says nothing of other keys: all of them are listed again.
+                // Rules want other keys now, which the cache lacks: list again.
                 keys = other;
                 (follower, progress.began) = (watch.follow(), None);
                 continue;

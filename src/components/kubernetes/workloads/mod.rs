@@ -58,13 +58,13 @@ pub(super) struct WorkloadWatch {
 }
 
 /// The namespace and name of a workload.
-type Place = (Box<str>, Arc<str>);
+type WorkloadName = (Box<str>, Arc<str>);
 
 /// What was reported of each workload.
-type Reported = HashMap<Place, Known>;
+type Reported = HashMap<WorkloadName, ReportedWorkload>;
 
 /// What was reported of a workload.
-struct Known {
+struct ReportedWorkload {
     target: Target,
     health: Health,
     /// What it runs, as a hash: that is told when it changes.
@@ -95,7 +95,7 @@ pub(super) async fn keep(mut watch: WorkloadWatch) {
         let happening = tokio::select! {
             happening = follower.next() => happening,
             keys = metadata::other_keys(&mut wanted, &keeper.keys) => {
-                // What is known of them says nothing of other keys: all of them are listed again.
+                // Rules want other keys now, which the cache lacks: list again.
                 keeper.starts_over();
                 keeper.watch.owners.forget_metadata(resource);
                 (keeper.keys, follower) = (keys, follow());
@@ -125,7 +125,7 @@ struct Keeper {
     keys: BTreeSet<MetadataKey>,
     reported: Reported,
     /// What the current list has shown so far.
-    shown: HashSet<Place>,
+    shown: HashSet<WorkloadName>,
     /// The mark of the current list.
     began: Option<u64>,
     /// Since when it fails.
@@ -238,7 +238,7 @@ impl WorkloadWatch {
             let none_ready_since =
                 object.none_ready_since(health, before.map(|before| before.none_ready_since), clock::now());
             let (template, stalled) = (hash(&object.template(self.kind)), object.stalled(self.kind));
-            let known = Known { target, health, template, stalled, none_ready_since };
+            let known = ReportedWorkload { target, health, template, stalled, none_ready_since };
             self.signal(&place, &known);
             reported.insert(place, known);
         }
@@ -264,12 +264,12 @@ impl WorkloadWatch {
         }
     }
 
-    fn report(&self, target: Target, place: &Place, health: Option<Health>) -> HealthReport {
+    fn report(&self, target: Target, place: &WorkloadName, health: Option<Health>) -> HealthReport {
         HealthReport { target, kind: self.kind, name: place.1.clone(), health, deleted: false }
     }
 
     /// Sets what the state of a workload says and no event does.
-    fn signal(&self, place: &Place, known: &Known) {
+    fn signal(&self, place: &WorkloadName, known: &ReportedWorkload) {
         let ((namespace, name), now, kind) = (place, clock::now(), self.kind.as_str());
         let unavailable = known.none_ready_since.map(|at| {
             let (level, reason, message) = (Level::Warning, "Unavailable", "No pod is ready".to_owned());
@@ -282,7 +282,7 @@ impl WorkloadWatch {
     }
 
     /// Takes back its signals; the report takes back its health.
-    fn forget(&self, place: &Place, known: Known, deleted: bool) -> HealthReport {
+    fn forget(&self, place: &WorkloadName, known: ReportedWorkload, deleted: bool) -> HealthReport {
         let key = signals::key(self.kind.as_str(), &place.0, &place.1);
         self.signals.put(&key, Vec::new(), self.config.event_ttl, clock::now());
         if deleted {

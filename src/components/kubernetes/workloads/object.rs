@@ -4,7 +4,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::super::signals::{self, Condition, Signal, StateSignal};
-use super::Place;
+use super::WorkloadName;
 use podbell_core::event::Level;
 use podbell_core::health::{Health, WorkloadKind};
 use podbell_core::rollout::Template;
@@ -174,7 +174,7 @@ impl Object {
     }
 
     /// Its namespace and name.
-    pub(super) fn key(&self) -> Place {
+    pub(super) fn key(&self) -> WorkloadName {
         (self.metadata.namespace.as_str().into(), self.metadata.name.as_str().into())
     }
 }

@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use url::Url;
 
-use super::event::Me;
+use super::event::BotIdentity;
 use super::socket::Api;
 use super::{Mattermost, MattermostConfig, Timing};
 use crate::chat::access::{Access, AllowList, Channels, DIRECT, Id, called};
 use crate::chat::reconnect::End;
-use crate::chat::{Chat, ChatDeps, ChatHead, ChatKind, ExclusiveConnection, Served, Talk};
+use crate::chat::{Chat, ChatDeps, ChatHead, ChatKind, ChatSettings, ExclusiveConnection, Served};
 use crate::clock;
 use crate::examine::{Checked, Finding, Group, Net};
 use crate::http::{ClientError, HttpOptions};
@@ -93,11 +93,12 @@ fn read(map: &mut MapReader<'_>, head: &ChatHead, reader: &mut Reader) -> Option
         let message = format!("the bot of `{}` has no `server`", head.name);
         reader.error_help(&map.head(), message, "write where Mattermost is, such as https://mattermost.example.com");
     }
-    let talk = Talk { name: head.name.clone(), access, language: head.language, time_zone: head.time_zone.clone() };
+    let settings =
+        ChatSettings { name: head.name.clone(), access, language: head.language, time_zone: head.time_zone.clone() };
     Some(Draft::<dyn Chat>::new(move |secrets| {
         let mut get = |secret: &Option<SecretRef>| secret.as_ref().and_then(|secret| secrets.get(secret));
         Some(Arc::new(MattermostConfig {
-            talk: talk.clone(),
+            settings: settings.clone(),
             tokens: [&events, &podbell].into_iter().filter_map(&mut get).collect(),
             bot_token: get(&bot),
             server: server.clone(),
@@ -121,7 +122,7 @@ impl Chat for MattermostConfig {
 
     fn examine<'a>(&'a self, net: &'a Net, public_url: Option<&'a Url>) -> Waiting<'a, Checked> {
         Box::pin(async move {
-            let subject = self.talk.name.as_str();
+            let subject = self.settings.name.as_str();
             let mut findings = Vec::new();
             if let (Some(server), Some(token)) = (&self.server, &self.bot_token) {
                 let api = Api { server: server.clone(), token: token.clone(), client: net.client.clone() };
@@ -135,7 +136,7 @@ impl Chat for MattermostConfig {
     }
 }
 
-fn known(subject: &str, me: Result<Me, End>) -> Finding {
+fn known(subject: &str, me: Result<BotIdentity, End>) -> Finding {
     match me {
         Ok(_) => Finding::ok(Group::Chats, subject, "the bot's token is good; its websocket is not tried"),
         Err(End::Refused(why)) => {

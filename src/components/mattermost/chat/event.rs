@@ -6,7 +6,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::chat::access::DIRECT;
-use crate::chat::asker::{Heard, command};
+use crate::chat::asker::{Incoming, command};
 
 /// The largest frame: a post has at most 16,383 characters, and what it carries beside them.
 pub(super) const MOST: usize = 1024 * 1024;
@@ -26,15 +26,15 @@ pub(super) enum Event {
     /// The connection is ready, and has this id.
     Hello(String),
     /// Somebody wrote something for podbell.
-    Said(Box<Said>),
+    Message(Box<Received>),
     /// Anything else.
     Other,
 }
 
 /// What somebody wrote, and where the answer goes.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Said {
-    pub heard: Heard,
+pub(super) struct Received {
+    pub incoming: Incoming,
     /// The channel.
     pub channel: String,
     /// The post itself.
@@ -48,7 +48,7 @@ pub(super) const ANSWERS: &str = "podbell_answers";
 
 /// The bot itself.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Me {
+pub(super) struct BotIdentity {
     pub id: String,
     pub name: String,
 }
@@ -79,14 +79,14 @@ struct Post {
 }
 
 /// Reads a frame. `None` if it is not Mattermost's.
-pub(super) fn read(text: &str, me: &Me) -> Option<Frame> {
+pub(super) fn read(text: &str, me: &BotIdentity) -> Option<Frame> {
     let raw: Raw = serde_json::from_str(text).ok()?;
     let event = match (raw.event.as_deref(), raw.status) {
         (None, Some(status)) => return Some(Frame::Answer(status == "OK")),
         (None, None) => return None,
         (Some("hello"), _) => Event::Hello(raw.data["connection_id"].as_str().unwrap_or_default().to_owned()),
         (Some("posted"), _) => match posted(&raw.data, me) {
-            Some(said) => Event::Said(Box::new(said)),
+            Some(said) => Event::Message(Box::new(said)),
             None => Event::Other,
         },
         (Some(_), _) => Event::Other,
@@ -95,7 +95,7 @@ pub(super) fn read(text: &str, me: &Me) -> Option<Frame> {
 }
 
 /// A person's post that begins with the bot's name, or any in a conversation with it.
-pub(super) fn posted(data: &Value, me: &Me) -> Option<Said> {
+pub(super) fn posted(data: &Value, me: &BotIdentity) -> Option<Received> {
     let post: Post = serde_json::from_str(data["post"].as_str()?).ok()?;
     let is_program =
         ["from_bot", "from_webhook"].iter().any(|key| post.props[key] == "true" || post.props[key] == true);
@@ -115,7 +115,7 @@ pub(super) fn posted(data: &Value, me: &Me) -> Option<Said> {
     };
     let string = |key: &str| data[key].as_str().filter(|text| !text.is_empty()).map(str::to_owned);
     let channel = if direct { DIRECT.to_owned() } else { post.channel_id.clone() };
-    let heard = Heard {
+    let incoming = Incoming {
         ids: vec![format!("post {}", post.id)],
         teams: string("team_id").into_iter().collect(),
         user: post.user_id,
@@ -125,7 +125,7 @@ pub(super) fn posted(data: &Value, me: &Me) -> Option<Said> {
         text,
     };
     let root = if post.root_id.is_empty() { post.id.clone() } else { post.root_id };
-    Some(Said { heard, channel: post.channel_id, post: post.id, root })
+    Some(Received { incoming, channel: post.channel_id, post: post.id, root })
 }
 
 /// The first frame: who podbell is.

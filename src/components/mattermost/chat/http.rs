@@ -20,7 +20,7 @@ use subtle::{Choice, ConstantTimeEq as _};
 use super::super::actions;
 use super::Mattermost;
 use crate::chat::access::DIRECT;
-use crate::chat::asker::{Heard, command};
+use crate::chat::asker::{Incoming, command};
 use crate::chat::endpoint;
 use crate::guard::{Refused, headers};
 
@@ -30,7 +30,7 @@ impl Mattermost {
         match self.config.tokens.is_empty() && self.config.bot_token.is_none() {
             true => Router::new(),
             false => {
-                let path = endpoint::path("mattermost", &self.asker.talk.name);
+                let path = endpoint::path("mattermost", &self.asker.settings.name);
                 Router::new().route(&path, post(called)).with_state(self.clone())
             }
         }
@@ -48,8 +48,8 @@ async fn call(chat: &Arc<Mattermost>, headers: &HeaderMap, body: &[u8]) -> Resul
     let within = chat.config.timing.reply;
     match headers::content_type(headers).as_str() {
         "application/x-www-form-urlencoded" => {
-            let heard = typed(chat, headers, body)?;
-            Ok(chat.command_answer(&*endpoint::ask(&chat.asker, heard, within).await?))
+            let incoming = typed(chat, headers, body)?;
+            Ok(chat.command_answer(&*endpoint::ask(&chat.asker, incoming, within).await?))
         }
         "application/json" => {
             let (press, answers) = pressed(chat, body)?;
@@ -61,7 +61,7 @@ async fn call(chat: &Arc<Mattermost>, headers: &HeaderMap, body: &[u8]) -> Resul
 }
 
 /// A slash command.
-fn typed(chat: &Mattermost, headers: &HeaderMap, body: &[u8]) -> Result<Heard, Refused> {
+fn typed(chat: &Mattermost, headers: &HeaderMap, body: &[u8]) -> Result<Incoming, Refused> {
     let mut fields = BTreeMap::new();
     let mut is_clear = true;
     for (key, value) in url::form_urlencoded::parse(body) {
@@ -84,7 +84,7 @@ fn typed(chat: &Mattermost, headers: &HeaderMap, body: &[u8]) -> Result<Heard, R
         return Err(endpoint::malformed());
     }
     let (entry, text) = command(&format!("{} {}", field("command"), field("text")));
-    heard(chat, &|name| field(name).to_owned(), entry, text)
+    incoming(chat, &|name| field(name).to_owned(), entry, text)
 }
 
 /// Compares with all tokens in constant time, so that no wrong one shows how far it is right.
@@ -94,22 +94,22 @@ fn knows(chat: &Mattermost, token: &str) -> bool {
 }
 
 /// A press of a button, and the post that is answered by the one that it stands in and changes.
-fn pressed(chat: &Mattermost, body: &[u8]) -> Result<(Heard, Option<String>), Refused> {
+fn pressed(chat: &Mattermost, body: &[u8]) -> Result<(Incoming, Option<String>), Refused> {
     let unproved = Refused::new(StatusCode::UNAUTHORIZED, "a press of a button that is not podbell's");
     let token = chat.config.bot_token.as_ref().ok_or(unproved)?;
     let body: Value = serde_json::from_slice(body).map_err(|_| unproved)?;
     let actions::Press { command: typed, answers } = actions::pressed(&body["context"], token).ok_or(unproved)?;
     let (entry, text) = command(&typed);
-    let heard = heard(chat, &|name| body[name].as_str().unwrap_or_default().to_owned(), entry, text)?;
-    Ok((heard, answers))
+    let incoming = incoming(chat, &|name| body[name].as_str().unwrap_or_default().to_owned(), entry, text)?;
+    Ok((incoming, answers))
 }
 
-fn heard(
+fn incoming(
     chat: &Mattermost,
     field: &dyn Fn(&str) -> String,
     entry: podbell_core::ask::Entry,
     text: String,
-) -> Result<Heard, Refused> {
+) -> Result<Incoming, Refused> {
     let [user, channel, team, trigger] = ["user_id", "channel_id", "team_id", "trigger_id"].map(field);
     if user.is_empty() || channel.is_empty() {
         return Err(endpoint::malformed());
@@ -129,5 +129,13 @@ fn heard(
         .is_some_and(|me| name_of_channel == format!("{me}__{user}") || name_of_channel == format!("{user}__{me}"));
     let channel = if direct { DIRECT.to_owned() } else { channel };
     let teams = Some(team).filter(|team| !team.is_empty() && !direct);
-    Ok(Heard { ids: ids.into_iter().collect(), teams: teams.into_iter().collect(), user, name, channel, entry, text })
+    Ok(Incoming {
+        ids: ids.into_iter().collect(),
+        teams: teams.into_iter().collect(),
+        user,
+        name,
+        channel,
+        entry,
+        text,
+    })
 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::event::{self, Me, Said};
+use super::event::{self, BotIdentity, Received};
 use super::socket::Api;
 use crate::notifiers::post::Post;
 use podbell_core::time::Time;
@@ -43,7 +43,7 @@ struct Posts {
 /// What people wrote for podbell meanwhile.
 pub(super) struct Missed {
     /// Oldest first.
-    pub said: Vec<Said>,
+    pub said: Vec<Received>,
     /// How many channels were not read: Mattermost refuses it, or there are too many.
     pub hidden: usize,
 }
@@ -58,8 +58,8 @@ pub(super) struct NotShown {
 ///
 /// # Errors
 /// When Mattermost is in trouble or wants a pause.
-pub(super) async fn since(api: &Api, me: &Me, heard: Time, now: Time) -> Result<Missed, NotShown> {
-    let since = heard.minus(MARGIN).max(now.minus(STALE)).millis();
+pub(super) async fn since(api: &Api, me: &BotIdentity, incoming: Time, now: Time) -> Result<Missed, NotShown> {
+    let since = incoming.minus(MARGIN).max(now.minus(STALE)).millis();
     let mut missed = Missed { said: Vec::new(), hidden: 0 };
     let listed = read::<Vec<Channel>>(api, &["users", &me.id, "channels"], Vec::new(), now).await?;
     let Some(mut channels) = listed else { return Ok(Missed { hidden: 1, ..missed }) };

@@ -1,6 +1,6 @@
 //! Mattermost: slash commands and buttons over HTTP, mentions and direct messages over a bot's websocket.
 //!
-//! Every way ends in `Asker::hear`, which knows what was heard before. Without tokens of slash commands and a bot's token
+//! Every way ends in `Asker::submit`, which knows what was heard before. Without tokens of slash commands and a bot's token
 //! there is no endpoint, without a bot's token no connection.
 
 mod config;
@@ -20,7 +20,7 @@ use url::Url;
 use self::socket::Position;
 use super::{actions, post};
 use crate::chat::ChatDeps;
-use crate::chat::asker::{Asker, Heard, Said, Talk};
+use crate::chat::asker::{Asker, ChatAnswer, ChatSettings, Incoming};
 use crate::chat::rate::Rate;
 use podbell_core::outbox::Content;
 use podbell_core::outbox::pace::Pace;
@@ -31,7 +31,7 @@ pub use config::CHAT;
 #[derive(Clone)]
 pub struct MattermostConfig {
     /// What every chat has.
-    pub talk: Talk,
+    pub settings: ChatSettings,
     /// Prove calls of slash commands; each command has its own.
     pub tokens: Vec<SecretString>,
     /// The bot's token: it opens the websocket, and proves presses of buttons.
@@ -87,7 +87,7 @@ impl Default for Timing {
 impl fmt::Debug for MattermostConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("MattermostConfig")
-            .field("talk", &self.talk)
+            .field("settings", &self.settings)
             .field("commands", &self.tokens.len())
             .field("is_bot", &self.bot_token.is_some())
             .field("server", &self.server.as_ref().map(Url::as_str))
@@ -117,7 +117,7 @@ impl Mattermost {
     pub fn new(config: MattermostConfig, deps: ChatDeps) -> Arc<Self> {
         let rate = Rate::new(config.timing.pace);
         Arc::new(Self {
-            asker: Asker::new(config.talk.clone(), deps),
+            asker: Asker::new(config.settings.clone(), deps),
             config,
             rate,
             position: Mutex::default(),
@@ -127,10 +127,10 @@ impl Mattermost {
 
     /// An answer in the parts of a post. `answers` is the post that it answers, if it will be one that can be changed: what only
     /// its reader sees cannot.
-    fn parts(&self, said: &Said, content: Content, answers: Option<&str>) -> post::Parts {
+    fn parts(&self, said: &ChatAnswer, content: Content, answers: Option<&str>) -> post::Parts {
         match said {
-            Said::Own(own) => post::Parts::own(own.say(self.asker.talk.language)),
-            Said::Reply(reply) => {
+            ChatAnswer::Notice(own) => post::Parts::own(own.say(self.asker.settings.language)),
+            ChatAnswer::Reply(reply) => {
                 let mut parts = post::Parts::of(&reply.message, content, &[]);
                 if let (Some(incident), Some(url), Some(token)) =
                     (reply.incident, &self.config.actions_url, &self.config.bot_token)
@@ -144,31 +144,31 @@ impl Mattermost {
     }
 
     /// An answer to a slash command.
-    fn command_answer(&self, said: &Said) -> Value {
-        let public = matches!(said, Said::Reply(reply) if reply.public);
+    fn command_answer(&self, said: &ChatAnswer) -> Value {
+        let public = matches!(said, ChatAnswer::Reply(reply) if reply.public);
         let mut body = self.parts(said, Content::Full, None).webhook();
         body["response_type"] = json!(if public { "in_channel" } else { "ephemeral" });
         body
     }
 
     /// A bot's post that answers this one.
-    fn post(&self, said: &Said, content: Content, answers: &str) -> Value {
+    fn post(&self, said: &ChatAnswer, content: Content, answers: &str) -> Value {
         let mut post = self.parts(said, content, Some(answers)).post();
         post["props"][event::ANSWERS] = json!(answers);
         post
     }
 
     /// An answer to a press. One that acknowledges an incident changes the post that the button stands in, if that answers another one.
-    async fn press_answer(&self, said: &Said, press: &Heard, answers: Option<&str>) -> Value {
+    async fn press_answer(&self, said: &ChatAnswer, press: &Incoming, answers: Option<&str>) -> Value {
         let text = match said {
-            Said::Own(own) => own.say(self.asker.talk.language).to_owned(),
-            Said::Reply(reply) => post::text(&reply.message),
+            ChatAnswer::Notice(own) => own.say(self.asker.settings.language).to_owned(),
+            ChatAnswer::Reply(reply) => post::text(&reply.message),
         };
         let mut answer = json!({"ephemeral_text": text});
         if let Some(answers) = answers
             && let Some(anew) = self.asker.shown_anew(press, said).await
         {
-            answer["update"] = self.post(&Said::Reply(anew), Content::Full, answers);
+            answer["update"] = self.post(&ChatAnswer::Reply(anew), Content::Full, answers);
         }
         answer
     }

@@ -17,17 +17,17 @@ use tokio_tungstenite::tungstenite::Message;
 use url::Url;
 
 use super::super::reply;
-use super::event::{self, Event, Frame, Me};
+use super::event::{self, BotIdentity, Event, Frame};
 use super::missed::{self, Missed};
 use super::{Mattermost, Timing};
-use crate::chat::asker::NotTaken;
+use crate::chat::asker::Rejection;
 use crate::chat::insist::{Insist, Posted};
 use crate::chat::reconnect::{Backoff, End, Line, Pauses, keep};
 use crate::chat::websocket::{self, Link, Pings};
 use crate::notifiers::post::{Post, post};
 use crate::notifiers::redact::Redactor;
 use crate::notifiers::reply::Reply;
-use crate::tasks::{Waiting, told};
+use crate::tasks::{Waiting, wait_for_stop};
 use podbell_core::outbox::{Content, Outcome};
 use podbell_core::time::Time;
 
@@ -46,7 +46,7 @@ pub(super) struct Position {
     /// The number of the next event.
     pub next: i64,
     /// When anything was last received, by podbell's clock.
-    pub heard: Time,
+    pub incoming: Time,
 }
 
 impl Mattermost {
@@ -55,7 +55,7 @@ impl Mattermost {
         let (Some(server), Some(token)) = (self.config.server.clone(), self.config.bot_token.clone()) else { return };
         let Timing { reopen, reopen_most, refused, .. } = self.config.timing;
         let pauses = Pauses { first: reopen, most: reopen_most, refused, displaced: refused };
-        let backoff = Backoff::new(&self.asker.talk.name, "the bot", pauses, self.asker.deps.chance.clone());
+        let backoff = Backoff::new(&self.asker.settings.name, "the bot", pauses, self.asker.deps.chance.clone());
         let bot =
             Bot { chat: self.clone(), api: Arc::new(Api { server, token, client: self.asker.deps.client.clone() }) };
         keep(&bot, backoff, stop).await;
@@ -77,12 +77,12 @@ impl Api {
     }
 
     /// Asks who the bot is.
-    pub(super) async fn me(&self, now: podbell_core::time::Time) -> Result<Me, End> {
+    pub(super) async fn me(&self, now: podbell_core::time::Time) -> Result<BotIdentity, End> {
         let asked = Post::json(Vec::new(), now).get().below(&["api", "v4", "users", "me"]);
         let reply = self.call(asked).await.map_err(|_| End::lost("Mattermost cannot be reached"))?;
         if reply.status != 200 {
             return Err(match reply::of_question(&reply) {
-                Outcome::Dead { .. } => End::Refused(REFUSED),
+                Outcome::InvalidDestination { .. } => End::Refused(REFUSED),
                 Outcome::Refused { retry_after, .. } | Outcome::Unclear { retry_after, .. } => {
                     End::Lost { why: "Mattermost answers with an error", after: retry_after }
                 }
@@ -91,7 +91,7 @@ impl Api {
         }
         let me: Value = serde_json::from_str(&reply.body).unwrap_or_default();
         match (me["id"].as_str(), me["username"].as_str()) {
-            (Some(id), Some(name)) => Ok(Me { id: id.to_owned(), name: name.to_owned() }),
+            (Some(id), Some(name)) => Ok(BotIdentity { id: id.to_owned(), name: name.to_owned() }),
             _ => Err(End::lost("an answer that is not Mattermost's")),
         }
     }
@@ -110,7 +110,7 @@ impl Line for Bot {
 
 /// Opens a connection and says who podbell is: in the handshake, because only then a connection goes on where another one broke
 /// off; and in a frame, in case something in between drops the header. A server that knows podbell already ignores the frame.
-async fn open(bot: &Bot) -> Result<(Link, Me), End> {
+async fn open(bot: &Bot) -> Result<(Link, BotIdentity), End> {
     let me = bot.api.me(bot.chat.asker.now()).await?;
     bot.chat.me.get_or_init(|| me.id.clone());
     let mut url = bot.api.server.clone();
@@ -134,7 +134,7 @@ async fn open(bot: &Bot) -> Result<(Link, Me), End> {
 async fn line(bot: &Bot, backoff: &mut Backoff, stop: &mut watch::Receiver<bool>) -> End {
     let timing = bot.chat.config.timing;
     let opened = tokio::select! {
-        () = told(stop) => return End::Stopped,
+        () = wait_for_stop(stop) => return End::Stopped,
         opened = timeout(timing.open, open(bot)) => opened,
     };
     let (mut link, me) = match opened {
@@ -150,7 +150,7 @@ async fn line(bot: &Bot, backoff: &mut Backoff, stop: &mut watch::Receiver<bool>
 async fn listen(
     bot: &Bot,
     link: &mut Link,
-    me: &Me,
+    me: &BotIdentity,
     (backoff, stop): (&mut Backoff, &mut watch::Receiver<bool>),
 ) -> End {
     // A connection that goes on is not greeted.
@@ -159,7 +159,7 @@ async fn listen(
     loop {
         let received = tokio::select! {
             received = link.next() => received,
-            () = told(stop) => return End::Stopped,
+            () = wait_for_stop(stop) => return End::Stopped,
         };
         let text = match received {
             Ok(Message::Text(text)) => Some(text),
@@ -182,8 +182,8 @@ async fn listen(
             Some(Frame::Answer(true)) => {}
             Some(Frame::Answer(false)) => return End::Refused(REFUSED),
             Some(Frame::Event(number, Event::Hello(connection))) => {
-                if let Some(heard) = bot.forgotten(&connection)
-                    && let Err(end) = bot.catch_up(me, heard).await
+                if let Some(incoming) = bot.forgotten(&connection)
+                    && let Err(end) = bot.catch_up(me, incoming).await
                 {
                     return end;
                 }
@@ -197,8 +197,8 @@ async fn listen(
                 }
                 backoff.connected();
                 greeted = true;
-                if let Event::Said(said) = event
-                    && let Err(NotTaken::Busy | NotTaken::Full) = bot.hear(*said)
+                if let Event::Message(said) = event
+                    && let Err(Rejection::Busy | Rejection::Full) = bot.submit(*said)
                 {
                     return End::lost(BUSY);
                 }
@@ -216,12 +216,12 @@ impl Bot {
     /// If Mattermost forgot the last connection, or this is the first one: when anything was heard of it.
     fn forgotten(&self, connection: &str) -> Option<Time> {
         let last = self.position();
-        (last.connection != connection).then_some(last.heard)
+        (last.connection != connection).then_some(last.incoming)
     }
 
     /// Takes what was written since then, as far as the channels show it. Until they do, the next connection tries it again, as
     /// long as it would be carried out.
-    async fn catch_up(&self, me: &Me, since: Time) -> Result<(), End> {
+    async fn catch_up(&self, me: &BotIdentity, since: Time) -> Result<(), End> {
         let now = self.chat.asker.now();
         let missed = match missed::since(&self.api, me, since, now).await {
             Ok(missed) => missed,
@@ -233,11 +233,11 @@ impl Bot {
         };
         if missed.hidden > 0 {
             self.chat.asker.complain(
-                "Mattermost does not show all channels: some of what was written while podbell was not connected is not heard",
+                "Mattermost does not show all channels: some of what was written while podbell was not connected is not incoming",
             );
         }
         for said in missed.said {
-            if let Err(NotTaken::Busy | NotTaken::Full) = self.hear(said) {
+            if let Err(Rejection::Busy | Rejection::Full) = self.submit(said) {
                 return Err(End::lost(BUSY));
             }
         }
@@ -248,14 +248,14 @@ impl Bot {
     fn greeted(&self, connection: String, number: i64) {
         let mut position = self.chat.position.lock().unwrap_or_else(PoisonError::into_inner);
         if position.connection != connection {
-            *position = Position { connection, next: number.saturating_add(1), heard: self.chat.asker.now() };
+            *position = Position { connection, next: number.saturating_add(1), incoming: self.chat.asker.now() };
         }
     }
 
     /// Something was received.
     fn hears(&self) {
         let now = self.chat.asker.now();
-        self.chat.position.lock().unwrap_or_else(PoisonError::into_inner).heard = now;
+        self.chat.position.lock().unwrap_or_else(PoisonError::into_inner).incoming = now;
     }
 
     /// The number of the next event.
@@ -269,15 +269,15 @@ impl Bot {
         position.next = position.next.max(number.saturating_add(1));
     }
 
-    fn hear(&self, said: event::Said) -> Result<(), NotTaken> {
-        let taken = self.chat.asker.hear(said.heard)?;
+    fn submit(&self, said: event::Received) -> Result<(), Rejection> {
+        let taken = self.chat.asker.submit(said.incoming)?;
         if !taken.first {
             return Ok(());
         }
-        let (chat, api, place) = (self.chat.clone(), self.api.clone(), taken.place);
+        let (chat, api, permit) = (self.chat.clone(), self.api.clone(), taken.permit);
         let (channel, root, post) = (said.channel, said.root, said.post);
         tokio::spawn(async move {
-            let answer = chat.asker.said(taken.answer).await;
+            let answer = chat.asker.answered(taken.answer).await;
             let body = |content| {
                 let mut body = chat.post(&answer, content, &post);
                 body["channel_id"] = json!(channel);
@@ -295,7 +295,7 @@ impl Bot {
                     }
                 }
             };
-            let (name, again) = (&chat.asker.talk.name, chat.config.timing.post_again);
+            let (name, again) = (&chat.asker.settings.name, chat.config.timing.post_again);
             let insist = Insist {
                 chat: name,
                 deps: &chat.asker.deps,
@@ -305,7 +305,7 @@ impl Bot {
                 most: None,
             };
             insist.post(body(Content::Full), body(Content::Minimal), send).await;
-            drop(place);
+            drop(permit);
         });
         Ok(())
     }

@@ -29,7 +29,7 @@ use super::codes;
 pub(crate) use super::served::PATH;
 use super::served::{self, ApiRequest, ClusterRow, Key, Keys, MAX_FORM, Query, Refusal, View};
 use crate::clock;
-use crate::tasks::told;
+use crate::tasks::wait_for_stop;
 use podbell_core::event::Event;
 use podbell_core::time::Time;
 
@@ -81,7 +81,7 @@ impl Emulator {
             .layer(DefaultBodyLimit::max(MAX_FORM))
             .with_state(state.clone());
         let (stop, mut stopped) = watch::channel(false);
-        let ended = async move { told(&mut stopped).await };
+        let ended = async move { wait_for_stop(&mut stopped).await };
         let task = tokio::spawn(async move { axum::serve(listener, app).with_graceful_shutdown(ended).await });
         Ok(Self { addr, state, stop, task })
     }

@@ -5,15 +5,15 @@ use serde_json::{Value, json};
 use super::super::blocks::{self, Presses};
 use crate::chat::Reply;
 use crate::chat::adapter_notice::AdapterNotice;
-use crate::chat::asker::Said;
+use crate::chat::asker::ChatAnswer;
 use podbell_core::message::Language;
 use podbell_core::outbox::Content;
 
 /// The body of an answer. `content` is how much of it.
-pub(super) fn said(said: &Said, content: Content, language: Language) -> Value {
+pub(super) fn said(said: &ChatAnswer, content: Content, language: Language) -> Value {
     match said {
-        Said::Own(notice) => own(*notice, language),
-        Said::Reply(reply) => body(reply, content),
+        ChatAnswer::Notice(notice) => own(*notice, language),
+        ChatAnswer::Reply(reply) => body(reply, content),
     }
 }
 

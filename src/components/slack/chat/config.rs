@@ -7,7 +7,7 @@ use serde_json::{Value as Json, json};
 use url::Url;
 
 use super::super::{WEB_API, token};
-use super::{Access, MOST_CONNECTIONS, Slack, SlackConfig, Talk, Timing, guarded_client, system};
+use super::{Access, ChatSettings, MOST_CONNECTIONS, Slack, SlackConfig, Timing, guarded_client, system};
 use crate::chat::access::{AllowList, Channels, called};
 use crate::chat::{Chat, ChatDeps, ChatHead, ChatKind, Served};
 use crate::clock;
@@ -96,7 +96,7 @@ fn read(map: &mut MapReader<'_>, head: &ChatHead, reader: &mut Reader) -> Option
     Some(Draft::<dyn Chat>::new(move |secrets| {
         let mut get = |secret: &Option<SecretRef>| secret.as_ref().and_then(|secret| secrets.get(secret));
         Some(Arc::new(SlackConfig {
-            talk: Talk {
+            settings: ChatSettings {
                 name: head.name.clone(),
                 access: access.clone(),
                 language: head.language,
@@ -125,7 +125,7 @@ impl Chat for SlackConfig {
 
     fn examine<'a>(&'a self, net: &'a Net, public_url: Option<&'a Url>) -> Waiting<'a, Checked> {
         Box::pin(async move {
-            let (group, subject) = (Group::Chats, self.talk.name.as_str());
+            let (group, subject) = (Group::Chats, self.settings.name.as_str());
             let mut checked = match &self.bot_token {
                 Some(token) => {
                     let asked = token::TokenCheck { group, subject, api: &self.api, token };

@@ -15,11 +15,11 @@ use axum::routing::post;
 use tokio::sync::oneshot;
 
 use super::answer;
-use super::payload::{self, AnswerTo, Payload, Utterance};
+use super::payload::{self, AnswerTo, Payload, Received};
 use super::signature;
-use super::{Slack, Taken, respond};
+use super::{Slack, Submitted, respond};
 use crate::chat::adapter_notice::AdapterNotice;
-use crate::chat::asker::{NotTaken, Said};
+use crate::chat::asker::{ChatAnswer, Rejection};
 use crate::chat::endpoint::{self, json};
 use crate::chat::replays::{Proof, Unproved};
 use crate::guard::{Refused, headers};
@@ -28,7 +28,7 @@ use podbell_core::outbox::Content;
 impl Slack {
     /// The path that Slack calls.
     pub(crate) fn path(&self) -> String {
-        endpoint::path("slack", &self.config.talk.name)
+        endpoint::path("slack", &self.config.settings.name)
     }
 
     /// Its routes: none without a signing secret.
@@ -57,7 +57,7 @@ async fn call(slack: &Arc<Slack>, headers: &HeaderMap, body: &[u8]) -> Result<Re
             Ok(([(header::CONTENT_TYPE, "text/plain; charset=utf-8")], challenge).into_response())
         }
         Payload::Ignored(_) => Ok(StatusCode::OK.into_response()),
-        Payload::Said(utterance) => said(slack, utterance, &proof).await,
+        Payload::Message(received) => said(slack, received, &proof).await,
     }
 }
 
@@ -87,27 +87,27 @@ fn proved(slack: &Slack, headers: &HeaderMap, body: &[u8]) -> Result<Proof, Refu
     Ok(proof)
 }
 
-async fn said(slack: &Arc<Slack>, utterance: Utterance, proof: &Proof) -> Result<Response, Refused> {
-    if slack.is_mute(&utterance) {
+async fn said(slack: &Arc<Slack>, received: Received, proof: &Proof) -> Result<Response, Refused> {
+    if slack.is_mute(&received) {
         return Ok(StatusCode::OK.into_response());
     }
-    let is_message = matches!(utterance.answer, AnswerTo::Message { .. });
-    match slack.hear(utterance, None) {
+    let is_message = matches!(received.answer, AnswerTo::Message { .. });
+    match slack.submit(received, None) {
         Ok(Some(taken)) => Ok(answered(slack, taken).await),
         Ok(None) => Ok(StatusCode::OK.into_response()),
-        Err(refused @ NotTaken::Stranger) => Err(refused.into()),
+        Err(refused @ Rejection::Stranger) => Err(refused.into()),
         // Slack sends an event again by itself; a person reads that they should try again.
         Err(refused) if is_message => {
             slack.replays.lock().unwrap_or_else(PoisonError::into_inner).forget(proof);
             Err(refused.into())
         }
-        Err(_) => Ok(json(&answer::own(AdapterNotice::Busy, slack.config.talk.language))),
+        Err(_) => Ok(json(&answer::own(AdapterNotice::Busy, slack.config.settings.language))),
     }
 }
 
 /// Acknowledges within 3 s, with the answer if it is a command's and ready in time.
-async fn answered(slack: &Arc<Slack>, taken: Taken) -> Response {
-    if !matches!(taken.utterance.answer, AnswerTo::Command(_)) {
+async fn answered(slack: &Arc<Slack>, taken: Submitted) -> Response {
+    if !matches!(taken.received.answer, AnswerTo::Command(_)) {
         slack.answer_later(taken);
         return StatusCode::OK.into_response();
     }
@@ -115,21 +115,21 @@ async fn answered(slack: &Arc<Slack>, taken: Taken) -> Response {
     let (answers, mut answer) = oneshot::channel();
     let asking = slack.clone();
     tokio::spawn(async move {
-        let Taken { utterance, answer, place } = taken;
-        let said = asking.asker.said(answer).await;
+        let Submitted { received, answer, permit } = taken;
+        let said = asking.asker.answered(answer).await;
         if let Err(said) = answers.send(said) {
             // The request was already acknowledged: the answer follows separately.
-            respond::send(&asking, &utterance, &said).await;
+            respond::send(&asking, &received, &said).await;
         }
-        drop(place);
+        drop(permit);
     });
     let waited = tokio::time::timeout(slack.config.timing.inline, &mut answer).await;
-    let own = |notice| Arc::new(Said::Own(notice));
+    let own = |notice| Arc::new(ChatAnswer::Notice(notice));
     let said = waited.unwrap_or_else(|_| {
         answer.close();
         // The answer may have come at the last moment; then nobody else sends it.
         Ok(answer.try_recv().unwrap_or_else(|_| own(AdapterNotice::Working)))
     });
     let said = said.unwrap_or_else(|_| own(AdapterNotice::Broken));
-    json(&answer::said(&said, Content::Full, slack.config.talk.language))
+    json(&answer::said(&said, Content::Full, slack.config.settings.language))
 }

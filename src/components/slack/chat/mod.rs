@@ -1,6 +1,6 @@
 //! Slack: slash commands, buttons, mentions and direct messages, over HTTP and over Socket Mode.
 //!
-//! Both ways end in `Slack::hear`, and from there in what all chats share: who speaks, whether they may, whether it was
+//! Both ways end in `Slack::submit`, and from there in what all chats share: who speaks, whether they may, whether it was
 //! heard before, and one question to the query service. The adapter never reads the store and never parses a command.
 //! Without a signing secret there is no endpoint, without an app-level token no connection.
 
@@ -23,16 +23,16 @@ use secrecy::SecretString;
 use url::Url;
 
 use self::outbound::Hosts;
-use self::payload::{AnswerTo, Utterance};
+use self::payload::{AnswerTo, Received};
 use crate::chat::ChatDeps;
-use crate::chat::asker::{self, Asker, NotTaken};
+use crate::chat::asker::{self, Asker, Rejection};
 use crate::chat::rate::Rate;
 use crate::chat::replays::Replays;
 use podbell_core::outbox::pace::Pace;
 use podbell_core::time::Time;
 
 pub use crate::chat::access::{Access, Channel, Denied};
-pub use crate::chat::asker::Talk;
+pub use crate::chat::asker::ChatSettings;
 pub use config::CHAT;
 pub use outbound::{Lookup, guarded_client, system};
 
@@ -43,7 +43,7 @@ pub(crate) const MOST_CONNECTIONS: u64 = 10;
 #[derive(Clone)]
 pub struct SlackConfig {
     /// Its name, part of its address, who may speak, and how it answers.
-    pub talk: Talk,
+    pub settings: ChatSettings,
     /// Proves calls over HTTP.
     pub signing_secret: Option<SecretString>,
     /// Opens connections of Socket Mode.
@@ -112,16 +112,16 @@ pub struct Slack {
 }
 
 /// Something that was heard for the first time, and where its answer will be.
-struct Taken {
-    utterance: Utterance,
+struct Submitted {
+    received: Received,
     answer: asker::Answer,
-    place: Option<asker::Place>,
+    permit: Option<asker::Permit>,
 }
 
 impl fmt::Debug for SlackConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SlackConfig")
-            .field("talk", &self.talk)
+            .field("settings", &self.settings)
             .field("api", &self.api.as_str())
             .field("connections", &self.connections)
             .field("is_called", &self.signing_secret.is_some())
@@ -136,7 +136,7 @@ impl Slack {
     pub fn new(config: SlackConfig, deps: ChatDeps, guarded: reqwest::Client) -> Arc<Self> {
         let hosts = Hosts::of(&config.api);
         let rate = Rate::new(config.timing.pace);
-        let asker = Asker::new(config.talk.clone(), deps);
+        let asker = Asker::new(config.settings.clone(), deps);
         Arc::new(Self { config, asker, guarded, hosts, rate, replays: Mutex::default() })
     }
 
@@ -155,8 +155,8 @@ impl Slack {
     }
 
     /// Whether nothing can be said to this, which the log is told once.
-    fn is_mute(&self, utterance: &Utterance) -> bool {
-        let mute = matches!(utterance.answer, AnswerTo::Message { .. }) && self.config.bot_token.is_none();
+    fn is_mute(&self, received: &Received) -> bool {
+        let mute = matches!(received.answer, AnswerTo::Message { .. }) && self.config.bot_token.is_none();
         if mute {
             self.asker.complain("mentions and direct messages cannot be answered: the chat has no `bot_token`");
         }
@@ -165,21 +165,21 @@ impl Slack {
 
     /// Has it carried out; `None` for what was heard before. `more` is a further identity under which it may come
     /// again, such as its envelope's.
-    fn hear(&self, utterance: Utterance, more: Option<String>) -> Result<Option<Taken>, NotTaken> {
-        let mut heard = utterance.heard.clone();
-        heard.ids.extend(more);
-        let asker::Taken { answer, first, place } = self.asker.hear(heard)?;
-        Ok(first.then_some(Taken { utterance, answer, place }))
+    fn submit(&self, received: Received, more: Option<String>) -> Result<Option<Submitted>, Rejection> {
+        let mut incoming = received.incoming.clone();
+        incoming.ids.extend(more);
+        let asker::Submitted { answer, first, permit } = self.asker.submit(incoming)?;
+        Ok(first.then_some(Submitted { received, answer, permit }))
     }
 
     /// Sends the answer to where it belongs, in a task of its own.
-    fn answer_later(self: &Arc<Self>, taken: Taken) {
+    fn answer_later(self: &Arc<Self>, taken: Submitted) {
         let slack = self.clone();
         tokio::spawn(async move {
-            let Taken { utterance, answer, place } = taken;
-            let said = slack.asker.said(answer).await;
-            respond::send(&slack, &utterance, &said).await;
-            drop(place);
+            let Submitted { received, answer, permit } = taken;
+            let said = slack.asker.answered(answer).await;
+            respond::send(&slack, &received, &said).await;
+            drop(permit);
         });
     }
 }

@@ -7,7 +7,7 @@ use serde::Deserialize;
 
 use super::super::blocks;
 use crate::chat::Entry;
-use crate::chat::asker::Heard;
+use crate::chat::asker::Incoming;
 use podbell_core::message::clip;
 
 /// How much of somebody's name is kept.
@@ -19,7 +19,7 @@ pub(crate) const ACTION: &str = "podbell.";
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Payload {
     /// Somebody said something.
-    Said(Utterance),
+    Message(Received),
     /// Slack checks the certificate, and expects an empty answer.
     SslCheck,
     /// Slack checks the address, and expects this back.
@@ -35,9 +35,9 @@ pub(crate) struct Malformed(pub &'static str);
 
 /// What somebody said, and where.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Utterance {
+pub(crate) struct Received {
     /// What was said, and by whom. The teams are the app's, and the person's where it differs.
-    pub heard: Heard,
+    pub incoming: Incoming,
     /// Where the answer goes.
     pub answer: AnswerTo,
 }
@@ -122,8 +122,8 @@ fn said(slash: Slash) -> Result<Payload, Malformed> {
     let Some(command) = slash.command.strip_prefix('/') else { return Err(Malformed("a form without a command")) };
     // An app may have to name its command otherwise, such as /events-prod.
     let entry = if command.starts_with("events") { Entry::Events } else { Entry::Podbell };
-    Ok(Payload::Said(Utterance {
-        heard: Heard {
+    Ok(Payload::Message(Received {
+        incoming: Incoming {
             teams: teams([slash.team_id.or(slash.enterprise_id)])?,
             channel: id(slash.channel_id)?,
             user: id(slash.user_id)?,
@@ -195,8 +195,8 @@ pub(crate) fn interactive(payload: &[u8]) -> Result<Payload, Malformed> {
     let app = click.team.and_then(|team| team.id).or_else(|| click.enterprise.and_then(|one| one.id));
     let channel = click.channel.and_then(|channel| channel.id).or(click.container.channel_id);
     let name = click.user.username.or(click.user.name);
-    Ok(Payload::Said(Utterance {
-        heard: Heard {
+    Ok(Payload::Message(Received {
+        incoming: Incoming {
             teams: teams([app, click.user.team_id])?,
             channel: id(channel.unwrap_or_default())?,
             user: id(click.user.id)?,
@@ -274,8 +274,8 @@ pub(crate) fn event(payload: &[u8]) -> Result<Payload, Malformed> {
         return Ok(Payload::Ignored("an event of nobody"));
     };
     let thread = event.thread_ts.or(if direct { None } else { event.ts });
-    Ok(Payload::Said(Utterance {
-        heard: Heard {
+    Ok(Payload::Message(Received {
+        incoming: Incoming {
             teams: teams([callback.team_id, event.user_team])?,
             channel: id(channel)?,
             user: id(user)?,
@@ -355,9 +355,9 @@ mod tests {
     use proptest::prelude::*;
     use serde_json::{Value, json};
 
-    fn said(payload: Result<Payload, Malformed>) -> Utterance {
+    fn said(payload: Result<Payload, Malformed>) -> Received {
         match payload {
-            Ok(Payload::Said(said)) => said,
+            Ok(Payload::Message(said)) => said,
             other => panic!("{other:?}"),
         }
     }
@@ -371,13 +371,13 @@ mod tests {
 
     #[test]
     fn a_slash_command_is_read_with_everything_that_was_typed() {
-        let Utterance { heard: steve, answer } = said(form(&vector("events-plus-and-percent")));
+        let Received { incoming: steve, answer } = said(form(&vector("events-plus-and-percent")));
         assert_eq!((steve.entry, steve.text.as_str()), (Entry::Events, "a+b 50% & c=d"));
         assert_eq!((steve.user.as_str(), steve.name.as_deref()), ("U2147483697", Some("steve")));
         assert_eq!((steve.teams, steve.channel.as_str()), (vec!["T0001".to_owned()], "C2147483705"));
         assert_eq!(answer, AnswerTo::Command("https://hooks.slack.com/commands/T0001/1234/5678".into()));
-        assert_eq!(said(form(&vector("events-unicode"))).heard.text, "web-服务 “quoted”");
-        assert_eq!(said(form(&vector("slack-doc-example"))).heard.entry, Entry::Podbell);
+        assert_eq!(said(form(&vector("events-unicode"))).incoming.text, "web-服务 “quoted”");
+        assert_eq!(said(form(&vector("slack-doc-example"))).incoming.entry, Entry::Podbell);
     }
 
     #[test]
@@ -398,7 +398,7 @@ mod tests {
             "container": {"channel_id": "C1"}, "response_url": "https://hooks.slack.com/actions/1", "trigger_id": "1.2",
             "actions": [{"action_id": "podbell.mute", "value": "mute 1042 1h"}],
         });
-        let ann = said(interactive(click.to_string().as_bytes())).heard;
+        let ann = said(interactive(click.to_string().as_bytes())).incoming;
         assert_eq!((ann.entry, ann.text.as_str()), (Entry::Podbell, "mute 1042 1h"));
         assert_eq!((ann.teams, ann.channel.as_str()), (vec!["T1".to_owned(), "T2".to_owned()], "C1"));
         assert_eq!(ann.ids, ["trigger 1.2"]);
@@ -406,7 +406,7 @@ mod tests {
 
     #[test]
     fn a_mention_is_read_after_the_bot_s_name_and_without_slack_s_markup() {
-        let Utterance { heard: mention, answer } = said(event(&vector("event-callback-app-mention")));
+        let Received { incoming: mention, answer } = said(event(&vector("event-callback-app-mention")));
         assert_eq!((mention.text.as_str(), mention.ids), ("events web-service", vec!["event Ev0001".to_owned()]));
         assert_eq!(answer, AnswerTo::Message { thread: Some("1531420618.000100".into()), direct: false });
         let say = |kind: &str, channel_type: &str, text: &str| {
@@ -415,7 +415,7 @@ mod tests {
             let callback = json!({"type": "event_callback", "event": event, "authorizations": [{"user_id": "U0BOT"}]});
             super::event(callback.to_string().as_bytes())
         };
-        let text = |payload| said(payload).heard.text;
+        let text = |payload| said(payload).incoming.text;
         assert_eq!(
             text(say("app_mention", "", "<@U2> ask <@U0BOT> events &lt;web&gt; &amp;amp;")),
             "events <web> &amp;"

@@ -10,9 +10,9 @@ use reqwest::StatusCode;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::{Value, json};
 
-use super::payload::{AnswerTo, Utterance};
+use super::payload::{AnswerTo, Received};
 use super::{Slack, SlackConfig, Timing, answer};
-use crate::chat::asker::Said;
+use crate::chat::asker::ChatAnswer;
 use crate::chat::insist::{Insist, Posted};
 use podbell_core::outbox::Content;
 use podbell_core::time::Time;
@@ -25,14 +25,14 @@ const POSTS_WITHIN: Duration = Duration::from_secs(30 * 60);
 const MOST_REPLY: usize = 64 * 1024;
 
 /// Sends an answer to where it belongs, in the plainest form if Slack refuses the other.
-pub(super) async fn send(slack: &Slack, utterance: &Utterance, said: &Said) {
-    let SlackConfig { talk, timing: Timing { post_again: again, .. }, .. } = &slack.config;
-    let [body, plain] = [Content::Full, Content::Minimal].map(|content| answer::said(said, content, talk.language));
+pub(super) async fn send(slack: &Slack, received: &Received, said: &ChatAnswer) {
+    let SlackConfig { settings, timing: Timing { post_again: again, .. }, .. } = &slack.config;
+    let [body, plain] = [Content::Full, Content::Minimal].map(|content| answer::said(said, content, settings.language));
     let deps = &slack.asker.deps;
     let insist =
-        Insist { chat: &talk.name, deps, rate: None, again: *again, within: POSTS_WITHIN, most: Some(MOST_POSTS) };
-    let heard = &utterance.heard;
-    match &utterance.answer {
+        Insist { chat: &settings.name, deps, rate: None, again: *again, within: POSTS_WITHIN, most: Some(MOST_POSTS) };
+    let incoming = &received.incoming;
+    match &received.answer {
         AnswerTo::Command(address) | AnswerTo::Button { address, .. } => {
             let Some((url, own)) = slack.hosts.response_url(address) else {
                 slack.asker.complain("a response_url that is not Slack's is not called");
@@ -44,13 +44,13 @@ pub(super) async fn send(slack: &Slack, utterance: &Utterance, said: &Said) {
                 let url = url.clone();
                 async move { post(client, url, None, &body, slack.now()).await }
             };
-            let changes_answer = matches!(utterance.answer, AnswerTo::Button { changes_answer: true, .. });
+            let changes_answer = matches!(received.answer, AnswerTo::Button { changes_answer: true, .. });
             if !changes_answer {
                 return insist.post(body, plain, send).await;
             }
             // The last post that Slack takes there is for the change.
             Insist { most: Some(MOST_POSTS - 1), ..insist }.post(body, plain, send).await;
-            if let Some(anew) = slack.asker.shown_anew(heard, said).await {
+            if let Some(anew) = slack.asker.shown_anew(incoming, said).await {
                 let anew = answer::anew(&anew);
                 Insist { most: Some(1), ..insist }.post(anew.clone(), anew, send).await;
             }
@@ -63,12 +63,12 @@ pub(super) async fn send(slack: &Slack, utterance: &Utterance, said: &Said) {
                 if let Some(map) = body.as_object_mut() {
                     map.remove("response_type");
                     map.remove("replace_original");
-                    map.insert("channel".into(), json!(heard.channel));
+                    map.insert("channel".into(), json!(incoming.channel));
                     if let Some(thread) = thread {
                         map.insert("thread_ts".into(), json!(thread));
                     }
                     if hidden {
-                        map.insert("user".into(), json!(heard.user));
+                        map.insert("user".into(), json!(incoming.user));
                     }
                 }
                 (if hidden { "chat.postEphemeral" } else { "chat.postMessage" }, body)
@@ -81,7 +81,7 @@ pub(super) async fn send(slack: &Slack, utterance: &Utterance, said: &Said) {
                     post(&deps.client, url, Some(token), &body, slack.now()).await
                 }
             };
-            let rate = Some((&slack.rate, &*heard.channel));
+            let rate = Some((&slack.rate, &*incoming.channel));
             Insist { rate, most: None, ..insist }.post(body, plain, send).await;
         }
     }
@@ -110,7 +110,7 @@ async fn post(
     match status {
         StatusCode::OK if token.is_none() => Posted::Done,
         StatusCode::OK => said(&reply),
-        StatusCode::BAD_REQUEST => Posted::Content,
+        StatusCode::BAD_REQUEST => Posted::ContentRejected,
         StatusCode::TOO_MANY_REQUESTS => Posted::Later(after),
         status if status.is_server_error() => Posted::Later(after),
         status => Posted::Never(format!("status {}", status.as_u16())),
@@ -125,7 +125,7 @@ fn said(reply: &[u8]) -> Posted {
     }
     match code(&reply) {
         Some("ratelimited" | "internal_error" | "service_unavailable" | "fatal_error") | None => Posted::Later(None),
-        Some("invalid_blocks" | "invalid_blocks_format" | "msg_too_long" | "no_text") => Posted::Content,
+        Some("invalid_blocks" | "invalid_blocks_format" | "msg_too_long" | "no_text") => Posted::ContentRejected,
         Some(code) => Posted::Never(code.to_owned()),
     }
 }

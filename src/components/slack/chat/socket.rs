@@ -20,10 +20,10 @@ use super::frame::{Frame, Reason, acknowledgement};
 use super::payload::Payload;
 use super::ticket::{self, Failed};
 use super::{Slack, Timing};
-use crate::chat::asker::NotTaken;
+use crate::chat::asker::Rejection;
 use crate::chat::reconnect::{Backoff, End, Pauses};
 use crate::chat::websocket::{Link, Pings};
-use crate::tasks::told;
+use crate::tasks::wait_for_stop;
 
 /// How long what is in hand may take to finish when podbell shuts down.
 const END: Duration = Duration::from_secs(3);
@@ -62,7 +62,7 @@ impl Slack {
                 std::panic::resume_unwind(error.into_panic());
             }
         }
-        told(&mut stop).await;
+        wait_for_stop(&mut stop).await;
         self.asker.finish(END).await;
     }
 }
@@ -74,12 +74,12 @@ async fn slot(slack: Arc<Slack>, mut stop: watch::Receiver<bool>) {
     let mut next = pin!(sleep(Duration::ZERO));
     let Timing { reopen, reopen_most, crowded, .. } = slack.config.timing;
     let pauses = Pauses { first: reopen, most: reopen_most, refused: reopen_most, displaced: crowded };
-    let backoff = Backoff::new(&slack.config.talk.name, "Socket Mode", pauses, slack.asker.deps.chance.clone());
+    let backoff = Backoff::new(&slack.config.settings.name, "Socket Mode", pauses, slack.asker.deps.chance.clone());
     let mut state = State { wanted: true, alone: false, backoff };
     let mut opened = slack.now();
     loop {
         tokio::select! {
-            () = told(&mut stop) => break,
+            () = wait_for_stop(&mut stop) => break,
             () = next.as_mut(), if state.wanted && (!state.alone || lines.is_empty()) => {
                 (state.wanted, state.alone) = (false, false);
                 opened = slack.now();
@@ -97,7 +97,7 @@ async fn slot(slack: Arc<Slack>, mut stop: watch::Receiver<bool>) {
             Some(ended) = lines.join_next() => match ended {
                 Ok(Ended::Closed { replaced: true } | Ended::Stopped) => {}
                 Ok(Ended::Off) => {
-                    slack.asker.complain("Socket Mode is switched off in the app's settings: this chat is not heard until podbell starts again");
+                    slack.asker.complain("Socket Mode is switched off in the app's settings: this chat is not incoming until podbell starts again");
                     return;
                 }
                 Ok(end) => {
@@ -131,7 +131,7 @@ impl State {
             }
             Ended::Failed(Failed::Refused(code)) => {
                 // Only the operator can fix it; until then it is tried now and then.
-                tracing::debug!(chat = %slack.config.talk.name, code, "Slack refuses the app-level token");
+                tracing::debug!(chat = %slack.config.settings.name, code, "Slack refuses the app-level token");
                 End::Refused("Slack refuses the app-level token: check `app_token` and its scope connections:write")
             }
             Ended::Failed(Failed::Later { after, why }) => End::Lost { why, after: *after },
@@ -145,7 +145,7 @@ impl State {
 async fn line(slack: Arc<Slack>, words: mpsc::Sender<Word>, mut stop: watch::Receiver<bool>) -> Ended {
     let opening = timeout(slack.config.timing.open, ticket::open(&slack));
     let opened = tokio::select! {
-        () = told(&mut stop) => return Ended::Stopped,
+        () = wait_for_stop(&mut stop) => return Ended::Stopped,
         opened = opening => opened,
     };
     let socket = match opened {
@@ -161,7 +161,7 @@ async fn line(slack: Arc<Slack>, words: mpsc::Sender<Word>, mut stop: watch::Rec
         let received = tokio::select! {
             received = link.next() => received,
             () = linger.as_mut() => break,
-            () = told(&mut stop) => break,
+            () = wait_for_stop(&mut stop) => break,
         };
         let text = match received {
             Ok(Message::Text(text)) => text,
@@ -204,14 +204,14 @@ async fn envelope(
     payload: Result<Payload, super::payload::Malformed>,
 ) -> bool {
     let taken = match payload {
-        Ok(Payload::Said(utterance)) if !slack.is_mute(&utterance) => {
-            match slack.hear(utterance, Some(format!("envelope {id}"))) {
+        Ok(Payload::Message(received)) if !slack.is_mute(&received) => {
+            match slack.submit(received, Some(format!("envelope {id}"))) {
                 Ok(taken) => taken,
-                Err(NotTaken::Stranger) => {
+                Err(Rejection::Stranger) => {
                     slack.asker.complain("somebody of a team that is not allowed is not answered");
                     None
                 }
-                Err(NotTaken::Busy | NotTaken::Full) => {
+                Err(Rejection::Busy | Rejection::Full) => {
                     // Not acknowledged, so Slack sends it again.
                     slack.asker.complain("too many questions at once: some are left for Slack to send again");
                     return true;

@@ -8,7 +8,7 @@ use hmac::{Hmac, KeyInit as _, Mac as _};
 use serde::Deserialize;
 use sha2::Sha256;
 
-use crate::chat::asker::{Heard, command};
+use crate::chat::asker::{Incoming, command};
 use crate::chat::replays::Unproved;
 
 /// The bytes of a security token.
@@ -66,7 +66,7 @@ pub(super) struct Activity {
     /// In seconds.
     pub at: i64,
     /// What was said; nothing if it is no message.
-    pub heard: Option<Heard>,
+    pub incoming: Option<Incoming>,
 }
 
 /// Reads a body. `None` if it is not Teams'.
@@ -74,12 +74,12 @@ pub(super) fn read(body: &[u8]) -> Option<Activity> {
     let raw: Raw = serde_json::from_slice(body).ok()?;
     let at = raw.timestamp.parse::<jiff::Timestamp>().ok()?.as_second();
     if raw.r#type.as_deref() != Some("message") {
-        return Some(Activity { at, heard: None });
+        return Some(Activity { at, incoming: None });
     }
     // The conversation of a thread is that of its channel, and the message that began it.
     let channel = raw.conversation.id.split(';').next().unwrap_or_default().to_owned();
     let (entry, text) = command(&plain(&raw.text));
-    let heard = Heard {
+    let incoming = Incoming {
         ids: vec![format!("message {} of {}", raw.id, raw.conversation.id)],
         teams: [raw.channel_data.tenant, raw.channel_data.team].into_iter().flatten().map(|one| one.id).collect(),
         user: raw.from.aad_object_id.unwrap_or(raw.from.id),
@@ -88,7 +88,7 @@ pub(super) fn read(body: &[u8]) -> Option<Activity> {
         entry,
         text,
     };
-    Some(Activity { at, heard: Some(heard) })
+    Some(Activity { at, incoming: Some(incoming) })
 }
 
 /// The words of a text in HTML, without who is mentioned.
@@ -137,9 +137,12 @@ mod tests {
             }
         }
         let read = read(vectors["cases"][0]["body"].as_str().unwrap().as_bytes()).unwrap();
-        let heard = read.heard.unwrap();
-        assert_eq!((read.at, heard.entry, heard.text.as_str()), (1_767_323_045, Entry::Podbell, "events web-service"));
-        assert_eq!((heard.channel.as_str(), heard.user.as_str()), ("19:abc@thread.skype", "29:1"));
+        let incoming = read.incoming.unwrap();
+        assert_eq!(
+            (read.at, incoming.entry, incoming.text.as_str()),
+            (1_767_323_045, Entry::Podbell, "events web-service")
+        );
+        assert_eq!((incoming.channel.as_str(), incoming.user.as_str()), ("19:abc@thread.skype", "29:1"));
     }
 
     #[test]

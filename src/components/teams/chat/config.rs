@@ -10,7 +10,7 @@ use url::Url;
 
 use super::{Key as Bytes, Teams, TeamsConfig};
 use crate::chat::access::{Access, AllowList, Channels, Id, called};
-use crate::chat::{Chat, ChatDeps, ChatHead, ChatKind, Served, Talk};
+use crate::chat::{Chat, ChatDeps, ChatHead, ChatKind, ChatSettings, Served};
 use crate::examine::{Checked, Net};
 use crate::http::{ClientError, HttpOptions};
 use crate::settings::{Draft, Secret, SecretKind, SecretRef};
@@ -78,7 +78,8 @@ fn read(map: &mut MapReader<'_>, head: &ChatHead, reader: &mut Reader) -> Option
         let message = format!("the `security_token` of `{}` is not one", head.name);
         reader.error_help(&map.head(), message, NO_TOKEN);
     }
-    let talk = Talk { name: head.name.clone(), access, language: head.language, time_zone: head.time_zone.clone() };
+    let settings =
+        ChatSettings { name: head.name.clone(), access, language: head.language, time_zone: head.time_zone.clone() };
     let token = token?;
     Some(Draft::<dyn Chat>::new(move |secrets| {
         let secret = secrets.get(&token)?;
@@ -86,7 +87,7 @@ fn read(map: &mut MapReader<'_>, head: &ChatHead, reader: &mut Reader) -> Option
             secrets.refuse(&token, "is not a security token of Teams: that is base64 and ends in =");
             return None;
         };
-        Some(Arc::new(TeamsConfig { talk: talk.clone(), key, reply: REPLY }))
+        Some(Arc::new(TeamsConfig { settings: settings.clone(), key, reply: REPLY }))
     }))
 }
 
@@ -97,7 +98,7 @@ impl Chat for TeamsConfig {
     }
 
     fn examine<'a>(&'a self, _: &'a Net, public_url: Option<&'a Url>) -> Waiting<'a, Checked> {
-        let finding = called(&self.talk.name, "Teams", "teams", public_url);
+        let finding = called(&self.settings.name, "Teams", "teams", public_url);
         Box::pin(std::future::ready(finding.into()))
     }
 }

@@ -19,7 +19,7 @@ use serde_json::{Value, json};
 
 use super::card;
 use crate::chat::ChatDeps;
-use crate::chat::asker::{Asker, Said, Talk};
+use crate::chat::asker::{Asker, ChatAnswer, ChatSettings};
 use crate::chat::endpoint;
 use crate::chat::replays::{Proof, Replays, Unproved, fresh};
 use crate::guard::{Refused, headers};
@@ -32,7 +32,7 @@ pub use config::CHAT;
 #[derive(Clone)]
 pub struct TeamsConfig {
     /// What every chat has.
-    pub talk: Talk,
+    pub settings: ChatSettings,
     /// Proves its calls.
     pub key: Key,
     /// An answer is ready within this time; Teams waits 10 s.
@@ -41,7 +41,7 @@ pub struct TeamsConfig {
 
 impl fmt::Debug for TeamsConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("TeamsConfig").field("talk", &self.talk).finish_non_exhaustive()
+        f.debug_struct("TeamsConfig").field("settings", &self.settings).finish_non_exhaustive()
     }
 }
 
@@ -61,12 +61,12 @@ impl fmt::Debug for Teams {
 impl Teams {
     /// A chat that is asked over [`Teams::routes`].
     pub fn new(config: TeamsConfig, deps: ChatDeps) -> Arc<Self> {
-        Arc::new(Self { asker: Asker::new(config.talk.clone(), deps), config, replays: Mutex::default() })
+        Arc::new(Self { asker: Asker::new(config.settings.clone(), deps), config, replays: Mutex::default() })
     }
 
     /// Its routes.
     pub fn routes(self: &Arc<Self>) -> Router {
-        Router::new().route(&endpoint::path("teams", &self.asker.talk.name), post(called)).with_state(self.clone())
+        Router::new().route(&endpoint::path("teams", &self.asker.settings.name), post(called)).with_state(self.clone())
     }
 }
 
@@ -88,10 +88,10 @@ async fn call(teams: &Arc<Teams>, headers: &HeaderMap, body: &[u8]) -> Result<Va
     fresh(activity.at, now)?;
     let proof = Proof { timestamp: activity.at, signature };
     teams.replays.lock().unwrap_or_else(PoisonError::into_inner).admit(proof, now)?;
-    let Some(heard) = activity.heard else { return Ok(json!({})) };
-    let said = endpoint::ask(&teams.asker, heard, teams.config.reply).await?;
+    let Some(incoming) = activity.incoming else { return Ok(json!({})) };
+    let said = endpoint::ask(&teams.asker, incoming, teams.config.reply).await?;
     Ok(match &*said {
-        Said::Own(own) => json!({"type": "message", "text": own.say(teams.asker.talk.language)}),
-        Said::Reply(reply) => card::body(&reply.message, Content::Full, &[], None),
+        ChatAnswer::Notice(own) => json!({"type": "message", "text": own.say(teams.asker.settings.language)}),
+        ChatAnswer::Reply(reply) => card::body(&reply.message, Content::Full, &[], None),
     })
 }

@@ -58,7 +58,7 @@ impl Api {
             Some(true) => Ok(whole["result"].take()),
             Some(false) if reply.status == 409 => Err(End::Displaced(DISPLACED)),
             _ => Err(match refused(None, &reply) {
-                Outcome::Dead { .. } => End::Refused(REFUSED),
+                Outcome::InvalidDestination { .. } => End::Refused(REFUSED),
                 Outcome::Refused { retry_after, .. } | Outcome::Unclear { retry_after, .. } => {
                     End::Lost { why: NOT_WELL, after: retry_after }
                 }

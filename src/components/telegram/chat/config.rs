@@ -10,7 +10,7 @@ use super::api::{Api, DISPLACED};
 use super::{Telegram, TelegramConfig, Timing};
 use crate::chat::access::{Access, AllowList, Channels, DIRECT, Id};
 use crate::chat::reconnect::End;
-use crate::chat::{Chat, ChatDeps, ChatHead, ChatKind, ExclusiveConnection, Served, Talk};
+use crate::chat::{Chat, ChatDeps, ChatHead, ChatKind, ChatSettings, ExclusiveConnection, Served};
 use crate::clock;
 use crate::examine::{Checked, Finding, Group, Net};
 use crate::http::{ClientError, HttpOptions};
@@ -66,11 +66,17 @@ fn read(map: &mut MapReader<'_>, head: &ChatHead, reader: &mut Reader) -> Option
         let message = format!("anybody who finds the bot of `{}` may ask it and acknowledge", head.name);
         reader.warning_help(&map.head(), message, help);
     }
-    let talk = Talk { name: head.name.clone(), access, language: head.language, time_zone: head.time_zone.clone() };
+    let settings =
+        ChatSettings { name: head.name.clone(), access, language: head.language, time_zone: head.time_zone.clone() };
     let (token, api) = (token?, api?);
     Some(Draft::<dyn Chat>::new(move |secrets| {
         let token = secrets.get(&token)?;
-        Some(Arc::new(TelegramConfig { talk: talk.clone(), token, api: api.clone(), timing: Timing::default() }))
+        Some(Arc::new(TelegramConfig {
+            settings: settings.clone(),
+            token,
+            api: api.clone(),
+            timing: Timing::default(),
+        }))
     }))
 }
 
@@ -91,7 +97,7 @@ impl Chat for TelegramConfig {
 impl TelegramConfig {
     /// Asks who the bot is and whether something else hears for it, and for no update.
     async fn look(&self, net: &Net) -> Finding {
-        let (group, subject) = (Group::Chats, self.talk.name.as_str());
+        let (group, subject) = (Group::Chats, self.settings.name.as_str());
         let (client, token) = (net.client.clone(), self.token.clone());
         let api = Api { client, url: self.api.clone(), token, now: Arc::new(clock::now) };
         let asked = async {

@@ -21,14 +21,14 @@ use tokio::sync::watch;
 use url::Url;
 
 use self::api::Api;
-use self::update::{Place, Update, Utterance};
+use self::update::{MessageRef, Received, Update};
 use super::{PACE, html, keyboard, refused};
 use crate::chat::ChatDeps;
-use crate::chat::asker::{Asker, NotTaken, Said, Talk};
+use crate::chat::asker::{Asker, ChatAnswer, ChatSettings, Rejection};
 use crate::chat::insist::{Insist, Posted};
 use crate::chat::rate::Rate;
 use crate::chat::reconnect::{Backoff, End, Line, Pauses, keep};
-use crate::tasks::{Waiting, told};
+use crate::tasks::{Waiting, wait_for_stop};
 use podbell_core::outbox::Content;
 use podbell_core::outbox::pace::Pace;
 
@@ -45,7 +45,7 @@ const TOAST: usize = 190;
 #[derive(Clone)]
 pub struct TelegramConfig {
     /// What every chat has. Its channels are numbers of chats, or `direct`.
-    pub talk: Talk,
+    pub settings: ChatSettings,
     /// The bot's token.
     pub token: SecretString,
     /// The Bot API.
@@ -97,7 +97,7 @@ impl Default for Timing {
 impl fmt::Debug for TelegramConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("TelegramConfig")
-            .field("talk", &self.talk)
+            .field("settings", &self.settings)
             .field("api", &self.api.as_str())
             .finish_non_exhaustive()
     }
@@ -124,11 +124,11 @@ impl fmt::Debug for Telegram {
 impl Telegram {
     /// A bot that does not listen yet: see [`Telegram::connect`].
     pub fn new(config: TelegramConfig, deps: ChatDeps) -> Arc<Self> {
-        let TelegramConfig { talk, token, api, timing } = config;
+        let TelegramConfig { settings, token, api, timing } = config;
         let api = Api { client: deps.client.clone(), url: api, token, now: deps.now.clone() };
         let rate = Rate::new(timing.pace);
         Arc::new(Self {
-            asker: Asker::new(talk, deps),
+            asker: Asker::new(settings, deps),
             api,
             timing,
             rate,
@@ -141,7 +141,7 @@ impl Telegram {
     pub async fn connect(self: Arc<Self>, stop: watch::Receiver<bool>) {
         let Timing { again, again_most, refused, displaced, .. } = self.timing;
         let pauses = Pauses { first: again, most: again_most, refused, displaced };
-        let backoff = Backoff::new(&self.asker.talk.name, "the bot", pauses, self.asker.deps.chance.clone());
+        let backoff = Backoff::new(&self.asker.settings.name, "the bot", pauses, self.asker.deps.chance.clone());
         keep(&self, backoff, stop).await;
         self.asker.finish(END).await;
     }
@@ -162,21 +162,21 @@ impl Telegram {
         let mut next = None;
         for Update { id, said } in read {
             if let Some(said) = said {
-                match self.hear(&said) {
-                    Err(NotTaken::Busy | NotTaken::Full) => {
+                match self.submit(&said) {
+                    Err(Rejection::Busy | Rejection::Full) => {
                         // It and what follows is handed out again.
                         self.asker.complain("too many questions at once: some are left for Telegram to hand out again");
                         break;
                     }
-                    Err(NotTaken::Stranger) => {}
+                    Err(Rejection::Stranger) => {}
                     Ok(None) => {}
                     Ok(Some(answer)) => {
                         let telegram = self.clone();
                         doing.spawn(async move {
-                            let answer = telegram.asker.said(answer).await;
+                            let answer = telegram.asker.answered(answer).await;
                             // The answer is on its way by itself: a slow chat must not hold up the next updates.
                             tokio::spawn(async move {
-                                let _place = telegram.asker.hold();
+                                let _permit = telegram.asker.hold();
                                 telegram.answer(&said, &answer).await;
                             });
                         });
@@ -191,27 +191,27 @@ impl Telegram {
     }
 
     /// `None` for what was heard before.
-    fn hear(&self, said: &Utterance) -> Result<Option<crate::chat::asker::Answer>, NotTaken> {
+    fn submit(&self, said: &Received) -> Result<Option<crate::chat::asker::Answer>, Rejection> {
         let age = said.at.map(|at| self.asker.now().seconds().saturating_sub(at));
         let stale = i64::try_from(self.timing.stale.as_secs()).unwrap_or(i64::MAX);
-        let heard = said.heard.clone();
+        let incoming = said.incoming.clone();
         let is_late = age.is_some_and(|age| age > stale);
-        let taken = if is_late { self.asker.hear_late(heard)? } else { self.asker.hear(heard)? };
+        let taken = if is_late { self.asker.submit_late(incoming)? } else { self.asker.submit(incoming)? };
         Ok(taken.first.then_some(taken.answer))
     }
 
     /// Confirms a press, and posts the answer.
-    async fn answer(&self, said: &Utterance, answer: &Said) {
-        let language = self.asker.talk.language;
+    async fn answer(&self, said: &Received, answer: &ChatAnswer) {
+        let language = self.asker.settings.language;
         if let Some(press) = &said.pressed {
             let title = match answer {
-                Said::Own(own) => own.say(language),
-                Said::Reply(reply) => &reply.message.title,
+                ChatAnswer::Notice(own) => own.say(language),
+                ChatAnswer::Reply(reply) => &reply.message.title,
             };
             let arguments = json!({"callback_query_id": press, "text": podbell_core::message::clip(title, TOAST)});
             // One that is too old cannot be confirmed; the answer is posted all the same.
             let _ = self.api.call("answerCallbackQuery", &arguments).await;
-            if let Said::Reply(reply) = answer
+            if let ChatAnswer::Reply(reply) = answer
                 && let Some(incident) = reply.incident.filter(|incident| reply.public && incident.acknowledged)
             {
                 let mut without = json!({"chat_id": said.place.chat, "message_id": said.place.message});
@@ -221,8 +221,8 @@ impl Telegram {
             }
         }
         let (body, plain) = match answer {
-            Said::Own(own) => (html::own(own.say(language)), html::own(own.say(language))),
-            Said::Reply(reply) => {
+            ChatAnswer::Notice(own) => (html::own(own.say(language)), html::own(own.say(language))),
+            ChatAnswer::Reply(reply) => {
                 let mut full = html::arguments(&reply.message, Content::Full, &[]);
                 if let Some(incident) = reply.incident {
                     keyboard(&mut full, incident.into(), language);
@@ -231,7 +231,7 @@ impl Telegram {
             }
         };
         let insist = Insist {
-            chat: &self.asker.talk.name,
+            chat: &self.asker.settings.name,
             deps: &self.asker.deps,
             rate: Some((&self.rate, &said.place.chat.to_string())),
             again: self.timing.post_again,
@@ -251,7 +251,7 @@ impl Telegram {
 }
 
 /// Makes a message answer another one.
-fn below(place: &Place, mut arguments: Value) -> Value {
+fn below(place: &MessageRef, mut arguments: Value) -> Value {
     arguments["chat_id"] = json!(place.chat);
     arguments["reply_parameters"] = json!({"message_id": place.message, "allow_sending_without_reply": true});
     if let Some(topic) = place.topic {
@@ -273,7 +273,7 @@ async fn poll(telegram: &Arc<Telegram>, backoff: &mut Backoff, stop: &mut watch:
         None => {
             let nothing = json!({});
             let asked = tokio::select! {
-                () = told(stop) => return End::Stopped,
+                () = wait_for_stop(stop) => return End::Stopped,
                 asked = telegram.api.result("getMe", &nothing) => asked,
             };
             match asked {
@@ -291,7 +291,7 @@ async fn poll(telegram: &Arc<Telegram>, backoff: &mut Backoff, stop: &mut watch:
         let hold = if connected { telegram.timing.hold } else { Duration::ZERO };
         let from = telegram.next();
         let asked = tokio::select! {
-            () = told(stop) => break,
+            () = wait_for_stop(stop) => break,
             asked = telegram.api.updates(from, hold) => asked,
         };
         let updates = match asked {
@@ -313,7 +313,7 @@ async fn poll(telegram: &Arc<Telegram>, backoff: &mut Backoff, stop: &mut watch:
         }
     }
     if let Some(from) = telegram.next() {
-        // What was carried out is confirmed, so that the next podbell does not hear it again.
+        // What was carried out is confirmed, so that the next podbell does not submit it again.
         let _ = tokio::time::timeout(Duration::from_secs(2), telegram.api.updates(Some(from), Duration::ZERO)).await;
     }
     End::Stopped

@@ -6,7 +6,7 @@
 use serde::Deserialize;
 
 use crate::chat::access::DIRECT;
-use crate::chat::asker::{Heard, command};
+use crate::chat::asker::{Incoming, command};
 
 /// An update that was read.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -14,16 +14,16 @@ pub(super) struct Update {
     /// Its number: the next ones have greater ones.
     pub id: i64,
     /// What somebody said, if it is for podbell.
-    pub said: Option<Utterance>,
+    pub said: Option<Received>,
 }
 
 /// What somebody said or pressed, and where.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Utterance {
+pub(super) struct Received {
     /// Who and what.
-    pub heard: Heard,
+    pub incoming: Incoming,
     /// The message that the answer follows.
-    pub place: Place,
+    pub place: MessageRef,
     /// The press to confirm, if it is one.
     pub pressed: Option<String>,
     /// When it was said, in seconds; unknown of a press.
@@ -32,7 +32,7 @@ pub(super) struct Utterance {
 
 /// A message of a chat.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Place {
+pub(super) struct MessageRef {
     /// The chat.
     pub chat: i64,
     /// The topic of the chat.
@@ -103,38 +103,38 @@ pub(super) fn read(update: &serde_json::Value, bot: &str) -> Option<Update> {
     Some(Update { id: raw.update_id, said })
 }
 
-fn written(message: RawMessage, bot: &str, update: i64) -> Option<Utterance> {
+fn written(message: RawMessage, bot: &str, update: i64) -> Option<Received> {
     let from = message.from.as_ref().filter(|from| !from.is_bot)?;
     let direct = message.chat.r#type == "private";
     let text = addressed(&message.text, bot, direct)?;
     // What Telegram sends when somebody opens the bot.
     let text = if text.trim() == "/start" { "help".to_owned() } else { text };
-    let heard = heard(from, &message, &text, vec![format!("update {update}")]);
-    Some(Utterance { heard, place: message.place(), pressed: None, at: Some(message.date) })
+    let incoming = incoming(from, &message, &text, vec![format!("update {update}")]);
+    Some(Received { incoming, place: message.place(), pressed: None, at: Some(message.date) })
 }
 
-fn pressed(press: RawPress, update: i64) -> Option<Utterance> {
+fn pressed(press: RawPress, update: i64) -> Option<Received> {
     // Without its message, which is too old, nobody knows where it was pressed.
     let message = press.message?;
     let ids = vec![format!("update {update}"), format!("press {}", press.id)];
-    let heard = heard(&press.from, &message, &press.data, ids);
-    Some(Utterance { heard, place: message.place(), pressed: Some(press.id), at: None })
+    let incoming = incoming(&press.from, &message, &press.data, ids);
+    Some(Received { incoming, place: message.place(), pressed: Some(press.id), at: None })
 }
 
-fn heard(from: &RawUser, message: &RawMessage, text: &str, ids: Vec<String>) -> Heard {
+fn incoming(from: &RawUser, message: &RawMessage, text: &str, ids: Vec<String>) -> Incoming {
     let channel = match message.chat.r#type.as_str() {
         "private" => DIRECT.to_owned(),
         _ => message.chat.id.to_string(),
     };
     let (entry, text) = command(text);
     let name = from.username.clone().or_else(|| from.first_name.clone());
-    Heard { ids, teams: Vec::new(), user: from.id.to_string(), name, channel, entry, text }
+    Incoming { ids, teams: Vec::new(), user: from.id.to_string(), name, channel, entry, text }
 }
 
 impl RawMessage {
-    fn place(&self) -> Place {
+    fn place(&self) -> MessageRef {
         let topic = self.message_thread_id.filter(|_| self.is_topic_message);
-        Place { chat: self.chat.id, topic, message: self.message_id }
+        MessageRef { chat: self.chat.id, topic, message: self.message_id }
     }
 }
 
@@ -169,8 +169,8 @@ mod tests {
         }})
     }
 
-    fn heard(update: &Value) -> Option<Heard> {
-        read(update, "podbell_bot").unwrap().said.map(|said| said.heard)
+    fn incoming(update: &Value) -> Option<Incoming> {
+        read(update, "podbell_bot").unwrap().said.map(|said| said.incoming)
     }
 
     #[test]
@@ -186,16 +186,16 @@ mod tests {
             ("/start@podbell_bot", "group", Entry::Podbell, "help"),
             ("incidents", "private", Entry::Podbell, "incidents"),
         ] {
-            let heard = heard(&message(text, kind)).unwrap();
-            assert_eq!((heard.entry, heard.text.as_str()), (entry, rest), "{text}");
-            assert_eq!(heard.channel, if kind == "private" { DIRECT } else { "-1001" });
+            let incoming = incoming(&message(text, kind)).unwrap();
+            assert_eq!((incoming.entry, incoming.text.as_str()), (entry, rest), "{text}");
+            assert_eq!(incoming.channel, if kind == "private" { DIRECT } else { "-1001" });
         }
         for text in ["/events@other_bot web", "good morning", "@other_bot help", "mail steve@example.com", "", "😀"] {
-            assert_eq!(heard(&message(text, "supergroup")), None, "{text}");
+            assert_eq!(incoming(&message(text, "supergroup")), None, "{text}");
         }
         let mut bot = message("/events web", "group");
         bot["message"]["from"]["is_bot"] = true.into();
-        assert_eq!(heard(&bot), None);
+        assert_eq!(incoming(&bot), None);
     }
 
     #[test]

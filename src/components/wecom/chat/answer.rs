@@ -2,7 +2,7 @@
 
 use super::super::markdown;
 pub(crate) use crate::chat::adapter_notice::AdapterNotice;
-use crate::chat::asker::Said;
+use crate::chat::asker::ChatAnswer;
 use podbell_core::message::{Language, Message};
 
 /// The longest content of a stream of the AI bot, in bytes. Source: "Reply to a message: stream".
@@ -21,11 +21,11 @@ pub(crate) enum Form {
 
 impl Form {
     /// An answer, within the platform's limit.
-    pub(crate) fn write(self, said: &Said, language: Language) -> String {
+    pub(crate) fn write(self, said: &ChatAnswer, language: Language) -> String {
         match (self, said) {
-            (_, Said::Own(own)) => own.say(language).into(),
-            (Self::Stream, Said::Reply(reply)) => markdown::content_of(&reply.message, &[], STREAM),
-            (Self::Text, Said::Reply(reply)) => text(&reply.message, TEXT),
+            (_, ChatAnswer::Notice(own)) => own.say(language).into(),
+            (Self::Stream, ChatAnswer::Reply(reply)) => markdown::content_of(&reply.message, &[], STREAM),
+            (Self::Text, ChatAnswer::Reply(reply)) => text(&reply.message, TEXT),
         }
     }
 }

@@ -21,7 +21,7 @@ use super::command;
 use super::crypto::{Crypto, Rejected};
 use super::xml::{self, cdata};
 use crate::chat::ChatDeps;
-use crate::chat::asker::{Asker, Heard, Talk};
+use crate::chat::asker::{Asker, ChatSettings, Incoming};
 use crate::chat::endpoint;
 use crate::chat::replays::{fresh, seconds};
 use crate::guard::Refused;
@@ -30,7 +30,7 @@ use crate::guard::Refused;
 #[derive(Clone)]
 pub struct AppConfig {
     /// What every chat has. Its channels are AgentIDs.
-    pub talk: Talk,
+    pub settings: ChatSettings,
     /// The company's id: every message names it, and replies are sent from it.
     pub corp_id: String,
     /// Only this app's messages are answered.
@@ -67,7 +67,7 @@ impl App {
     /// A chat that is asked over [`App::routes`].
     pub fn new(config: AppConfig, deps: ChatDeps) -> Arc<Self> {
         Arc::new(Self {
-            asker: Asker::new(config.talk, deps),
+            asker: Asker::new(config.settings, deps),
             corp_id: config.corp_id,
             agent_id: config.agent_id,
             crypto: config.crypto,
@@ -77,7 +77,7 @@ impl App {
 
     /// The path that WeCom calls.
     pub(crate) fn path(&self) -> String {
-        endpoint::path("wecom", &self.asker.talk.name)
+        endpoint::path("wecom", &self.asker.settings.name)
     }
 
     /// Its routes.
@@ -177,7 +177,7 @@ async fn call(app: &Arc<App>, query: Option<&str>, body: &[u8]) -> Result<Respon
         id => format!("message {id}"),
     };
     let (entry, text) = command(field("Content"), false);
-    let heard = Heard {
+    let incoming = Incoming {
         ids: vec![id],
         teams: Vec::new(),
         user: user.to_owned(),
@@ -186,8 +186,8 @@ async fn call(app: &Arc<App>, query: Option<&str>, body: &[u8]) -> Result<Respon
         entry,
         text,
     };
-    let said = endpoint::ask(&app.asker, heard, app.timing.reply).await?;
-    reply(app, user, &signed.nonce, &Form::Text.write(&said, app.asker.talk.language))
+    let said = endpoint::ask(&app.asker, incoming, app.timing.reply).await?;
+    reply(app, user, &signed.nonce, &Form::Text.write(&said, app.asker.settings.language))
 }
 
 /// The reply: a text, encrypted and signed like the request.

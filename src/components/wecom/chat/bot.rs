@@ -23,10 +23,10 @@ use super::answer::{AdapterNotice, Form};
 use super::frame::{self, Frame};
 use super::outbox::{Job, Next, Outbox};
 use crate::chat::ChatDeps;
-use crate::chat::asker::{Asker, Heard, NotTaken, Said, Talk};
+use crate::chat::asker::{Asker, ChatAnswer, ChatSettings, Incoming, Rejection};
 use crate::chat::reconnect::{Backoff, End, Line, Pauses, keep};
 use crate::chat::websocket::{self, BROKE_OFF, Link, Pings};
-use crate::tasks::{Waiting, told};
+use crate::tasks::{Waiting, wait_for_stop};
 
 /// Where WeCom listens.
 pub const ENDPOINT: &str = "wss://openws.work.weixin.qq.com";
@@ -37,7 +37,7 @@ const MOST_TRIES: u32 = 3;
 #[derive(Clone)]
 pub struct BotConfig {
     /// What every chat has. Its channels are ids of groups, or [`super::DIRECT`].
-    pub talk: Talk,
+    pub settings: ChatSettings,
     /// The bot's id.
     pub bot_id: String,
     /// Its secret for long connections.
@@ -116,7 +116,7 @@ impl Bot {
     /// A bot that does not listen yet: see [`Bot::connect`].
     pub fn new(config: BotConfig, deps: ChatDeps) -> Arc<Self> {
         Arc::new(Self {
-            asker: Asker::new(config.talk, deps),
+            asker: Asker::new(config.settings, deps),
             bot_id: config.bot_id,
             secret: config.secret,
             endpoint: config.endpoint,
@@ -126,7 +126,7 @@ impl Bot {
     }
 
     fn name(&self) -> &str {
-        &self.asker.talk.name
+        &self.asker.settings.name
     }
 
     /// Listens until the watch turns true, then finishes what is in hand.
@@ -146,25 +146,25 @@ impl Bot {
         Pings { every: self.timing.ping, silence: self.timing.silence, make: Box::new(make) }
     }
 
-    fn written(&self, said: &Said) -> Arc<str> {
-        Form::Stream.write(said, self.asker.talk.language).into()
+    fn written(&self, said: &ChatAnswer) -> Arc<str> {
+        Form::Stream.write(said, self.asker.settings.language).into()
     }
 
     fn own(&self, own: AdapterNotice) -> Arc<str> {
-        self.written(&Said::Own(own))
+        self.written(&ChatAnswer::Notice(own))
     }
 
     /// Accepts what was said; its answer goes to the outbox.
-    fn said(self: &Arc<Self>, req_id: &str, heard: Heard) {
-        let (id, now) = (heard.ids.join(" "), self.asker.now());
-        let taken = match self.asker.hear(heard) {
+    fn said(self: &Arc<Self>, req_id: &str, incoming: Incoming) {
+        let (id, now) = (incoming.ids.join(" "), self.asker.now());
+        let taken = match self.asker.submit(incoming) {
             Ok(taken) if !taken.first => return self.outbox.moved(&id, req_id),
             Ok(taken) => Ok(taken),
-            Err(NotTaken::Full) => {
+            Err(Rejection::Full) => {
                 return self.asker.complain("too many messages to remember: some are not answered");
             }
-            Err(NotTaken::Stranger) => return,
-            Err(NotTaken::Busy) => Err(self.own(AdapterNotice::Busy)),
+            Err(Rejection::Stranger) => return,
+            Err(Rejection::Busy) => Err(self.own(AdapterNotice::Busy)),
         };
         let stream = format!("{:032x}", rand::random::<u128>());
         if !self.outbox.expect(&id, req_id, stream, now) {
@@ -175,7 +175,7 @@ impl Bot {
             let content = match taken {
                 Err(own) => own,
                 Ok(taken) => {
-                    let mut said = pin!(bot.asker.said(taken.answer));
+                    let mut said = pin!(bot.asker.answered(taken.answer));
                     match timeout(bot.timing.inline, said.as_mut()).await {
                         Ok(said) => bot.written(&said),
                         Err(_) => {
@@ -222,7 +222,7 @@ impl Bot {
 async fn open(bot: &Bot) -> Result<Link, End> {
     let mut url = bot.endpoint.clone();
     let scheme = if url.scheme() == "ws" { "http" } else { "https" };
-    url.set_scheme(scheme).map_err(|()| End::lost("the endpoint is no address"))?;
+    url.set_scheme(scheme).map_err(|()| End::lost("the endpoint is not an address"))?;
     let mut socket = websocket::open(&bot.asker.deps.client, url, None, frame::MOST).await.map_err(End::lost)?;
     let hello = frame::subscribe("subscribe", &bot.bot_id, bot.secret.expose_secret());
     websocket::send(&mut socket, Message::text(hello)).await?;
@@ -255,7 +255,7 @@ impl Line for Arc<Bot> {
 /// One connection, from its opening to its end.
 async fn line(bot: &Arc<Bot>, backoff: &mut Backoff, stop: &mut watch::Receiver<bool>) -> End {
     let opened = tokio::select! {
-        () = told(stop) => return End::Stopped,
+        () = wait_for_stop(stop) => return End::Stopped,
         opened = timeout(bot.timing.open, open(bot)) => opened,
     };
     let mut link = match opened {
@@ -265,7 +265,7 @@ async fn line(bot: &Arc<Bot>, backoff: &mut Backoff, stop: &mut watch::Receiver<
     };
     backoff.connected();
     let mut sent = None;
-    let end = talk(bot, &mut link, &mut sent, stop).await;
+    let end = settings(bot, &mut link, &mut sent, stop).await;
     if let Some(Next { job, .. }) = sent {
         // Not confirmed: send it over the next connection. The stream is the same, so it does not appear twice.
         bot.outbox.push(job);
@@ -276,7 +276,7 @@ async fn line(bot: &Arc<Bot>, backoff: &mut Backoff, stop: &mut watch::Receiver<
 
 /// Receives and answers. `sent` is the frame that WeCom has not confirmed: one at a time, so that frames of a
 /// stream cannot overtake each other.
-async fn talk(bot: &Arc<Bot>, link: &mut Link, sent: &mut Option<Next>, stop: &mut watch::Receiver<bool>) -> End {
+async fn settings(bot: &Arc<Bot>, link: &mut Link, sent: &mut Option<Next>, stop: &mut watch::Receiver<bool>) -> End {
     let timing = bot.timing;
     let mut late = pin!(sleep(Duration::MAX));
     let mut ending = false;
@@ -303,7 +303,7 @@ async fn talk(bot: &Arc<Bot>, link: &mut Link, sent: &mut Option<Next>, stop: &m
             received = link.next() => received,
             () = bot.outbox.woken(), if sent.is_none() => continue,
             () = late.as_mut(), if sent.is_some() => return End::lost("WeCom does not confirm"),
-            () = told(stop), if !ending => {
+            () = wait_for_stop(stop), if !ending => {
                 ending = true;
                 ended.set(sleep(timing.end));
                 continue;
@@ -321,9 +321,9 @@ async fn talk(bot: &Arc<Bot>, link: &mut Link, sent: &mut Option<Next>, stop: &m
                     bot.confirmed(next, code);
                 }
             }
-            Ok(Frame::Said { req_id, heard: Some(heard) }) => bot.said(&req_id, heard),
+            Ok(Frame::Message { req_id, incoming: Some(incoming) }) => bot.said(&req_id, incoming),
             Ok(Frame::Kicked) => return End::Displaced(KICKED),
-            Ok(Frame::Said { heard: None, .. } | Frame::Other) => {}
+            Ok(Frame::Message { incoming: None, .. } | Frame::Other) => {}
             Err(frame::Malformed) => bot.asker.complain("a frame is not WeCom's; it is left alone"),
         }
     }

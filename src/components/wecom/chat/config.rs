@@ -7,7 +7,7 @@ use secrecy::SecretString;
 use serde_json::{Value as Json, json};
 use url::Url;
 
-use super::{Access, App, AppConfig, AppTiming, Bot, BotConfig, BotTiming, Crypto, ENDPOINT, Talk};
+use super::{Access, App, AppConfig, AppTiming, Bot, BotConfig, BotTiming, ChatSettings, Crypto, ENDPOINT};
 use crate::chat::access::{AllowList, Channels, called};
 use crate::chat::{Chat, ChatDeps, ChatHead, ChatKind, ExclusiveConnection, Served};
 use crate::examine::{Checked, Finding, Group, Net};
@@ -74,19 +74,19 @@ fn notifier_s(key: &str) -> Option<&'static str> {
     (key == "url").then_some("a chat is asked, a notifier tells: a group robot belongs to `notifiers`")
 }
 
-fn talk(map: &mut MapReader<'_>, head: &ChatHead, reader: &mut Reader) -> Talk {
+fn settings(map: &mut MapReader<'_>, head: &ChatHead, reader: &mut Reader) -> ChatSettings {
     let access = Access { teams: None, users: USERS.take(map, reader), channels: CHANNELS.take(map, reader) };
-    Talk { name: head.name.clone(), access, language: head.language, time_zone: head.time_zone.clone() }
+    ChatSettings { name: head.name.clone(), access, language: head.language, time_zone: head.time_zone.clone() }
 }
 
 fn read_bot(map: &mut MapReader<'_>, head: &ChatHead, reader: &mut Reader) -> Option<Draft<dyn Chat>> {
     let (bot_id, secret) = (BOT_ID.take(map, reader), SECRET.take(map, reader));
     let endpoint = WEBSOCKET.take(map, reader);
-    let talk = talk(map, head, reader);
+    let settings = settings(map, head, reader);
     let (bot_id, secret, endpoint) = (bot_id?, secret?, endpoint?);
     Some(Draft::<dyn Chat>::new(move |secrets| {
         Some(Arc::new(BotConfig {
-            talk: talk.clone(),
+            settings: settings.clone(),
             bot_id: bot_id.clone(),
             secret: secrets.get(&secret)?,
             endpoint: endpoint.clone(),
@@ -98,7 +98,7 @@ fn read_bot(map: &mut MapReader<'_>, head: &ChatHead, reader: &mut Reader) -> Op
 fn read_app(map: &mut MapReader<'_>, head: &ChatHead, reader: &mut Reader) -> Option<Draft<dyn Chat>> {
     let (corp_id, token) = (CORP_ID.take(map, reader), TOKEN.take(map, reader));
     let (key, agent_id) = (AES_KEY.take(map, reader), AGENT_ID.take(map, reader));
-    let talk = talk(map, head, reader);
+    let settings = settings(map, head, reader);
     let written = key.as_ref().and_then(SecretRef::written_out);
     if written.is_some_and(|written| Crypto::new(String::new().into(), &written, String::new()).is_err()) {
         let help = "copy it from the app's page \"Receive messages\" in WeCom; it has 43 letters and digits";
@@ -114,7 +114,13 @@ fn read_app(map: &mut MapReader<'_>, head: &ChatHead, reader: &mut Reader) -> Op
             return None;
         };
         let (corp_id, agent_id) = (corp_id.clone(), agent_id.clone());
-        Some(Arc::new(AppConfig { talk: talk.clone(), corp_id, agent_id, crypto, timing: AppTiming::default() }))
+        Some(Arc::new(AppConfig {
+            settings: settings.clone(),
+            corp_id,
+            agent_id,
+            crypto,
+            timing: AppTiming::default(),
+        }))
     }))
 }
 
@@ -129,7 +135,7 @@ impl Chat for BotConfig {
 
     fn examine<'a>(&'a self, net: &'a Net, _: Option<&'a Url>) -> Waiting<'a, Checked> {
         Box::pin(async move {
-            let name = &self.talk.name;
+            let name = &self.settings.name;
             let mut findings = Vec::new();
             // Only the handshake of TLS, not that of the WebSocket.
             if let Ok(url) = Url::parse(&self.endpoint.as_str().replacen("ws", "http", 1)) {
@@ -149,7 +155,7 @@ impl Chat for AppConfig {
     }
 
     fn examine<'a>(&'a self, _: &'a Net, public_url: Option<&'a Url>) -> Waiting<'a, Checked> {
-        let finding = called(&self.talk.name, "WeCom", "wecom", public_url);
+        let finding = called(&self.settings.name, "WeCom", "wecom", public_url);
         Box::pin(std::future::ready(finding.into()))
     }
 }
@@ -157,7 +163,7 @@ impl Chat for AppConfig {
 impl fmt::Debug for BotConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("BotConfig")
-            .field("talk", &self.talk)
+            .field("settings", &self.settings)
             .field("bot_id", &self.bot_id)
             .field("endpoint", &self.endpoint.as_str())
             .finish_non_exhaustive()
@@ -167,7 +173,7 @@ impl fmt::Debug for BotConfig {
 impl fmt::Debug for AppConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("AppConfig")
-            .field("talk", &self.talk)
+            .field("settings", &self.settings)
             .field("corp_id", &self.corp_id)
             .field("agent_id", &self.agent_id)
             .finish_non_exhaustive()

@@ -8,7 +8,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{DIRECT, command};
-use crate::chat::asker::Heard;
+use crate::chat::asker::Incoming;
 
 /// The largest frame that is read, in bytes: many times a text with what it quotes.
 pub(crate) const MOST: usize = 256 * 1024;
@@ -26,11 +26,11 @@ pub(crate) enum Frame {
         code: i64,
     },
     /// Somebody wrote to the bot.
-    Said {
+    Message {
         /// What answers must carry.
         req_id: String,
         /// What was said, if it is text.
-        heard: Option<Heard>,
+        incoming: Option<Incoming>,
     },
     /// A newer connection of the same bot took this one's place.
     Kicked,
@@ -70,7 +70,7 @@ impl Frame {
         match raw.cmd.as_str() {
             "" => raw.errcode.map(|code| Self::Answer { req_id, code }).ok_or(Malformed),
             "aibot_msg_callback" if (1..=MOST_ID).contains(&req_id.len()) => {
-                Ok(Self::Said { req_id, heard: said(&raw.body)? })
+                Ok(Self::Message { req_id, incoming: said(&raw.body)? })
             }
             "aibot_msg_callback" => Err(Malformed),
             "aibot_event_callback" if raw.body["event"]["eventtype"] == "disconnected_event" => Ok(Self::Kicked),
@@ -80,7 +80,7 @@ impl Frame {
 }
 
 /// A message's text: a plain one, or the texts among pictures.
-fn said(body: &Value) -> Result<Option<Heard>, Malformed> {
+fn said(body: &Value) -> Result<Option<Incoming>, Malformed> {
     let text = |value: &Value| value.as_str().map(str::to_owned);
     let words = match body["msgtype"].as_str() {
         Some("text") => text(&body["text"]["content"]).ok_or(Malformed)?,
@@ -95,7 +95,7 @@ fn said(body: &Value) -> Result<Option<Heard>, Malformed> {
         false => DIRECT.to_owned(),
     };
     let (entry, text) = command(&words, group);
-    Ok(Some(Heard { ids: vec![id], teams: Vec::new(), user, name: None, channel, entry, text }))
+    Ok(Some(Incoming { ids: vec![id], teams: Vec::new(), user, name: None, channel, entry, text }))
 }
 
 /// The first frame on a connection: who podbell is.
@@ -136,7 +136,7 @@ mod tests {
 
     #[test]
     fn a_group_s_message_is_read_as_the_vector_has_it() {
-        let heard = Heard {
+        let incoming = Incoming {
             ids: vec!["CAIQ16HMjQYY".into()],
             teams: Vec::new(),
             user: "USERID".into(),
@@ -146,14 +146,14 @@ mod tests {
             text: "web-service".into(),
         };
         let body = vector("msg-text-group");
-        assert_eq!(callback(&body), Ok(Frame::Said { req_id: "r1".into(), heard: Some(heard) }));
+        assert_eq!(callback(&body), Ok(Frame::Message { req_id: "r1".into(), incoming: Some(incoming) }));
         let mut direct = body.clone();
         direct["chattype"] = "single".into();
-        let Ok(Frame::Said { heard: Some(heard), .. }) = callback(&direct) else { panic!() };
-        assert_eq!((heard.channel.as_str(), heard.entry), (DIRECT, Entry::Podbell));
+        let Ok(Frame::Message { incoming: Some(incoming), .. }) = callback(&direct) else { panic!() };
+        assert_eq!((incoming.channel.as_str(), incoming.entry), (DIRECT, Entry::Podbell));
         let mut picture = body.clone();
         picture["msgtype"] = "image".into();
-        assert_eq!(callback(&picture), Ok(Frame::Said { req_id: "r1".into(), heard: None }));
+        assert_eq!(callback(&picture), Ok(Frame::Message { req_id: "r1".into(), incoming: None }));
         for gone in ["msgid", "from", "text", "chatid"] {
             let mut body = body.clone();
             body.as_object_mut().unwrap().remove(gone);

@@ -1,6 +1,6 @@
 //! WeCom: an AI bot over a long connection ([`Bot`]), and an app whose messages WeCom posts ([`App`]).
 //!
-//! Both ways end in `Asker::hear`, which checks whether it was heard before, whether the speaker may ask, and
+//! Both ways end in `Asker::submit`, which checks whether it was heard before, whether the speaker may ask, and
 //! whether there is a place. Then the query service is asked once, however often the message comes again. The
 //! adapter never reads the store and never parses a command.
 
@@ -15,7 +15,7 @@ mod xml;
 
 use podbell_core::ask::Entry;
 
-pub use crate::chat::Talk;
+pub use crate::chat::ChatSettings;
 pub use crate::chat::access::{Access, DIRECT};
 pub use app::{App, AppConfig, AppTiming};
 pub use bot::{Bot, BotConfig, BotTiming, ENDPOINT};

@@ -48,7 +48,7 @@ fn hours(node: &Node, reader: &mut Reader) -> Option<Hours> {
                 Some(span) => spans.push(span),
                 None => {
                     let help = "write \"09:00-18:00\", in quotes; \"22:00-06:00\" goes on over midnight";
-                    reader.error_help(&item.span, format!("`{text}` is no stretch of a day"), help);
+                    reader.error_help(&item.span, format!("`{text}` is not a span of a day"), help);
                 }
             }
             written.push(text.to_owned());
@@ -86,7 +86,7 @@ fn day_range(node: &Node, reader: &mut Reader, days: &mut [bool; 7]) -> Option<S
     let (Some(first), Some(last)) = (place(first), place(last)) else {
         reader.error_help(
             &node.span,
-            format!("`{text}` is no day of the week"),
+            format!("`{text}` is not a day of the week"),
             "mon, tue, wed, thu, fri, sat, sun, or mon-fri",
         );
         return None;
@@ -184,7 +184,7 @@ fn moment(node: &Node, zone: &TimeZone, reader: &mut Reader) -> Option<(Time, bo
     }
     if at.is_none() {
         let help = "write \"2026-12-01 22:00\" on the clock of `zone`, or 2026-12-01T22:00:00+08:00";
-        reader.error_help(&node.span, format!("`{text}` is no time"), help);
+        reader.error_help(&node.span, format!("`{text}` is not a time"), help);
     }
     Some((Time::from_millis(at?.timestamp().as_millisecond()), true))
 }

@@ -80,13 +80,13 @@ impl EventQueries for Snapshot<'_> {
         self.each(&select, |row| {
             let row = observation(row).map_err(damaged)?;
             history.from = history.from.min(Some(row.at)).or(Some(row.at));
-            match row.observation().map_err(|kind| damaged(BadColumn(format!("{kind} is no kind"))))? {
+            match row.observation().map_err(|kind| damaged(BadColumn(format!("{kind} is not a kind"))))? {
                 Some(observation) => history.observations.push(observation),
                 None => history.lost += 1,
             }
             Ok(())
         })?;
-        // What was said of each object last before a moment counts as said a millisecond before it.
+        // The newest report of each object before the moment is dated a millisecond before it.
         let select = format!(
             "SELECT greatest(r.at, {since} - 1), r.body FROM podbell.report r WHERE r.at >= {since} OR (NOT r.last AND NOT EXISTS
              (SELECT FROM podbell.report n WHERE md5(n.about) = md5(r.about) AND n.id > r.id AND n.at < {since}))

@@ -36,12 +36,12 @@ type Preparing<'a> = Pin<Box<dyn Future<Output = Result<Statement, tokio_postgre
 /// The statements that run on a connection, by their texts.
 #[derive(Default)]
 pub(super) struct Statements {
-    known: HashMap<String, Known>,
+    known: HashMap<String, StatementState>,
     /// Whether no pooler stands between; `None` before it was asked.
     is_direct: Option<bool>,
 }
 
-enum Known {
+enum StatementState {
     /// It ran so often, with parameters of these types.
     Ran(u32, Vec<Type>),
     Prepared(Statement),
@@ -53,7 +53,7 @@ impl Statements {
     /// What is prepared of these calls.
     pub(super) fn prepared(&self, calls: &[Call<'_>]) -> Vec<Option<Statement>> {
         let prepared = |call: &Call<'_>| match self.known.get(call.sql()) {
-            Some(Known::Prepared(statement)) => Some(statement.clone()),
+            Some(StatementState::Prepared(statement)) => Some(statement.clone()),
             _ => None,
         };
         calls.iter().map(prepared).collect()
@@ -67,12 +67,12 @@ impl Statements {
         for (call, parameters) in calls.iter().zip(parameters) {
             let is_full = self.known.len() >= MOST;
             match self.known.get_mut(call.sql()) {
-                Some(Known::Ran(times, _)) => *times = times.saturating_add(1),
-                Some(Known::Prepared(_) | Known::Refused) => {}
+                Some(StatementState::Ran(times, _)) => *times = times.saturating_add(1),
+                Some(StatementState::Prepared(_) | StatementState::Refused) => {}
                 None if is_full || !can_be_prepared(call.sql()) => {}
                 None => {
                     let types = parameters.iter().map(|(_, kind)| kind.clone()).collect();
-                    self.known.insert(call.sql().to_owned(), Known::Ran(1, types));
+                    self.known.insert(call.sql().to_owned(), StatementState::Ran(1, types));
                 }
             }
         }
@@ -87,8 +87,8 @@ impl Statements {
     }
 
     fn repeated(&self) -> Vec<(String, Vec<Type>)> {
-        let repeated = |(sql, known): (&String, &Known)| match known {
-            Known::Ran(times, types) if *times >= REPEATED => Some((sql.clone(), types.clone())),
+        let repeated = |(sql, known): (&String, &StatementState)| match known {
+            StatementState::Ran(times, types) if *times >= REPEATED => Some((sql.clone(), types.clone())),
             _ => None,
         };
         self.known.iter().filter_map(repeated).collect()
@@ -125,8 +125,8 @@ impl Session {
         let described = self.wait(self.limit, all_in_order(preparing.collect()))?;
         for ((sql, _), described) in repeated.into_iter().zip(described) {
             let known = match described.map_err(|error| PostgresError::of(&*self.server, error)) {
-                Ok(statement) => Known::Prepared(statement),
-                Err(PostgresError::Refused { .. }) => Known::Refused,
+                Ok(statement) => StatementState::Prepared(statement),
+                Err(PostgresError::Refused { .. }) => StatementState::Refused,
                 Err(error) => return Err(error),
             };
             self.statements().known.insert(sql, known);

@@ -31,7 +31,7 @@ const SILENT_OF: &str = "SELECT t.source, t.cluster, t.namespace, t.service, s.e
     WHERE t.source = ?1 AND t.cluster = ?2 AND t.namespace = ?3 AND t.service = ?4 AND s.silent = 1
     ORDER BY s.last_seen DESC LIMIT ?5";
 
-/// What was said of each object last before a moment counts as said a millisecond before it.
+/// The newest report of each object before the moment is dated a millisecond before it.
 const REPORTS: &str = "SELECT at, body FROM (
     SELECT r.id, max(r.at, ?1 - 1) AS at, r.body FROM report r WHERE r.at >= ?1 OR (r.last = 0 AND NOT EXISTS
         (SELECT 1 FROM report n WHERE n.about = r.about AND n.id > r.id AND n.at < ?1))) ORDER BY at, id";
