@@ -23,7 +23,7 @@ use podbell_core::event::{Event, Level, Target};
 use podbell_core::outbox::{Outcome, Policy};
 use podbell_core::rules::rule::Destination;
 use podbell_core::rules::{Field, Pattern, Rule, RuleKey, RuleSettings, Rules, Severity};
-use podbell_core::source::{SourceInfo, TargetEntry};
+use podbell_core::source::{Extent, SourceInfo, TargetEntry};
 use podbell_core::step::Setup;
 use podbell_store::Writer;
 use podbell_store::sqlite::Store;
@@ -139,6 +139,7 @@ fn engine(store: Box<dyn Writer>, webhooks: usize) -> Engine {
         first_poll_window: Duration::from_secs(600),
         utc_offset_seconds: 28_800,
         aliases: BTreeMap::new(),
+        extent: Extent::Found,
     };
     let setup = Setup {
         rules: Rules::new(vec![rule]),

@@ -14,7 +14,7 @@ use podbell_core::outbox::{Outcome, Policy};
 use podbell_core::rules::compile::{RuleFile, compile};
 use podbell_core::rules::rule::Destination;
 use podbell_core::rules::{Rule, Rules};
-use podbell_core::source::{SourceInfo, TargetEntry};
+use podbell_core::source::{Extent, SourceInfo, TargetEntry};
 use podbell_core::step::Setup;
 use podbell_store::sqlite::Store;
 
@@ -86,6 +86,7 @@ fn engine(store: Store) -> Engine {
         first_poll_window: Duration::from_secs(600),
         utc_offset_seconds: 28_800,
         aliases: BTreeMap::new(),
+        extent: Extent::Found,
     };
     let setup = Setup {
         rules: Rules::new(rules),

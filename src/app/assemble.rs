@@ -100,6 +100,7 @@ fn info(source: &SourceConfig, now: Time) -> SourceInfo {
         first_poll_window: facts.first_poll_window,
         utc_offset_seconds: facts.time_zone.to_offset(now.timestamp()).seconds(),
         aliases: facts.aliases.clone(),
+        extent: facts.extent.clone(),
     }
 }
 

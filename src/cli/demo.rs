@@ -27,7 +27,7 @@ use crate::tasks::{SideTask, wait_for_stop};
 use podbell_core::diagnostic::Source;
 use podbell_core::message::Language;
 use podbell_core::rules::{Names, RuleFile, Rules, compile};
-use podbell_core::source::SourceInfo;
+use podbell_core::source::{Extent, SourceInfo};
 use podbell_core::step::Setup;
 use podbell_core::template::Template;
 use podbell_store::Location;
@@ -176,6 +176,7 @@ fn setup() -> Setup {
         first_poll_window: Duration::from_secs(600),
         utc_offset_seconds: 28_800,
         aliases: BTreeMap::from([(demo::CLUSTER.to_owned(), demo::CLUSTER_ALIAS.to_owned())]),
+        extent: Extent::Found,
     };
     Setup {
         rules: Rules::of([compile(&rule_file())]),

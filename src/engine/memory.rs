@@ -115,17 +115,18 @@ impl Engine {
         memory.clock_set(jump, &self.setup, now);
         let InMemoryState { state, outbox, pending, .. } = &mut memory;
         state.adopt_workloads(std::mem::take(&mut self.workloads));
-        state.forget_removed_sources(&self.setup, now, &mut pending.writes);
+        state.forget_unwatched(&self.setup, now, &mut pending.writes);
+        // Before the rules are adopted: they know the new name only, and would drop what the old one waits for.
+        for (from, to) in &pending.outbox.renamed {
+            tracing::info!(from = %from, to = %to, "a destination has a new name; its deliveries go there");
+            state.rename_destination(from, to, &mut pending.writes);
+        }
         let generation = self.setup.rules.generation();
         if loaded.rules_generation != Some(generation) {
             pending.rules_generation = Some(generation);
             step(state, &self.setup, Input::RulesChanged, now, &mut pending.writes);
         }
         outbox.still_in_flight(&self.in_flight);
-        for (from, to) in &pending.outbox.renamed {
-            tracing::info!(from = %from, to = %to, "a destination has a new name; its deliveries go there");
-            state.rename_destination(from, to, &mut pending.writes);
-        }
         state.keep_destinations(&self.setup.destinations);
         for incident in outbox.threaded() {
             match state.message_state(incident) {

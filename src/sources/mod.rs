@@ -26,7 +26,7 @@ use podbell_core::event::{Event, Target};
 use podbell_core::health::HealthReport;
 use podbell_core::metadata::MetadataKey;
 use podbell_core::rollout::TemplateReport;
-pub use podbell_core::source::{Covers, ObjectName, PartialObservation, Problem, TargetEntry};
+pub use podbell_core::source::{Covers, Extent, ObjectName, PartialObservation, Problem, TargetEntry};
 use podbell_core::time::Time;
 use podbell_core::yaml::key::Rows;
 use podbell_core::yaml::{MapReader, Reader};
@@ -65,6 +65,8 @@ pub struct SourceFacts {
     pub memory: Duration,
     /// What people call its clusters, by id.
     pub aliases: BTreeMap<String, String>,
+    /// Which targets it is set up to show.
+    pub extent: Extent,
     /// Whether its requests carry the time, so that this machine's clock must be right.
     pub is_dated: bool,
 }

@@ -167,6 +167,53 @@ fn what_is_ready_again_when_the_node_is_back_stays_untold() {
 }
 
 #[test]
+fn what_goes_wrong_long_after_the_node_is_back_is_told_though_its_pods_are_ready() {
+    let mut world = world(RULES);
+    report(&mut world, 3);
+    let lists = |second: i64| {
+        let mut shown = vec![of_node("NodeNotReady", 60)];
+        if second >= 300 {
+            shown.push(of_node("NodeReady", 300));
+        }
+        let killed = on("n1", warning(POD, "OOMKilling", "Memory cgroup out of memory", 1, 2400, 2400));
+        (shown, if second >= 2400 { vec![killed] } else { Vec::new() })
+    };
+    live(&mut world, 60, 2700, &lists);
+    let told = world.told();
+    assert!(told.contains(&"2405s team opened #2".to_owned()), "{told:?}");
+}
+
+#[test]
+fn what_is_reported_once_and_goes_on_is_explained_as_long_as_its_cause_stands() {
+    let lists = |second: i64| {
+        let unavailable = on("n1", warning(POD, "Unavailable", "0 of 3 ready", 1, 240, 240));
+        (vec![of_node("NodeNotReady", 60)], if second >= 240 { vec![unavailable] } else { Vec::new() })
+    };
+    let mut world = world(RULES);
+    report(&mut world, 2);
+    live(&mut world, 60, 3 * 3600, &lists);
+    let told = world.told();
+    assert!(told.iter().all(|one| one.ends_with("#1")), "{told:?}");
+}
+
+#[test]
+fn another_node_that_goes_away_is_news() {
+    let mut world = world(RULES);
+    let other = Target::new("prod", "cls-1", "", "node/n2");
+    for second in (60..=1200).step_by(60) {
+        world.run_until(second);
+        world.poll(&nodes(), &[of_node("NodeNotReady", 60)]);
+        let away = Event { obj_name: "n2".into(), message: "Node n2 is gone".into(), ..of_node("NodeNotReady", 900) };
+        world.poll(&other, if second >= 900 { std::slice::from_ref(&away) } else { &[] });
+    }
+    let told = world.told();
+    assert_eq!(told.len(), 2, "{told:?}");
+    assert!(told[1].ends_with("team escalated #1"), "{told:?}");
+    let NoticeBody::Incident(story) = &world.last_notice().body else { panic!() };
+    assert!(story.news.iter().any(|news| news.contains("n2")), "{:?}", story.news);
+}
+
+#[test]
 fn a_cause_and_what_it_explains_survive_a_restart() {
     let mut world = world(RULES);
     live(&mut world, 60, 300, &outage(10_000, 10_000, "n1"));

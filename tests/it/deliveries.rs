@@ -380,6 +380,28 @@ fn a29_a_removed_destination_s_deliveries_are_dead_and_told_a_renamed_one_keeps_
 }
 
 #[test]
+fn a29_what_still_waits_for_a_renamed_destination_is_told_under_its_new_name() {
+    let rules = |to: &str| {
+        format!("version: 1\nrules:\n  - {{name: all, match: {{reason: '*'}}, notify: [{to}], group_wait: 10m}}\n")
+    };
+    let mut world = World::with_rules(&rules("team"));
+    world.watch(&[web()]);
+    world.poll(&web(), &[]);
+    world.run_until(60);
+    let event = [warning("web-6d4cf56db6-x2x7v", "Failed", "m", 1, 50, 50)];
+    world.poll(&web(), &event);
+    world.kill();
+    world.fingerprints.insert("group".into(), "url-of-team".into());
+    world.respec(|spec| {
+        spec.rules = vec![rules("group")];
+        spec.destinations = vec![("group", None)];
+    });
+    world.start();
+    world.poll_until(&web(), &event, 1200);
+    assert_eq!(world.told_to("group")[0], "660s group opened #1");
+}
+
+#[test]
 fn a30_after_24_hours_of_trying_deliveries_are_dead_listed_told_and_sent_again_on_request_in_order() {
     let mut world = world(None);
     world.receiver("team", |now, _| {

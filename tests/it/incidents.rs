@@ -266,6 +266,28 @@ rules:
 }
 
 #[test]
+fn who_heard_of_the_flapping_hears_that_it_is_closed_while_it_is_quiet() {
+    let rules = "version: 1
+rules:
+  - {name: r, match: {reason: '*'}, notify: [team], group_wait: 0s, resolve_after: 1m, min_gap: 0s}
+";
+    let mut world = World::with_rules(rules);
+    world.poll(&web(), &[]);
+    for (n, minute) in [(1, 1), (2, 10), (3, 40), (4, 120)] {
+        world.poll_until(&web(), &[], minute * 60 - 60);
+        world.run_until(minute * 60);
+        world.poll(&web(), &[warning(POD, "Odd", "m", n, 30, minute * 60 - 1)]);
+    }
+    // It is quiet, and could still come back.
+    world.poll_until(&web(), &[], 20_040);
+    assert_eq!(world.told().last().unwrap(), "7200s team reopened #1");
+    world.watch(&[]);
+    world.run_until(20_100);
+    assert_eq!(world.told().last().unwrap(), "20040s team closed #1");
+    assert_eq!(story(&world).closed_because, Some(CloseReason::NotWatched));
+}
+
+#[test]
 fn a17_a_problem_that_comes_back_is_the_same_incident_and_must_be_quiet_for_longer() {
     let mut world = started("");
     world.run_until(60);

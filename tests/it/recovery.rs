@@ -304,6 +304,39 @@ fn an_autoscaler_that_was_deleted_leaves_the_word_to_its_workload() {
 }
 
 #[test]
+fn an_autoscaler_that_was_deleted_ends_nothing_of_the_pods_of_an_unknown_workload() {
+    let mut world = World::with_rules(RULES);
+    world.watch(&[web()]);
+    world.poll(&web(), &[]);
+    world.run_until(60);
+    world.poll_until(&web(), &crash(4, 60), 300);
+    let of_scaler = ObjectName { namespace: "shop".into(), kind: "HorizontalPodAutoscaler".into(), name: "web".into() };
+    world.say(SourceEvent::Deleted { source: web().source, at: world.now, objects: vec![of_scaler] });
+    world.poll_until(&web(), &crash(4, 60), 900);
+    assert_eq!(kinds(&world), ["opened"]);
+}
+
+#[test]
+fn a_workload_that_is_known_not_to_be_ready_is_not_over_though_another_object_is_unknown() {
+    let mut world = World::with_rules(RULES);
+    world.watch(&[web()]);
+    world.poll(&web(), &[]);
+    report(&mut world, "web", health(3, 2, false));
+    let budget = Event {
+        obj_type: "PodDisruptionBudget".into(),
+        ..warning("web", "NoPods", "No matching pods found", 4, 30, 60)
+    };
+    let both = vec![warning(POD, "Odd", "it is odd", 4, 30, 60), budget];
+    world.run_until(60);
+    world.poll_until(&web(), &both, 2 * 3600);
+    assert!(!kinds(&world).contains(&"resolved".into()), "{:?}", kinds(&world));
+    // Once the workload is ready, nothing is known that would keep it open.
+    report(&mut world, "web", health(3, 3, false));
+    world.poll_until(&web(), &both, 3 * 3600);
+    assert_eq!(kinds(&world).last().unwrap(), "resolved");
+}
+
+#[test]
 fn pods_of_a_job_that_is_called_like_a_deployment_are_not_those_of_the_deployment() {
     let mut world = World::with_rules(RULES);
     world.watch(&[web()]);

@@ -6,7 +6,7 @@ use std::time::Duration;
 use podbell::sources::{Receipt, SourceEvent};
 use podbell_core::event::{Event, Target};
 use podbell_core::notice::{Info, NoticeBody, Story};
-use podbell_core::source::{Covers, PartialObservation, Problem};
+use podbell_core::source::{Covers, Extent, PartialObservation, Problem};
 
 use crate::support::events::{at, warning};
 use crate::support::world::{World, WorldSpec, web};
@@ -72,8 +72,12 @@ fn story(world: &World) -> &Story {
     story
 }
 
+fn operated_spec() -> WorldSpec {
+    WorldSpec { operator: vec!["team"], ..WorldSpec::default() }
+}
+
 fn operated() -> World {
-    World::new(WorldSpec { operator: vec!["team"], ..WorldSpec::default() })
+    World::new(operated_spec())
 }
 
 #[test]
@@ -406,4 +410,63 @@ fn what_was_said_before_a_loss_is_no_word_that_nothing_was_missed() {
     assert_eq!(world.told().len(), 1, "{:?}", world.told());
     world.say(SourceEvent::WatchProgress { covers: everything(), at: world.now, receipt: counter.mark() });
     assert_eq!(world.told().len(), 2, "{:?}", world.told());
+}
+
+#[test]
+fn a_time_in_which_nobody_looked_is_no_silence_though_the_first_list_shows_nothing_of_a_service() {
+    let mut world = World::builtin();
+    list(&mut world, &[]);
+    world.run_until(60);
+    part(&mut world, &[crash(4, 59)]);
+    quiet_until(&mut world, 120);
+    world.kill();
+    world.now = at(3 * 3600);
+    world.start();
+    list(&mut world, &[]);
+    world.run_until(3 * 3600 + 30);
+    let told = |world: &World| world.told().into_iter().filter(|one| one.ends_with("#1")).collect::<Vec<_>>();
+    assert_eq!(told(&world), ["75s team opened #1"], "nobody knows whether it is over");
+    quiet_until(&mut world, 5 * 3600);
+    assert_eq!(told(&world).len(), 2, "{:?}", world.told());
+    let resolved = told(&world)[1].clone();
+    assert!(resolved.ends_with("s team resolved #1"), "{resolved}");
+}
+
+#[test]
+fn what_podbell_yaml_no_longer_watches_is_closed_at_the_next_start_with_the_trouble_of_its_watch() {
+    let of = |namespace: &str| Covers { source: "prod".into(), namespace: Some(namespace.into()) };
+    let spec = WorldSpec { extent: Extent::Covered(vec![of("shop"), of("bank")]), ..operated_spec() };
+    let mut world = World::new(spec);
+    list(&mut world, &[]);
+    world.run_until(60);
+    part(&mut world, &[crash(4, 59)]);
+    cut(&mut world, &of("bank"), "http-403");
+    world.run_until(1200);
+    let told = world.told();
+    assert!(told.contains(&"75s team opened #1".to_owned()), "{told:?}");
+    assert!(told.contains(&"360s team opened #2".to_owned()), "{told:?}");
+    world.kill();
+    world.respec(|spec| spec.extent = Extent::Covered(vec![of("other")]));
+    world.start();
+    world.run_until(1260);
+    let new: Vec<String> = world.told().split_off(told.len());
+    assert_eq!(new.len(), 2, "{new:?}");
+    assert!(new.iter().any(|one| one.ends_with("team closed #1")), "{new:?}");
+    assert!(new.iter().any(|one| one.ends_with("team resolved #2")), "{new:?}");
+}
+
+#[test]
+fn services_that_were_found_are_closed_at_once_where_only_named_ones_are_left() {
+    let mut world = World::builtin();
+    world.discover(&[web()], true);
+    world.poll(&web(), &[]);
+    world.run_until(60);
+    world.poll(&web(), &[crash(4, 59)]);
+    world.run_until(120);
+    world.kill();
+    world.respec(|spec| spec.extent = Extent::Named);
+    world.start();
+    world.watch(&[Target::new("prod", "cls-1", "shop", "cart")]);
+    world.run_until(180);
+    assert_eq!(world.told(), ["75s team opened #1", "120s team closed #1"]);
 }

@@ -17,7 +17,7 @@ use super::replay::{Outcomes, Replay, Sent};
 use super::rollout::TemplateReport;
 use super::rules::Rules;
 use super::rules::rule::{Action, Destination, Field, RuleKey};
-use super::source::{Covers, ObjectName, Problem, SourceInfo};
+use super::source::{Covers, Extent, ObjectName, Problem, SourceInfo};
 use super::step::Setup;
 use super::step::decision::{Decision, Effect, Verdict};
 use super::time::Time;
@@ -105,6 +105,7 @@ pub fn setup(rules: Rules, sources: impl IntoIterator<Item = Arc<str>>) -> Arc<S
         first_poll_window: Duration::from_secs(600),
         utc_offset_seconds: 0,
         aliases: BTreeMap::new(),
+        extent: Extent::Found,
     };
     let sources = sources.into_iter().map(|name| (name, info.clone())).collect();
     let destinations = rules.iter().flat_map(|(_, rule)| rule.settings.destinations().cloned()).collect();

@@ -11,20 +11,23 @@ const MASK: &str = "***";
 
 /// Secrets that are known by their own form; the group `keep`, if there is one, stays.
 static FORMS: LazyLock<Vec<Regex>> = LazyLock::new(|| {
-    const FORMS: [&str; 9] = [
+    const FORMS: [&str; 10] = [
         // A private key, also one whose end was cut off.
         r"(?s)-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(-----END [A-Z ]*PRIVATE KEY-----|\z)",
-        // A password in an address: scheme://user:secret@host, or user:secret@tcp(host).
-        r"(?P<keep>://[^\s:/@]*:)[^\s@/]+@",
-        r"(?P<keep>\b[\w.-]+:)[^\s@:/]+@(tcp|unix)\(",
-        // Headers that carry a credential.
-        r"(?i)(?P<keep>\b(proxy-)?authorization['\x22]?\s*[:=]\s*['\x22]?(bearer|basic|token|digest)?\s*)[^\s'\x22,;]+",
+        // A password in an address: scheme://user:secret@host, or user:secret@tcp(host). It may have an `@`, and a slash
+        // unless what is before the slash is a port.
+        r"(?P<keep>://[^\s:/@]*:)([^\s/'\x22]*|[^\s/'\x22]*[^\d\s/'\x22][^\s'\x22]*)@",
+        r"(?P<keep>\b[\w.-]+:)[^\s'\x22(]+@(tcp|unix)\(",
+        // Headers that carry a credential: one word after a scheme that is known, else two words.
+        r"(?i)(?P<keep>\b(proxy-)?authorization['\x22\\]*\s*[:=]\s*\[?['\x22\\]*((bearer|basic|token|digest)[ \t]+)?)[^\s'\x22,;\\\]]+([ \t]+[^\s'\x22,;\\\]]+)?",
         r"(?i)(?P<keep>\bbearer\s+)[\w.~+/=-]{8,}",
         r"(?i)(?P<keep>\b(set-)?cookie['\x22]?\s*[:=]\s*)[^\r\n]+",
         // A web token.
         r"\beyJ[\w-]{5,}\.[\w-]{5,}\.[\w-]*",
         // Keys of clouds and services, by their prefixes.
         r"\b((AKIA|ASIA)[0-9A-Z]{16}|AKID[0-9A-Za-z]{32}|LTAI[0-9A-Za-z]{12,30}|AIza[\w-]{35}|gh[pousr]_\w{20,}|github_pat_\w{20,}|glpat-[\w-]{20,}|npm_\w{30,}|xox[abeoprs]-[\w-]{10,}|(sk|rk|pk)_(live|test)_\w{10,}|sk-[\w-]{20,}|SG\.[\w-]{16,}\.[\w-]{16,})\b",
+        // The signature of an address.
+        r"(?i)(?P<keep>[?&]sig=)[^\s&'\x22]+",
         // The address of a webhook is its secret.
         r"(?P<keep>https?://[^\s/'\x22]+/)[^\s'\x22]*(hook[^\s'\x22]*/[^\s'\x22]+|hook[^\s'\x22]*\?[^\s'\x22]+|services/T[^\s/'\x22]+/B[^\s/'\x22]+/[^\s'\x22]+)",
     ];
@@ -35,9 +38,9 @@ static FORMS: LazyLock<Vec<Regex>> = LazyLock::new(|| {
 static NAMED: LazyLock<Option<Regex>> = LazyLock::new(|| {
     Regex::new(
         r#"(?ix)
-        (?P<name>[\w.-]*(?:passw(?:or)?d|passphrase|pwd|secret|token|api[_-]?key|access[_-]?key|private[_-]?key|credential|signature)[\w.-]*)
+        (?P<name>[\w.-]*(?:passw(?:or)?d|passphrase|pwd|secret|token|api[_-]?key|access[_-]?key|private[_-]?key|account[_-]?key|credential|signature)[\w.-]*|[\w.-]+[_.-]pass)
         (?P<between>['"\\]*\s*[:=]\s*)
-        (?P<value>\\?"[^"\\\r\n]*\\?"|'[^'\r\n]*'|[^\s'",;&}\]]+)
+        (?P<value>\\"(?:\\\\\\"|\\[^"]|[^"\\\r\n])*\\"|"(?:\\.|[^"\\\r\n])*"|'[^'\r\n]*'|[^\s'",;&}\]]+)
         "#,
     )
     .ok()
@@ -69,14 +72,14 @@ pub fn mask(text: &str) -> String {
 
 fn value_masked(found: &Captures<'_>) -> String {
     let value = &found["value"];
+    let quote = ["\\\"", "\"", "'"].into_iter().find(|quote| value.starts_with(quote)).unwrap_or_default();
     let bare = value.trim_matches(['"', '\'', '\\']);
     // "token: expired" says something; a secret has a digit, or is in quotes, or is long.
-    let quoted = bare.len() < value.len();
+    let quoted = !quote.is_empty();
     let is_word = bare.chars().all(|c| c.is_ascii_lowercase()) && bare.len() < 12 && !found["between"].contains('=');
     if bare.is_empty() || bare.starts_with(MASK) || (is_word && !quoted) {
         return found[0].to_owned();
     }
-    let quote: String = value.chars().take_while(|c| ['"', '\'', '\\'].contains(c)).collect();
     format!("{}{}{quote}{MASK}{quote}", &found["name"], &found["between"])
 }
 
@@ -96,7 +99,7 @@ mod tests {
 
     #[test]
     fn every_expression_is_one() {
-        assert!(FORMS.len() == 9 && NAMED.is_some() && RANDOM.is_some());
+        assert!(FORMS.len() == 10 && NAMED.is_some() && RANDOM.is_some());
     }
 
     #[test]
@@ -124,6 +127,27 @@ mod tests {
             ("secret_key: 'a b c'", "secret_key: '***'"),
             ("a\n-----BEGIN RSA PRIVATE KEY-----\nMIIE\nabc\n-----END RSA PRIVATE KEY-----\nb", "a\n***\nb"),
             ("-----BEGIN PRIVATE KEY-----\nMIIE", "***"),
+            (r#"{"password":"Tr0ub\u0026dor","user":"app"}"#, r#"{"password":"***","user":"app"}"#),
+            (r#"{"password":"ab\"cd","user":"app"}"#, r#"{"password":"***","user":"app"}"#),
+            (r#"{"password":"a\/b\\c","n":1}"#, r#"{"password":"***","n":1}"#),
+            (r#"msg="{\"token\":\"a\\u0026b\\\"c\",\"n\":1}""#, r#"msg="{\"token\":\"***\",\"n\":1}""#),
+            ("Authorization: ApiKey VnVhQ2ZHY0JDZGJr", "Authorization: ***"),
+            (
+                "headers map[Accept:[*/*] Authorization:[Bearer s3cr3t]] sent",
+                "headers map[Accept:[*/*] Authorization:[Bearer ***]] sent",
+            ),
+            ("headers map[Authorization:[s3cr3t]] sent", "headers map[Authorization:[***]] sent"),
+            (r#"{"Authorization":"GenieKey 0a1b-2c"}"#, r#"{"Authorization":"***"}"#),
+            ("connect postgres://app:p@ss@db:5432/shop failed", "connect postgres://app:***@db:5432/shop failed"),
+            ("connect amqp://u:pa/ss@h/v failed", "connect amqp://u:***@h/v failed"),
+            ("redis://:s3c/ret@cache:6379/0", "redis://:***@cache:6379/0"),
+            ("dial root:p@ss@tcp(db:3306)/shop", "dial root:***@tcp(db:3306)/shop"),
+            ("DB_PASS=hunter2 SMTP_PASS: x1", "DB_PASS=*** SMTP_PASS: ***"),
+            ("AccountName=a;AccountKey=Zm9vYmFy;Endpoint=b", "AccountName=a;AccountKey=***;Endpoint=b"),
+            (
+                "GET https://a.blob.example.com/c?sv=1&sig=abc%3D&se=2",
+                "GET https://a.blob.example.com/c?sv=1&sig=***&se=2",
+            ),
             ("value Zm9vYmFyMTIzNDU2Nzg5MGFiY2RlZmdoaWprbG1ub3A9 read", "value *** read"),
         ];
         for (text, masked) in cases {
@@ -142,6 +166,8 @@ mod tests {
             "dial tcp 10.0.0.1:5432: connect: connection refused",
             "http://db:5432/path and user@example.com",
             "passwordless login is on",
+            "http://db:5432/users?mail=user@example.com is 404",
+            "tests: pass=12 fail=0",
         ] {
             assert_eq!(mask(text), text);
         }

@@ -7,6 +7,11 @@ use std::time::Duration;
 
 use super::event::{Event, Target};
 
+/// How troubles name a watch of all namespaces.
+const EVERYWHERE: &str = "every namespace";
+/// How troubles name a watch of one, before its name.
+const NAMESPACE: &str = "namespace ";
+
 /// What the core must know of a source to judge its times and silences.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SourceInfo {
@@ -20,6 +25,19 @@ pub struct SourceInfo {
     pub utc_offset_seconds: i32,
     /// What people call its clusters.
     pub aliases: BTreeMap<String, String>,
+    /// Which targets it is set up to show.
+    pub extent: Extent,
+}
+
+/// Which targets a source is set up to show, as podbell.yaml says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Extent {
+    /// Those that are named, and those that it finds.
+    Found,
+    /// Those that are named, and no others.
+    Named,
+    /// Those that these watches cover.
+    Covered(Vec<Covers>),
 }
 
 /// A target and how it came to be watched.
@@ -74,11 +92,16 @@ impl Covers {
             .map(|(_, namespace)| Self { source: target.source.clone(), namespace })
     }
 
+    /// Whether a member of a trouble is a watch.
+    pub(crate) fn is_a_name(member: &str) -> bool {
+        member == EVERYWHERE || member.starts_with(NAMESPACE)
+    }
+
     /// How troubles name it.
     pub fn name(&self) -> String {
         match &self.namespace {
-            None => "every namespace".to_owned(),
-            Some(name) => format!("namespace {name}"),
+            None => EVERYWHERE.to_owned(),
+            Some(name) => format!("{NAMESPACE}{name}"),
         }
     }
 }

@@ -6,11 +6,18 @@ use super::reports::PULL;
 /// The longest kind of message that is compared, in characters.
 const KIND_CHARS: usize = 80;
 
+/// The family of a node that went away.
+const NODE: &str = "node";
+
 /// What an event talks about: one of the built-in families, or its reason and kind of message.
 /// Two events of one topic are no news to each other.
 pub fn of(event: &Event<'_>, workload: &str) -> String {
     if let Some(family) = family(event) {
-        return family.to_owned();
+        return match event.node() {
+            // Another node that goes away is news.
+            node if family == NODE && event.obj_type.trim() == "Node" => format!("{family} {node}"),
+            _ => family.to_owned(),
+        };
     }
     format!("{}: {}", event.reason.trim(), kind_of_message(&event.message, &event.obj_name, workload))
 }
@@ -31,7 +38,7 @@ fn family(event: &Event<'_>) -> Option<&'static str> {
         "FailedMount" | "FailedAttachVolume" | "FailedMapVolume" => Some("volume"),
         "FailedScheduling" | "PodUnschedulable" => Some("scheduling"),
         "BackoffLimitExceeded" | "DeadlineExceeded" | "JobFailed" if event.obj_type.trim() == "Job" => Some("job"),
-        "NodeNotReady" => Some("node"),
+        "NodeNotReady" => Some(NODE),
         "Unhealthy" if says(&["Readiness"]) => Some("readiness probe"),
         "Unhealthy" if says(&["Liveness"]) => Some("liveness probe"),
         "Unhealthy" if says(&["Startup"]) => Some("startup probe"),

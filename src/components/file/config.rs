@@ -8,6 +8,7 @@ use crate::settings::Draft;
 use crate::settings::keys::{ALIASES, FIRST_POLL_WINDOW, LatePath, POLL_EVERY};
 use crate::sources::{EVENTS_SHOWN, Rhythm, Source, SourceFacts, SourceKind, SourceTask, WantedMetadata};
 use crate::tasks::Waiting;
+use podbell_core::source::Extent;
 use podbell_core::yaml::key::{Key, Zone};
 use podbell_core::yaml::{MapReader, Reader};
 
@@ -40,6 +41,7 @@ fn read(map: &mut MapReader<'_>, name: &str, reader: &mut Reader) -> Option<(Sou
         first_poll_window: first_poll_window?,
         memory: EVENTS_SHOWN,
         aliases,
+        extent: Extent::Found,
         is_dated: false,
     };
     let time_zone = facts.time_zone.clone();

@@ -221,9 +221,12 @@ impl Player<'_> {
             self.send(self.target_list(false)).await?;
         }
         self.send(event).await?;
-        let before = self.unusable.get(&target).copied().unwrap_or(0);
-        if read && unusable != before {
-            tracing::warn!(%target, entries = unusable, "entries of an event list cannot be understood");
+        // The first list is always reported: the store may remember a trouble of it.
+        let before = self.unusable.get(&target).copied();
+        if read && before != Some(unusable) {
+            if unusable > 0 {
+                tracing::warn!(%target, entries = unusable, "entries of an event list cannot be understood");
+            }
             self.unusable.insert(target.clone(), unusable);
             self.send(SourceEvent::Unusable { target, at, entries: unusable }).await?;
         }

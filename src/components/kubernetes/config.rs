@@ -8,6 +8,7 @@ use serde_json::{Value as Json, json};
 use crate::settings::Draft;
 use crate::settings::keys::{ALIASES, FIRST_POLL_WINDOW, LatePath};
 use crate::sources::{Rhythm, Source, SourceFacts, SourceKind};
+use podbell_core::source::Extent;
 use podbell_core::yaml::key::{AtLeast, Key, OneOrMany, Own, Text, Truth, Words};
 use podbell_core::yaml::{MapReader, Node, Reader};
 
@@ -108,6 +109,7 @@ fn read(map: &mut MapReader<'_>, name: &str, reader: &mut Reader) -> Option<(Sou
         first_poll_window: first_poll_window?,
         memory: memory?,
         aliases: ALIASES.take(map, reader).unwrap_or_default(),
+        extent: Extent::Covered(super::watch::covers(&name.into(), &namespaces)),
         is_dated: false,
     };
     let cluster = cluster.or_else(|| context.clone()).unwrap_or_else(|| name.to_owned());

@@ -112,13 +112,14 @@ impl KubernetesConfig {
             pace: Pace::default(),
         }
     }
+}
 
-    fn covers(&self) -> Vec<Covers> {
-        let one = |namespace| Covers { source: self.name.clone(), namespace };
-        match self.namespaces.as_slice() {
-            [] => vec![one(None)],
-            some => some.iter().map(|name| one(Some(name.as_str().into()))).collect(),
-        }
+/// The watches of a source of these namespaces; of all if there are none.
+pub(super) fn covers(source: &Arc<str>, namespaces: &[String]) -> Vec<Covers> {
+    let one = |namespace| Covers { source: source.clone(), namespace };
+    match namespaces {
+        [] => vec![one(None)],
+        some => some.iter().map(|name| one(Some(name.as_str().into()))).collect(),
     }
 }
 
@@ -184,7 +185,7 @@ pub async fn run(
         events: events.clone(),
         signals: Signals::default(),
     }));
-    for covers in config.covers() {
+    for covers in covers(&config.name, &config.namespaces) {
         let mut ready = vec![labelled.clone()];
         let signals = Signals::default();
         for resource in OWNERS {

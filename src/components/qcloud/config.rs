@@ -12,6 +12,7 @@ use crate::settings::keys::{ALIASES, Address, FIRST_POLL_WINDOW, HTTP, POLL_EVER
 use crate::settings::{Draft, Secret, SecretKind};
 use crate::sources::poller::{self, PaceVerdict};
 use crate::sources::{Rhythm, Source, SourceFacts, SourceKind};
+use podbell_core::source::Extent;
 use podbell_core::yaml::key::{Key, Number, OneOrMany, Own, Shape as _, Text, Truth, Words, Zone, map_schema};
 use podbell_core::yaml::{MapReader, Node, Reader};
 
@@ -92,6 +93,11 @@ fn read(map: &mut MapReader<'_>, name: &str, reader: &mut Reader) -> Option<(Sou
         first_poll_window: first_poll_window?,
         memory: MEMORY,
         aliases,
+        extent: if services.iter().any(|one| matches!(one, ServiceSelection::Discover { .. })) {
+            Extent::Found
+        } else {
+            Extent::Named
+        },
         is_dated: true,
     };
     let (endpoint, region, id, key, method) = (endpoint?, region?, id?, key?, method?);

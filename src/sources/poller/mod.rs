@@ -113,7 +113,7 @@ fn next_tick(due: Duration) -> Duration {
 }
 
 enum Done {
-    Read { target: Target, unusable: usize },
+    Read { target: Target, unusable: Option<usize> },
     Discovered { found: BTreeSet<Target>, complete: bool },
 }
 
@@ -188,7 +188,7 @@ impl<R: TargetReader> Poller<R> {
         while self.has_room()
             && let Some(target) = self.schedule.take(now)
         {
-            let before = self.unusable.get(&target).copied().unwrap_or(0);
+            let before = self.unusable.get(&target).copied();
             self.running.spawn(read(self.reader.clone(), target, before, self.events.clone()));
         }
     }
@@ -208,10 +208,9 @@ impl<R: TargetReader> Poller<R> {
         match done {
             Ok(Done::Read { target, unusable }) => {
                 let now = self.now();
-                match unusable {
-                    0 => self.unusable.remove(&target),
-                    entries => self.unusable.insert(target.clone(), entries),
-                };
+                if let Some(entries) = unusable {
+                    self.unusable.insert(target.clone(), entries);
+                }
                 self.schedule.done(&target, now);
             }
             Ok(Done::Discovered { found, complete }) => {
@@ -233,17 +232,18 @@ impl<R: TargetReader> Poller<R> {
     }
 }
 
-/// Reads a target; `before` entries of its last list could not be understood.
+/// Reads a target; `before` entries of its last list could not be understood, if this process has read one. The first
+/// list is always reported: the store may remember a trouble of it.
 async fn read<R: TargetReader>(
     reader: Arc<R>,
     target: Target,
-    before: usize,
+    before: Option<usize>,
     events: mpsc::Sender<SourceEvent>,
 ) -> Done {
     let result = reader.read(&target).await;
     let at = clock::now();
     let (event, unusable) = match result {
-        Ok(List { events, unusable }) => (SourceEvent::Polled { target: target.clone(), at, events }, unusable),
+        Ok(List { events, unusable }) => (SourceEvent::Polled { target: target.clone(), at, events }, Some(unusable)),
         Err(error) => {
             tracing::debug!(%target, code = error.code, "a poll failed");
             (SourceEvent::Failed { target: target.clone(), at, error }, before)
@@ -251,9 +251,11 @@ async fn read<R: TargetReader>(
     };
     // The receiver is gone only when the process ends; then the loop ends, too.
     let _ = events.send(event).await;
-    if unusable != before {
-        tracing::warn!(%target, entries = unusable, "entries of an event list cannot be understood");
-        let _ = events.send(SourceEvent::Unusable { target: target.clone(), at, entries: unusable }).await;
+    if let Some(entries) = unusable.filter(|_| unusable != before) {
+        if entries > 0 {
+            tracing::warn!(%target, entries, "entries of an event list cannot be understood");
+        }
+        let _ = events.send(SourceEvent::Unusable { target: target.clone(), at, entries }).await;
     }
     Done::Read { target, unusable }
 }

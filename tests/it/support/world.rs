@@ -20,7 +20,7 @@ use podbell_core::rules::in_force::{InForce, RuleFiles};
 use podbell_core::rules::quiet::{Hours, Maintenance};
 use podbell_core::rules::rule::Destination;
 use podbell_core::scope::Scope;
-use podbell_core::source::{Problem, SourceInfo, TargetEntry};
+use podbell_core::source::{Extent, Problem, SourceInfo, TargetEntry};
 use podbell_core::step::Setup;
 use podbell_core::step::daily::DailyAt;
 use podbell_core::time::{Jump, Time};
@@ -110,6 +110,8 @@ pub struct WorldSpec {
     pub maintenance: Vec<Maintenance>,
     /// Real notifiers in the place of receivers.
     pub through: Option<Wire>,
+    /// What its source is set up to show.
+    pub extent: Extent,
 }
 
 impl Default for WorldSpec {
@@ -120,6 +122,7 @@ impl Default for WorldSpec {
             operator: Vec::new(),
             digests: Vec::new(),
             daily: Vec::new(),
+            extent: Extent::Found,
             maintenance: Vec::new(),
             through: None,
         }
@@ -224,6 +227,7 @@ impl World {
             first_poll_window: Duration::from_secs(600),
             utc_offset_seconds: 28_800,
             aliases: BTreeMap::from([("cls-1".to_owned(), "prod-gz".to_owned())]),
+            extent: self.spec.extent.clone(),
         };
         let setup = Setup {
             rules,

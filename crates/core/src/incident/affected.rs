@@ -95,10 +95,11 @@ impl Details {
 }
 
 impl Incident {
-    /// The nodes that it was about lately; with an empty name where one is not known.
-    pub(crate) fn nodes_lately(&self, now: Time) -> BTreeSet<&str> {
-        let nodes = self.details.nodes.iter();
-        let recent = nodes.filter(|(_, seen)| now.since(**seen) < OBJECT_MEMORY);
+    /// The nodes that it was last about; with an empty name where one is not known. What is reported once, such as that
+    /// a workload is not available, stays on its nodes however long that lasts.
+    pub(crate) fn last_nodes(&self) -> BTreeSet<&str> {
+        let newest = self.details.nodes.values().max().copied().unwrap_or_default();
+        let recent = self.details.nodes.iter().filter(|(_, seen)| newest.since(**seen) < OBJECT_MEMORY);
         recent.map(|(node, _)| &**node).collect()
     }
 

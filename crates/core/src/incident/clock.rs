@@ -75,7 +75,8 @@ impl Incident {
                 [occurred, heard].into_iter().chain(silent).chain(gone).for_each(|at| at.carry(by));
                 standing.iter_mut().for_each(|one| one.clock_set(by));
             }
-            details.unlisted.iter_mut().for_each(|at| at.carry(by));
+            let nodes = details.nodes.iter_mut().map(|(_, seen)| seen);
+            details.unlisted.iter_mut().chain(nodes).for_each(|at| at.carry(by));
             details.signs()
         });
     }

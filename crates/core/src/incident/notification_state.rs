@@ -286,7 +286,11 @@ impl Incident {
             }
             // A destination that knows of the flapping gets only the final end, once the incident can no longer reopen;
             // the others were notified when it went quiet.
-            if kind == NoticeKind::Resolved && notifications.flapping == (self.phase == Phase::Open) {
+            let hears = match self.phase {
+                Phase::Open => kind == NoticeKind::Closed || !notifications.flapping,
+                _ => notifications.flapping,
+            };
+            if !hears {
                 continue;
             }
             // Whoever was called because nobody took it must hear that it is over.

@@ -32,6 +32,8 @@ const CAME_BACK: Duration = Duration::from_secs(330);
 const QUIET_AFTER_CONTROLLER: Duration = Duration::from_secs(1030);
 /// The kinds of objects that are deleted with the workload that they are called after.
 const OF_WORKLOADS: [&str; 2] = ["Pod", "ReplicaSet"];
+/// The kinds of objects that are called after a workload and can be deleted without it.
+const BESIDE_WORKLOADS: [&str; 2] = ["HorizontalPodAutoscaler", "PodDisruptionBudget"];
 /// The same as `LOST`, for a trouble that is reported once only. Longer than a day: a cron job that fails once a day is
 /// heard of before that.
 const LOST_ONCE: Duration = Duration::from_secs(26 * 3600);
@@ -302,7 +304,8 @@ impl Incident {
         let (kind, name) = gone.object();
         let is_gone = |key: &str, seen: &Sighting| {
             key.split_once('/').is_some_and(|(other, object)| {
-                let of_it = workload::of(other, object) == name && (other == kind || OF_WORKLOADS.contains(&other));
+                let goes_with_it = !BESIDE_WORKLOADS.contains(&kind) && OF_WORKLOADS.contains(&other);
+                let of_it = workload::of(other, object) == name && (other == kind || goes_with_it);
                 let left = gone.is(other, object) && seen.gone.is_some();
                 (of_it || left) && !workload::is_of_a_job(other, object)
             })

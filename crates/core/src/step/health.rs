@@ -136,9 +136,15 @@ impl State {
         self.workloads.clock_set(by);
     }
 
-    /// The health of the workloads that an incident is about, together; `None` where it is not known of all of them,
-    /// or says nothing of such a trouble.
+    /// The health of the workloads that an incident is about, together. One that is known not to be ready is enough to
+    /// be not ready; `None` where none is, and the health is not known of all of them or says nothing of such a trouble.
     pub(super) fn status(&self, incident: &Incident) -> Option<Status> {
+        let (status, is_whole) = self.known_status(incident)?;
+        (is_whole || matches!(status, Status::NotReady { .. })).then_some(status)
+    }
+
+    /// The health of those workloads of an incident of which it is known, and whether that is all of it.
+    fn known_status(&self, incident: &Incident) -> Option<(Status, bool)> {
         // Asked first: a start has no workloads yet, and details that nobody asks for are not read.
         if incident.targets.iter().all(|target| self.workloads.of(target).is_empty()) {
             return None;
@@ -148,13 +154,17 @@ impl State {
             return None;
         }
         let (mut sum, mut since) = (Health { wanted: 0, ready: 0, rolling_out: false }, Time::default());
-        let mut all_ready = true;
+        let (mut all_ready, mut all_known) = (true, true);
         let mut counted: Vec<(&Target, &Workload)> = Vec::new();
         for (key, seen) in &incident.details.objects {
             let (kind, object) = key.split_once('/')?;
             if !is_of_a_workload(kind) {
+                // Nodes are no part of a workload.
+                if kind == "Node" && seen.ended().is_none() {
+                    return None;
+                }
                 // What ended by an event is over, whatever the workload is like.
-                seen.ended()?;
+                all_known &= seen.ended().is_some();
                 continue;
             }
             let name = workload::of(kind, object);
@@ -168,9 +178,7 @@ impl State {
             let is = |one: &&Workload| kind == CLAIM || is(one);
             let of = |target| self.workloads.of(target).iter().filter(is).map(move |one| (target, one));
             let known: Vec<(&Target, &Workload)> = incident.targets.iter().flat_map(of).collect();
-            if known.is_empty() {
-                return None;
-            }
+            all_known &= !known.is_empty();
             counted.extend(known);
         }
         counted.sort_by_key(|(target, one)| (*target, one.kind, one.name.clone()));
@@ -187,11 +195,11 @@ impl State {
                 None => all_ready = false,
             }
         }
-        match (counted.is_empty(), all_ready) {
-            (true, _) => None,
-            (false, true) => Some(Status::Ready { health: sum, since }),
-            (false, false) => Some(Status::NotReady { health: sum }),
-        }
+        let status = match all_ready {
+            false => Status::NotReady { health: sum },
+            true => Status::Ready { health: sum, since },
+        };
+        (!counted.is_empty()).then_some((status, all_known))
     }
 
     /// How ready the workloads of an incident are that is told, if they are not wholly.
@@ -210,10 +218,14 @@ impl State {
             return Some(by_events());
         }
         match self.status(incident) {
-            // It was not ready when it was last seen: a source that is away for a while, or has not listed it yet, is no
-            // recovery.
-            None if incident.is_held_by_status() => Some(by_events().max(incident.last_sign.plus(UNSEEN))),
-            None => Some(by_events()),
+            None => match self.known_status(incident) {
+                // The rest of it can only end by events.
+                Some((Status::Ready { .. }, _)) => Some(by_events()),
+                // It was not ready when it was last seen: a source that is away for a while, or has not listed it yet, is
+                // no recovery.
+                _ if incident.is_held_by_status() => Some(by_events().max(incident.last_sign.plus(UNSEEN))),
+                _ => Some(by_events()),
+            },
             Some(Status::NotReady { .. }) => None,
             Some(Status::Ready { since, .. }) => {
                 let objects = incident.details.objects.iter();
@@ -230,7 +242,7 @@ impl State {
     pub(super) fn note_status(&mut self, id: u64, rule: &RuleSettings, turn: &mut Turn<'_>) {
         let Some(incident) = self.incidents.get(&id).filter(|incident| incident.phase == Phase::Open) else { return };
         let status = match self.status(incident).filter(|_| rule.until == Until::Event) {
-            None if rule.until == Until::Event => incident.status,
+            None if rule.until == Until::Event && self.known_status(incident).is_none() => incident.status,
             Some(status @ Status::NotReady { .. }) if self.silent_at(incident, rule) <= turn.now => Some(status),
             _ => None,
         };
@@ -258,6 +270,7 @@ impl State {
         if let Some(incident) = self.incidents.get_mut(&id) {
             incident.settle(rule, still_fail, turn.now);
             turn.writes.incidents.insert(id);
+            self.ask_about_newest_pod(id, turn);
         }
     }
 

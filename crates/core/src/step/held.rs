@@ -70,11 +70,11 @@ impl State {
                 };
                 let joined = other.rule != settings.key;
                 let of_node = inhibited.equal.contains(&Field::Node);
-                let nodes = if of_node { incident.nodes_lately(now) } else { BTreeSet::new() };
+                let nodes = if of_node { incident.last_nodes() } else { BTreeSet::new() };
                 if joined && !(explains_nothing && other.was_joined(&settings.key, &nodes, now)) {
                     continue;
                 }
-                let until = match relief(other, incident, &inhibited.equal, now) {
+                let until = match relief(other, incident, &inhibited.equal) {
                     Relief::NotAbout => continue,
                     Relief::Stands => None,
                     Relief::Since(_) if !inhibited.into_cause => continue,
@@ -99,8 +99,9 @@ impl State {
             return Outlives::From(from);
         }
         match self.status(incident) {
-            Some(Status::Ready { .. }) => Outlives::NotYet,
-            Some(Status::NotReady { .. }) => Outlives::Yes,
+            // What went wrong well after the cause was over is trouble of its own, though all is ready again.
+            Some(Status::Ready { .. }) if incident.last_sign < from => Outlives::NotYet,
+            Some(_) => Outlives::Yes,
             // Nothing is known of its health: it goes on if it has said so, or if the end of its trouble is still missing.
             None if incident.last_sign >= from || incident.stands_in_silence(self.shows(incident)) => Outlives::Yes,
             None => Outlives::NotYet,
@@ -238,7 +239,7 @@ enum Outlives {
 }
 
 /// Whether `cause` explains an incident, as far as these values tell.
-fn relief(cause: &Incident, incident: &Incident, equal: &[Field], now: Time) -> Relief {
+fn relief(cause: &Incident, incident: &Incident, equal: &[Field]) -> Relief {
     if equal.iter().any(|field| *field != Field::Node && value(cause, *field) != value(incident, *field)) {
         return Relief::NotAbout;
     }
@@ -250,7 +251,7 @@ fn relief(cause: &Incident, incident: &Incident, equal: &[Field], now: Time) -> 
         };
     }
     // Each of its nodes must be explained; the last of them to recover counts.
-    let reliefs = incident.nodes_lately(now).into_iter().map(|node| cause.relief(node));
+    let reliefs = incident.last_nodes().into_iter().map(|node| cause.relief(node));
     let worse = |one: Relief, other: Relief| match (one, other) {
         (Relief::NotAbout, _) | (_, Relief::NotAbout) => Relief::NotAbout,
         (Relief::Stands, _) | (_, Relief::Stands) => Relief::Stands,

@@ -1,7 +1,7 @@
 //! The life of incidents inside a step: scheduling, evaluating, notifying, ending for good.
 
 use super::{Ended, NoticeDraft, Setup, State, Turn};
-use crate::enrichment::PodState;
+use crate::enrichment::{PodQuestion, PodState};
 use crate::event::{Subject, Target};
 use crate::incident::hold::Holds;
 use crate::incident::notification_state::Due;
@@ -38,6 +38,20 @@ impl State {
                 turn.writes.incidents.insert(id);
                 self.schedule(id, turn.setup, turn.now);
             }
+        }
+    }
+
+    /// An incident opened without a new event: asks its source how the newest pod is.
+    pub(super) fn ask_about_newest_pod(&self, id: u64, turn: &mut Turn<'_>) {
+        let Some(incident) = self.incidents.get(&id).filter(|incident| incident.phase == Phase::Open) else { return };
+        let (Some(target), newest) = (incident.targets.first(), &incident.details.newest) else { return };
+        if newest.obj_type.trim() == "Pod" {
+            turn.writes.questions.push(PodQuestion {
+                incident: id,
+                source: target.source.clone(),
+                namespace: target.namespace.clone(),
+                pod: newest.obj_name.trim().to_owned(),
+            });
         }
     }
 
@@ -95,6 +109,7 @@ impl State {
             {
                 incident.open_by_lasting(rule, turn.now);
                 turn.writes.incidents.insert(id);
+                self.ask_about_newest_pod(id, turn);
             }
         }
         self.settle(id, rule, turn);
@@ -149,7 +164,7 @@ impl State {
         let Some(incident) = self.incidents.get(&id) else { return };
         let was_open = incident.phase == Phase::Open;
         let rules: Vec<RuleKey> = incident.inhibiting_rules().cloned().collect();
-        if was_open {
+        if was_open || incident.owes_end() {
             let (rule, holds) = (rule_of(turn.setup, incident), self.holds(turn.setup, incident, turn.now));
             let Some(incident) = self.incidents.get_mut(&id) else { return };
             let dues = incident.take_end(NoticeKind::Closed, rule, &holds, turn.now, turn.now);

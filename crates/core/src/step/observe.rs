@@ -270,7 +270,7 @@ impl State {
             .fold(change.new, u64::min)
     }
 
-    fn was_blind(&mut self, target: &Target, from: Time, turn: &mut Turn<'_>) {
+    pub(super) fn was_blind(&mut self, target: &Target, from: Time, turn: &mut Turn<'_>) {
         for id in self.by_target.get(target).into_iter().flatten() {
             if let Some(incident) = self.incidents.get_mut(id) {
                 incident.was_blind(from, turn.now);

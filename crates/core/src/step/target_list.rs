@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::{Setup, State, Turn, Writes};
 use crate::event::Target;
 use crate::notice::CloseReason;
-use crate::source::TargetEntry;
+use crate::source::{Extent, TargetEntry};
 use crate::time::Time;
 
 /// A service is gone once it was absent from this many complete discoveries.
@@ -40,10 +40,11 @@ impl State {
             .filter(|target| target.source == *source && !present.contains(target))
             .cloned()
             .collect();
+        let finds = turn.setup.sources.get(source).is_none_or(|info| info.extent != Extent::Named);
         for target in absent {
             let Some(state) = self.targets.get_mut(&target) else { continue };
             state.absences += 1;
-            if !state.discovered {
+            if !state.discovered || !finds {
                 self.gone(&target, CloseReason::NotWatched, turn);
             } else if state.absences >= GONE_AFTER {
                 self.gone(&target, CloseReason::ServiceDeleted, turn);
@@ -56,6 +57,7 @@ impl State {
     pub(super) fn gone(&mut self, target: &Target, reason: CloseReason, turn: &mut Turn<'_>) {
         self.leave(target, reason, turn);
         self.leave_trouble(target, turn);
+        self.unusable(target, 0, turn);
         self.forget_rollouts(target, turn);
         if let Some(state) = self.targets.remove(target) {
             self.episodes = self.episodes.saturating_sub(state.readings.map_or(0, |readings| readings.len()));
@@ -69,15 +71,27 @@ impl State {
         turn.writes.gone.insert(target.clone());
     }
 
-    /// Forgets the targets of sources that are no longer set up.
-    pub fn forget_removed_sources(&mut self, setup: &Setup, now: Time, writes: &mut Writes) {
+    /// Forgets what podbell.yaml does not name any more: sources with their targets, and namespaces of watches.
+    pub fn forget_unwatched(&mut self, setup: &Setup, now: Time, writes: &mut Writes) {
         let turn = &mut Turn { setup, now, writes };
-
-        let removed: Vec<Target> =
-            self.targets.keys().filter(|target| !turn.setup.sources.contains_key(&target.source)).cloned().collect();
-        for target in removed {
-            self.gone(&target, CloseReason::SourceRemoved, turn);
+        let reason = |target: &Target| match setup.sources.get(&target.source).map(|info| &info.extent) {
+            None => Some(CloseReason::SourceRemoved),
+            Some(Extent::Covered(all)) if !all.iter().any(|covers| covers.includes(target)) => {
+                Some(CloseReason::NotWatched)
+            }
+            Some(_) => None,
+        };
+        let unwatched: Vec<(Target, CloseReason)> =
+            self.targets.keys().filter_map(|target| Some((target.clone(), reason(target)?))).collect();
+        for (target, reason) in unwatched {
+            self.gone(&target, reason, turn);
         }
-        self.end_troubles_of_removed_sources(turn);
+        for (name, source) in &mut self.sources {
+            let extent = setup.sources.get(name).map(|info| &info.extent);
+            if let Some(Extent::Covered(all)) = extent {
+                source.watched.retain(|watched, _| all.iter().any(|covers| covers.name() == *watched));
+            }
+        }
+        self.end_troubles_of_what_is_unwatched(turn);
     }
 }

@@ -10,7 +10,7 @@ use super::{Failing, NoticeDraft, State, Turn, operators};
 use crate::event::Target;
 use crate::notice::{CloseReason, Info, Notice, NoticeBody, NoticeKind, StoreFate, Trouble, TroubleSubject};
 use crate::rules::rule::{Destination, Severity};
-use crate::source::{Covers, Problem};
+use crate::source::{Covers, Extent, Problem};
 use crate::time::Time;
 
 /// How long a target must be unreadable before the operator is notified.
@@ -278,15 +278,23 @@ impl State {
         self.leave_all(&TroubleSubject::Source(covers.source.to_string()), &covers.name(), turn);
     }
 
-    /// Ends what is left of a removed source's troubles, such as that of its discovery.
-    pub(super) fn end_troubles_of_removed_sources(&mut self, turn: &mut Turn<'_>) {
-        let removed = |trouble: &&TroubleState| matches!(&trouble.subject, TroubleSubject::Source(name) if !turn.setup.sources.contains_key(name.as_str()));
-        let left: Vec<(u64, Vec<String>)> = self
-            .troubles
-            .values()
-            .filter(removed)
-            .map(|trouble| (trouble.id, trouble.members.keys().cloned().collect()))
-            .collect();
+    /// Ends what is left of the troubles of a source that was removed, such as that of its discovery, and of the watches
+    /// that it does not have any more.
+    pub(super) fn end_troubles_of_what_is_unwatched(&mut self, turn: &mut Turn<'_>) {
+        let unwatched = |source: &str, member: &str| match turn.setup.sources.get(source).map(|info| &info.extent) {
+            None => true,
+            Some(Extent::Covered(all)) => Covers::is_a_name(member) && !all.iter().any(|one| one.name() == member),
+            Some(Extent::Named) => member == DISCOVERY,
+            Some(Extent::Found) => false,
+        };
+        let members = |trouble: &TroubleState| match &trouble.subject {
+            TroubleSubject::Source(name) => {
+                trouble.members.keys().filter(|member| unwatched(name, member)).cloned().collect()
+            }
+            _ => Vec::new(),
+        };
+        let left: Vec<(u64, Vec<String>)> =
+            self.troubles.values().map(|trouble| (trouble.id, members(trouble))).collect();
         for (id, members) in left {
             for member in members {
                 self.remove_member(id, &Member::Other(member), turn);

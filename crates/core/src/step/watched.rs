@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::observe::Reads;
+use super::observe::{Reads, SOURCE_MEMORY};
 use super::{Setup, State, Turn};
 use crate::diff::REMEMBER;
 use crate::event::{Event, Target};
@@ -42,7 +42,7 @@ impl State {
             }
             match self.targets.get(&target).is_some_and(|state| state.readings.is_some()) {
                 true => self.take_in(&target, &Reads::Whole(&[]), turn),
-                false => self.still(&target, turn.now),
+                false => self.empty_list(&target, turn),
             }
         }
         let source = self.sources.entry(covers.source.clone()).or_default();
@@ -86,6 +86,15 @@ impl State {
         if let Some(state) = self.targets.get_mut(target) {
             state.last_good = Some(state.last_good.map_or(now, |last| last.max(now)));
         }
+    }
+
+    /// A list is empty, and what the target showed before was not read from the store: nothing changed that is known of.
+    fn empty_list(&mut self, target: &Target, turn: &mut Turn<'_>) {
+        let memory = turn.setup.sources.get(&target.source).map_or(SOURCE_MEMORY, |info| info.memory);
+        if let Some(from) = self.last_good(target).filter(|last| turn.now.since(*last) > memory) {
+            self.was_blind(target, from, turn);
+        }
+        self.still(target, turn.now);
     }
 
     fn covered(&self, covers: &Covers) -> Vec<Target> {
