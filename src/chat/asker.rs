@@ -13,6 +13,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use super::access::{Access, Denied, Identity};
 use super::adapter_notice::AdapterNotice;
 use super::once::{Answered, Once, Registered};
+use super::reconnect::{self, Backoff, Connection, Pauses};
 use super::{ChatDeps, Entry, MessageKey, Question, Reply, Speaker};
 use crate::notifiers::buttons::Button;
 use podbell_core::ask::{self, OpenIncident};
@@ -258,6 +259,21 @@ impl Asker {
     /// A place among what is in hand, for an answer on its way: an orderly end waits for it. `None` when all are taken.
     pub(crate) fn hold(&self) -> Option<OwnedSemaphorePermit> {
         self.in_hand.clone().try_acquire_owned().ok()
+    }
+
+    /// Keeps a connection of this chat, which `what` names in the log, until the watch turns true; then finishes what is
+    /// in hand, within `end`.
+    pub(crate) async fn keep_connected(
+        &self,
+        what: &'static str,
+        pauses: Pauses,
+        connection: &impl Connection,
+        stop: watch::Receiver<bool>,
+        end: Duration,
+    ) {
+        let backoff = Backoff::new(&self.settings.name, what, pauses, self.deps.chance.clone());
+        reconnect::keep(connection, backoff, stop).await;
+        self.finish(end).await;
     }
 
     /// Waits until nothing is in hand any more, at most this long.

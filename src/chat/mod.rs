@@ -30,6 +30,7 @@ use jiff::tz::TimeZone;
 use tokio::sync::watch;
 use url::Url;
 
+use self::access::Access;
 pub use self::asker::ChatSettings;
 pub use self::queries::{QueryService, RuleCatalog};
 use crate::examine::{Checked, Net};
@@ -74,6 +75,14 @@ pub struct ChatHead {
     pub language: Language,
     /// The zone of times in its answers.
     pub time_zone: TimeZone,
+}
+
+impl ChatHead {
+    /// What every chat has, with who may ask in this one.
+    pub(crate) fn settings(&self, access: Access) -> ChatSettings {
+        let Self { name, language, time_zone } = self.clone();
+        ChatSettings { name, access, language, time_zone }
+    }
 }
 
 /// A chat, ready for use.

@@ -6,9 +6,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::watch;
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 
 use crate::tasks::{Waiting, wait_for_stop};
+use podbell_core::outbox::Outcome;
 
 /// How a connection ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,6 +33,30 @@ impl End {
     /// It could not be opened, or broke off.
     pub(crate) fn lost(why: &'static str) -> Self {
         Self::Lost { why, after: None }
+    }
+
+    /// What the failure of a request means for a connection: `refused` says what the operator can do, `lost` what failed.
+    pub(crate) fn of(outcome: &Outcome, refused: &'static str, lost: &'static str) -> Self {
+        match outcome {
+            Outcome::InvalidDestination { .. } => Self::Refused(refused),
+            Outcome::Refused { retry_after, .. } | Outcome::Unclear { retry_after, .. } => {
+                Self::Lost { why: lost, after: *retry_after }
+            }
+            _ => Self::lost(lost),
+        }
+    }
+}
+
+/// Opens a connection within `limit`, unless podbell is told to end before; `late` is why it was lost otherwise.
+pub(crate) async fn open_in_time<T>(
+    limit: Duration,
+    stop: &mut watch::Receiver<bool>,
+    late: &'static str,
+    opening: impl Future<Output = Result<T, End>>,
+) -> Result<T, End> {
+    tokio::select! {
+        () = wait_for_stop(stop) => Err(End::Stopped),
+        opened = timeout(limit, opening) => opened.unwrap_or(Err(End::lost(late))),
     }
 }
 
@@ -110,15 +135,15 @@ impl Backoff {
 }
 
 /// A connection that is opened, used until it ends, and opened again.
-pub(crate) trait Line: Sync {
+pub(crate) trait Connection: Sync {
     /// One connection, from its opening to its end. Tells `backoff` when the platform took it.
     fn run<'a>(&'a self, backoff: &'a mut Backoff, stop: &'a mut watch::Receiver<bool>) -> Waiting<'a, End>;
 }
 
 /// Keeps it until the watch turns true.
-pub(crate) async fn keep(line: &impl Line, mut backoff: Backoff, mut stop: watch::Receiver<bool>) {
+pub(crate) async fn keep(connection: &impl Connection, mut backoff: Backoff, mut stop: watch::Receiver<bool>) {
     loop {
-        let end = line.run(&mut backoff, &mut stop).await;
+        let end = connection.run(&mut backoff, &mut stop).await;
         if end == End::Stopped {
             return;
         }

@@ -16,7 +16,6 @@ use super::test_case::{Rows, Sketch};
 use super::{plain, setup, utc};
 use crate::app::reload::rule_files;
 use crate::components::registry::recordings::recording::parse_single;
-use crate::config;
 use podbell_core::event::{Event, Level, Subject, Target};
 use podbell_core::incident::Phase;
 use podbell_core::incident::hold::{Held, Window};
@@ -25,7 +24,7 @@ use podbell_core::metadata::Metadata;
 use podbell_core::notice::{NoticeBody, NoticeKind};
 use podbell_core::rules::explain::RuleVerdict;
 use podbell_core::rules::rule::{OpenWhen, Per};
-use podbell_core::rules::{Names, RuleId, Rules, compile};
+use podbell_core::rules::{Names, RuleId, Rules};
 use podbell_core::step::decision::{Decision, Effect, Verdict};
 use podbell_core::time::Time;
 use podbell_core::trail::{Line, Trail};
@@ -134,7 +133,10 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         let decisions = store.decisions(&filter, 100_000)?;
         let rules = match args.rules.as_slice() {
             [] => setup::rules(&args.config, &config, loaded)?,
-            files => rules_of(files)?,
+            files => match setup::rules_of(files, &Names::default())? {
+                Some(rules) => rules,
+                None => return Ok(ExitCode::FAILURE),
+            },
         };
         return as_test(&Rows::of_decisions(&decisions), rules, args);
     }
@@ -275,7 +277,10 @@ fn of_events(args: &Args) -> anyhow::Result<ExitCode> {
             let source = config.sources.first().map_or("any", |source| source.name.as_str()).to_owned();
             (setup::rules(&args.config, &config, loaded)?, source)
         }
-        files => (rules_of(files)?, "any".to_owned()),
+        files => match setup::rules_of(files, &Names::default())? {
+            Some(rules) => (rules, "any".to_owned()),
+            None => return Ok(ExitCode::FAILURE),
+        },
     };
     let open = |name: &Option<String>| name.clone().unwrap_or_else(|| "any".to_owned());
     let target = Target::new(&source, &open(&args.cluster), &open(&args.namespace), &open(&args.workload));
@@ -444,21 +449,6 @@ fn listed(path: &Path, args: &Args) -> anyhow::Result<Listed> {
     let all: Vec<Event<'static>> = list.events.into_iter().filter(|event| event.level == Level::Warning).collect();
     let warnings = all.len();
     Ok(Listed { wanted: all.into_iter().filter(named).collect(), events, warnings, skipped })
-}
-
-/// The rules of these files, each file as an entry of its own.
-fn rules_of(files: &[PathBuf]) -> anyhow::Result<Rules> {
-    let mut all = Vec::new();
-    for (entry, path) in (0..).zip(files) {
-        let file =
-            config::lone_rule_file(path, entry, Names::default()).map_err(|finding| anyhow::anyhow!("{finding}"))?;
-        let compiled = compile(&file);
-        if let Some(error) = compiled.diagnostics.iter().find(|finding| finding.is_error()) {
-            bail!("{error}");
-        }
-        all.push(compiled);
-    }
-    Ok(Rules::of(all))
 }
 
 fn as_test(rows: &Rows, rules: Rules, args: &Args) -> anyhow::Result<ExitCode> {

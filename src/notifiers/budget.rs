@@ -1,8 +1,17 @@
 //! Length limits, each in the unit of its platform, and cutting text to fit: never inside a character, preferably
 //! at the end of a line, and always visibly. Pure; called by the renderers.
 
+use serde_json::Value;
+
+use podbell_core::outbox::Content;
+
 /// What cut text ends in.
 const CUT: &str = "…";
+
+/// How much of a quote a card shows, in bytes: the first that lets the whole request fit.
+const QUOTES: [usize; 4] = [4_000, 1_200, 400, 100];
+/// The same of a shortened card.
+const SHORT_QUOTES: [usize; 2] = [400, 100];
 
 /// A platform's unit of length: what one character costs.
 pub(crate) type Cost = fn(char) -> usize;
@@ -10,6 +19,16 @@ pub(crate) type Cost = fn(char) -> usize;
 /// Bytes of UTF-8.
 pub(crate) fn bytes(c: char) -> usize {
     c.len_utf8()
+}
+
+/// The first request of at most `most` bytes, with ever shorter quotes. `None` for the plainest form, or if none fits.
+pub(crate) fn first_that_fits(content: Content, most: usize, request: impl Fn(usize) -> Value) -> Option<Value> {
+    let quotes: &[usize] = match content {
+        Content::Full => &QUOTES,
+        Content::Short => &SHORT_QUOTES,
+        Content::Minimal => &[],
+    };
+    quotes.iter().map(|quote| request(*quote)).find(|request| request.to_string().len() <= most)
 }
 
 /// What a text costs.

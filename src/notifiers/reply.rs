@@ -106,6 +106,17 @@ pub(crate) fn unclear(reply: &Reply, what: &str) -> Outcome {
     Outcome::Unclear { retry_after: reply.retry_after, why: format!("{what}: {}", reply.said()) }
 }
 
+/// What an answer means that is not in the form of this platform: what its status says, or that something else answered.
+pub(crate) fn not_of(reply: &Reply, platform: &str) -> Outcome {
+    match reply.status {
+        429 | 413 | 300..=399 | 500..=599 => by_status(reply),
+        _ => {
+            let what = format!("an answer that is not {platform}'s (wrong host, or a proxy in between?)");
+            unclear(reply, &what)
+        }
+    }
+}
+
 /// The outcome where something in between refused the message, which the receiver has not seen: it is sent again.
 pub(crate) fn in_between(reply: &Reply) -> Outcome {
     let why = format!("a page in between answered: {}", reply.said());

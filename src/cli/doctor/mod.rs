@@ -153,28 +153,16 @@ fn tasks(config: &Arc<Config>, store: Option<&Location>, net: Option<&Arc<Net>>,
     let mut tasks: Vec<Task> =
         store.map(|store| (Group::Store, "store".to_owned(), check(store.clone()))).into_iter().collect();
     let Some(net) = net else { return tasks };
-    for at in 0..config.sources.len() {
-        let (config, http) = (config.clone(), net.client.clone());
-        let name = config.sources.get(at).map(|source| source.name.clone()).unwrap_or_default();
-        let task = async move {
-            match config.sources.get(at) {
-                Some(source) => source.source.examine(&http).await,
-                None => Checked::default(),
-            }
-        };
-        tasks.push((Group::Sources, name, Box::pin(task)));
+    for one in &config.sources {
+        let (source, http) = (one.source.clone(), net.client.clone());
+        let task = async move { source.examine(&http).await };
+        tasks.push((Group::Sources, one.name.clone(), Box::pin(task)));
     }
     tasks.extend(of_destinations(config, net, send));
-    for at in 0..config.chats.len() {
-        let (config, net) = (config.clone(), net.clone());
-        let name = config.chats.get(at).map(|chat| chat.name.clone()).unwrap_or_default();
-        let task = async move {
-            match config.chats.get(at) {
-                Some(chat) => chat.chat.examine(&net, config.server.public_url.as_ref()).await,
-                None => Checked::default(),
-            }
-        };
-        tasks.push((Group::Chats, name, Box::pin(task)));
+    for one in &config.chats {
+        let (chat, net, public_url) = (one.chat.clone(), net.clone(), config.server.public_url.clone());
+        let task = async move { chat.examine(&net, public_url.as_ref()).await };
+        tasks.push((Group::Chats, one.name.clone(), Box::pin(task)));
     }
     let (listen, here) = (config.server.listen, net.clone());
     tasks.push((Group::Server, "listen".to_owned(), Box::pin(async move { server::listen(listen, &here).await })));

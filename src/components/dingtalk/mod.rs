@@ -144,10 +144,7 @@ struct Answer {
 fn classify(reply: &Reply) -> Outcome {
     let answer = (reply.status == 200).then(|| serde_json::from_str::<Answer>(&reply.body).ok());
     let Some(Answer { errcode, errmsg }) = answer.flatten() else {
-        return match reply.status {
-            429 | 413 | 300..=399 | 500..=599 => reply::by_status(reply),
-            _ => reply::unclear(reply, "an answer that is not DingTalk's (wrong host, or a proxy in between?)"),
-        };
+        return reply::not_of(reply, "DingTalk");
     };
     match errcode {
         0 => Outcome::Delivered,

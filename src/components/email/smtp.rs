@@ -99,7 +99,8 @@ impl Server {
     pub(super) async fn talk(&self, envelope: &Envelope<'_>) -> Result<Recipients, Outcome> {
         let most = self.patience.begin + self.patience.recipient * u32::try_from(envelope.to.len()).unwrap_or(u32::MAX);
         let begun = tokio::time::timeout(most, self.begin(envelope)).await;
-        let (mut connection, recipients) = begun.unwrap_or_else(|_| Err(not_heard(false, silent(most))))?;
+        let (mut connection, recipients) =
+            begun.unwrap_or_else(|_| Err(Outcome::Refused { retry_after: None, why: silent(most) }))?;
         let mail = envelope.mail.filter(|_| !recipients.taken.is_empty());
         let sent = match mail {
             Some(mail) => self.content(&mut connection, mail).await,
@@ -174,8 +175,8 @@ impl Server {
         match answered {
             Ok(Ok(_)) => Ok(()),
             Ok(Err(error)) if error.status().is_some() => Err(self.refused(Stage::Content, &error)),
-            Ok(Err(error)) => Err(not_heard(true, self.said(&error))),
-            Err(_) => Err(not_heard(true, silent(self.patience.answer))),
+            Ok(Err(error)) => Err(Outcome::Unclear { retry_after: None, why: self.said(&error) }),
+            Err(_) => Err(Outcome::Unclear { retry_after: None, why: silent(self.patience.answer) }),
         }
     }
 
@@ -199,7 +200,9 @@ impl Server {
                 "the server does not take mail from podbell: check `from`, and whether it wants `user` and `password`",
             ),
             Stage::Content if error.is_permanent() => Outcome::ContentRejected { why: said },
-            Stage::Connect | Stage::Login | Stage::Sender | Stage::Content => not_heard(false, said),
+            Stage::Connect | Stage::Login | Stage::Sender | Stage::Content => {
+                Outcome::Refused { retry_after: None, why: said }
+            }
         }
     }
 
@@ -223,14 +226,6 @@ impl Server {
 
 fn silent(limit: Duration) -> String {
     format!("no answer within {} s", limit.as_secs())
-}
-
-/// The outcome where the server's answer is missing or says "not now".
-fn not_heard(handed_over: bool, why: String) -> Outcome {
-    match handed_over {
-        true => Outcome::Unclear { retry_after: None, why },
-        false => Outcome::Refused { retry_after: None, why },
-    }
 }
 
 /// Recipients with the server's words for each, in one line.

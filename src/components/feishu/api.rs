@@ -209,10 +209,7 @@ fn is_about_token(reply: &Reply) -> bool {
 pub(super) fn refused_code(reply: &Reply) -> Outcome {
     let why = reply.said();
     let Some(code) = code(reply) else {
-        return match reply.status {
-            429 | 413 | 300..=399 | 500..=599 => reply::by_status(reply),
-            _ => reply::unclear(reply, "an answer that is not Feishu's (wrong host, or a proxy in between?)"),
-        };
+        return reply::not_of(reply, "Feishu");
     };
     let dead = |advice: &str| Outcome::InvalidDestination {
         code: code.to_string(),

@@ -16,15 +16,11 @@ const APP_BODY: usize = 28_000;
 /// How long one line may become, in bytes.
 const LINE: usize = 1_500;
 const TITLE: usize = 500;
-/// How much of a quote is shown, in bytes: the first that lets the whole card fit.
-const QUOTES: [usize; 4] = [4_000, 1_200, 400, 100];
-/// The same for a card that was refused as too long.
-const SHORT_QUOTES: [usize; 2] = [400, 100];
 
 /// The body of a robot's request, without its signature. `mentions` are ids of people.
 pub(super) fn body(message: &Message, content: Content, mentions: &[String]) -> Value {
     let request = |quote| json!({"msg_type": "interactive", "card": card(message, mentions, quote)});
-    first_that_fits(content, BODY, request).unwrap_or_else(|| minimal(message, mentions))
+    budget::first_that_fits(content, BODY, request).unwrap_or_else(|| minimal(message, mentions))
 }
 
 /// What an app sends: always a card, because only a card can be changed later. `buttons` stand at its end.
@@ -37,7 +33,7 @@ pub(super) fn content(message: &Message, content: Content, mentions: &[String], 
         }
         json!({"msg_type": "interactive", "content": card.to_string()})
     };
-    first_that_fits(content, APP_BODY, |quote| request(card(message, mentions, quote)))
+    budget::first_that_fits(content, APP_BODY, |quote| request(card(message, mentions, quote)))
         .unwrap_or_else(|| request(minimal_card(message, mentions)))
 }
 
@@ -45,16 +41,6 @@ pub(super) fn content(message: &Message, content: Content, mentions: &[String], 
 pub(super) fn own(text: &str) -> Value {
     let card = json!({"config": {"wide_screen_mode": true, "update_multi": true}, "elements": [self::text(text)]});
     json!({"msg_type": "interactive", "content": card.to_string()})
-}
-
-/// The first request that has at most this many bytes, with ever shorter quotes.
-fn first_that_fits(content: Content, most: usize, request: impl Fn(usize) -> Value) -> Option<Value> {
-    let quotes: &[usize] = match content {
-        Content::Full => &QUOTES,
-        Content::Short => &SHORT_QUOTES,
-        Content::Minimal => &[],
-    };
-    quotes.iter().map(|quote| request(*quote)).find(|request| request.to_string().len() <= most)
 }
 
 /// Two built-in lines.

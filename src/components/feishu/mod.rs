@@ -152,10 +152,7 @@ struct Answer {
 fn classify(reply: &Reply) -> Outcome {
     let answered = matches!(reply.status, 200 | 400).then(|| serde_json::from_str::<Answer>(&reply.body).ok());
     let Some(Answer { code }) = answered.flatten() else {
-        return match reply.status {
-            429 | 413 | 300..=399 | 500..=599 => reply::by_status(reply),
-            _ => reply::unclear(reply, "an answer that is not Feishu's (wrong host, or a proxy in between?)"),
-        };
+        return reply::not_of(reply, "Feishu");
     };
     match code {
         0 => Outcome::Delivered,

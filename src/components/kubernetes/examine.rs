@@ -64,7 +64,6 @@ fn rights(subject: &str, place: &NamespaceRights) -> Vec<Finding> {
         }
     };
     let for_what = |purpose: Purpose| missing.iter().copied().filter(move |one| one.resource.serves() == purpose);
-    let (health, nodes) = (for_what(Purpose::Health).collect::<Vec<_>>(), for_what(Purpose::Nodes).collect::<Vec<_>>());
     let needed: Vec<Missing> = for_what(Purpose::Events).chain(for_what(Purpose::Owners)).collect();
     let kind = if place.namespace.is_some() { "Role" } else { "ClusterRole" };
     let advice = |missing: &[Missing]| format!("add to the {kind} of podbell's account: {}", rules(missing));
@@ -81,37 +80,35 @@ fn rights(subject: &str, place: &NamespaceRights) -> Vec<Finding> {
         let found = format!("{}: which service an event belongs to is then taken from names", may_not(&needed));
         Finding::warn(Group::Sources, subject, found, advice(&needed))
     };
-    let health = if health.is_empty() {
-        let found =
-            "may list and watch deployments, statefulsets and daemonsets: an incident ends when its pods are ready";
-        Finding::ok(Group::Sources, subject, found)
-    } else {
-        let found = format!("{}: incidents of such workloads end when their events stop", may_not(&health));
-        Finding::warn(Group::Sources, subject, found, advice(&health))
+    // What only adds to what is told: with the right, and without it.
+    let added = |purpose: Purpose, may: &str, without: &str| {
+        let missing: Vec<Missing> = for_what(purpose).collect();
+        match missing.is_empty() {
+            true => Finding::ok(Group::Sources, subject, format!("may list and watch {may}")),
+            false => {
+                let found = format!("{}: {without}", may_not(&missing));
+                Finding::warn(Group::Sources, subject, found, advice(&missing))
+            }
+        }
     };
-    let nodes = if nodes.is_empty() {
-        Finding::ok(Group::Sources, subject, "may list and watch nodes: what they say of themselves is told")
-    } else {
-        let found = format!("{}: only events tell of nodes that are down", may_not(&nodes));
-        Finding::warn(Group::Sources, subject, found, advice(&nodes))
-    };
-    let autoscalers = for_what(Purpose::Autoscalers).collect::<Vec<_>>();
-    let autoscalers = if autoscalers.is_empty() {
-        let found = "may list and watch horizontalpodautoscalers: that one works again, or is deleted, is told at once";
-        Finding::ok(Group::Sources, subject, found)
-    } else {
-        let found = format!("{}: incidents of autoscalers end when their events stop", may_not(&autoscalers));
-        Finding::warn(Group::Sources, subject, found, advice(&autoscalers))
-    };
-    let labels = for_what(Purpose::Labels).collect::<Vec<_>>();
-    let labels = if labels.is_empty() {
-        let described = if place.namespace.is_some() { "cronjobs" } else { "cronjobs and namespaces" };
-        let found = format!("may list and watch {described}: rules see their labels and annotations");
-        Finding::ok(Group::Sources, subject, found)
-    } else {
-        let found = format!("{}: rules see none of their labels and annotations", may_not(&labels));
-        Finding::warn(Group::Sources, subject, found, advice(&labels))
-    };
+    let health = added(
+        Purpose::Health,
+        "deployments, statefulsets and daemonsets: an incident ends when its pods are ready",
+        "incidents of such workloads end when their events stop",
+    );
+    let nodes =
+        added(Purpose::Nodes, "nodes: what they say of themselves is told", "only events tell of nodes that are down");
+    let autoscalers = added(
+        Purpose::Autoscalers,
+        "horizontalpodautoscalers: that one works again, or is deleted, is told at once",
+        "incidents of autoscalers end when their events stop",
+    );
+    let described = if place.namespace.is_some() { "cronjobs" } else { "cronjobs and namespaces" };
+    let labels = added(
+        Purpose::Labels,
+        &format!("{described}: rules see their labels and annotations"),
+        "rules see none of their labels and annotations",
+    );
     // Nodes belong to no namespace.
     [events, health]
         .into_iter()

@@ -13,25 +13,11 @@ const BODY: usize = 26_000;
 /// How long one line may become, in bytes.
 const LINE: usize = 1_200;
 const TITLE: usize = 500;
-/// How much of a quote is shown, in bytes: the first that lets the whole card fit.
-const QUOTES: [usize; 4] = [4_000, 1_200, 400, 100];
-/// The same for a card that was refused as too long.
-const SHORT_QUOTES: [usize; 2] = [400, 100];
 
 /// The body of the request. `mentions` are the addresses of people; `page` is where the status page shows it.
 pub(super) fn body(message: &Message, content: Content, mentions: &[String], page: Option<&str>) -> Value {
-    let quotes: &[usize] = match content {
-        Content::Full => &QUOTES,
-        Content::Short => &SHORT_QUOTES,
-        Content::Minimal => return minimal(message, mentions),
-    };
-    for quote in quotes {
-        let body = around(elements(message, mentions, *quote), mentions, page, message);
-        if body.to_string().len() <= BODY {
-            return body;
-        }
-    }
-    minimal(message, mentions)
+    budget::first_that_fits(content, BODY, |quote| around(elements(message, mentions, quote), mentions, page, message))
+        .unwrap_or_else(|| minimal(message, mentions))
 }
 
 fn minimal(message: &Message, mentions: &[String]) -> Value {

@@ -266,10 +266,7 @@ fn classify(request: &Request, reply: &Reply) -> Outcome {
 /// What a refusal means. Its words say more than its status.
 fn refused(request: Option<&Request>, reply: &Reply) -> Outcome {
     let Some(Answer { ok: false, description, parameters, .. }) = Answer::of(reply) else {
-        return match reply.status {
-            429 | 413 | 300..=399 | 500..=599 => reply::by_status(reply),
-            _ => reply::unclear(reply, "an answer that is not Telegram's (wrong host, or a proxy in between?)"),
-        };
+        return reply::not_of(reply, "Telegram");
     };
     let why = reply.said();
     let says = |words: &[&str]| words.iter().any(|word| description.contains(word));

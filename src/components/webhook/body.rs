@@ -10,7 +10,6 @@ use podbell_core::message::{self, Message, clip};
 use podbell_core::mute::Author;
 use podbell_core::notice::{CloseReason, Info, Notice, NoticeBody, StoreFate, Story, Trouble, TroubleSubject};
 use podbell_core::outbox::Content;
-use podbell_core::time::Time;
 
 /// The most of the newest text that is sent.
 const MOST_TEXT: usize = 16_000;
@@ -38,8 +37,8 @@ pub(super) fn body(facts: &Facts<'_>, message: &Message, content: Content) -> Va
         "notice": notice.kind.as_str(),
         "notices": facts.notices,
         "severity": notice.severity.as_str(),
-        "caused_at": rfc3339(notice.caused_at),
-        "made_at": rfc3339(notice.made_at),
+        "caused_at": notice.caused_at.timestamp().to_string(),
+        "made_at": notice.made_at.timestamp().to_string(),
         "title": clip(&message.title, MOST_NAME),
         "text": clip(&message.text(), if content == Content::Full { MOST_TEXT } else { MOST_NAME }),
         "incident_id": notice.body.incident(),
@@ -58,7 +57,7 @@ pub(super) fn body(facts: &Facts<'_>, message: &Message, content: Content) -> Va
     json!({
         "id": facts.id,
         "type": format!("{about}.{}", word(notice)),
-        "timestamp": rfc3339(notice.made_at),
+        "timestamp": notice.made_at.timestamp().to_string(),
         "data": data,
     })
 }
@@ -107,22 +106,22 @@ fn incident(story: &Story, message: &Message, content: Content) -> Value {
             "reason": name(&story.newest.reason),
             "message": clip(&story.newest.message, most),
         },
-        "first_at": rfc3339(story.first_at),
-        "last_at": rfc3339(story.last_at),
-        "first_seen": rfc3339(story.first_seen),
+        "first_at": story.first_at.timestamp().to_string(),
+        "last_at": story.last_at.timestamp().to_string(),
+        "first_seen": story.first_seen.timestamp().to_string(),
         "reopened": story.reopened,
         "told": story.told.map(|told| json!({
-            "at": rfc3339(told.at), "occurrences": told.occurrences, "objects": told.objects,
+            "at": told.at.timestamp().to_string(), "occurrences": told.occurrences, "objects": told.objects,
         })),
         "news": names(&story.news),
         "unacknowledged_seconds": story.unacknowledged_seconds,
         "quiet_seconds": story.quiet_seconds,
         "ended_by": story.ended_by.as_ref().map(|end| json!({
             "reason": name(&end.reason), "obj_type": name(&end.obj_type), "obj_name": name(&end.obj_name),
-            "at": rfc3339(end.at),
+            "at": end.at.timestamp().to_string(),
         })),
         "rollout": story.rollout.as_ref().map(|followed| json!({
-            "at": rfc3339(followed.rollout.at), "after_seconds": followed.after_seconds,
+            "at": followed.rollout.at.timestamp().to_string(), "after_seconds": followed.after_seconds,
             "before": names(&followed.rollout.before), "after": names(&followed.rollout.after),
         })),
         "affected": story.affected.iter().map(|one| json!({
@@ -135,7 +134,7 @@ fn incident(story: &Story, message: &Message, content: Content) -> Value {
         "pod": story.pod.as_ref().map(|pod| self::pod(pod, most)),
         "closed_because": story.closed_because.map(CloseReason::as_str),
         "blind": story.blind.iter().take(MOST_LISTED).map(|(from, until)| json!({
-            "from": rfc3339(*from), "until": rfc3339(*until),
+            "from": from.timestamp().to_string(), "until": until.timestamp().to_string(),
         })).collect::<Vec<_>>(),
         "runbook": &story.runbook,
         "labels": &story.labels,
@@ -149,7 +148,7 @@ fn pod(pod: &PodState, most: usize) -> Value {
         let ended = one
             .ended
             .as_ref()
-            .map(|end| json!({"reason": name(&end.reason), "exit_code": end.exit_code, "at": rfc3339(end.at)}));
+            .map(|end| json!({"reason": name(&end.reason), "exit_code": end.exit_code, "at": end.at.timestamp().to_string()}));
         json!({"name": name(&one.name), "waiting": name(&one.waiting), "restarts": one.restarts, "ended": ended})
     });
     let log = pod
@@ -176,8 +175,8 @@ fn trouble(trouble: &Trouble) -> Value {
         "advice": clip(&trouble.advice, MOST_NAME),
         "affected": names(&trouble.affected),
         "affected_count": trouble.affected_count,
-        "since": rfc3339(trouble.since),
-        "until": trouble.until.map(rfc3339),
+        "since": trouble.since.timestamp().to_string(),
+        "until": trouble.until.map(|time| time.timestamp().to_string()),
     })
 }
 
@@ -188,18 +187,18 @@ fn info(info: &Info) -> Value {
             "clock_off_hours": clock_hint.as_ref().map(|hint| hint.hours),
         }),
         Info::Blind { source, services, from, until } => json!({
-            "source": source, "services": services, "from": rfc3339(*from), "until": rfc3339(*until),
+            "source": source, "services": services, "from": from.timestamp().to_string(), "until": until.timestamp().to_string(),
         }),
         Info::Held { window, from, until, over, over_count, still_open } => json!({
-            "window": {"kind": window_kind(window), "name": name(window.name())}, "from": rfc3339(*from), "until": rfc3339(*until),
+            "window": {"kind": window_kind(window), "name": name(window.name())}, "from": from.timestamp().to_string(), "until": until.timestamp().to_string(),
             "over": names(over), "over_count": over_count, "still_open": still_open,
         }),
         Info::Daily { since, until, events, messages, incidents, untold } => json!({
-            "since": rfc3339(*since), "until": rfc3339(*until), "events": events, "messages": messages,
+            "since": *since.timestamp().to_string(), "until": until.timestamp().to_string(), "events": events, "messages": messages,
             "incidents": incidents, "untold": untold,
         }),
         Info::Muted { what, by, why, until, holds } => json!({
-            "what": name(what), "by": author(by), "why": why.as_deref().map(name), "until": rfc3339(*until), "holds": holds,
+            "what": name(what), "by": author(by), "why": why.as_deref().map(name), "until": until.timestamp().to_string(), "holds": holds,
         }),
         Info::Store { fate, kept } => store(fate, kept.as_deref()),
         Info::Test { destination } => json!({"destination": destination}),
@@ -220,7 +219,7 @@ fn store(fate: &StoreFate, kept: Option<&str>) -> Value {
         StoreFate::Rewritten | StoreFate::Unsure => (None, None, None, 0),
     };
     json!({
-        "fate": fate.word(), "why": why.map(|why| name(why)), "from": from.map(rfc3339), "until": until.map(rfc3339),
+        "fate": fate.word(), "why": why.map(|why| name(why)), "from": from.map(|time| time.timestamp().to_string()), "until": until.map(|time| time.timestamp().to_string()),
         "missing": missing, "kept": kept.map(name),
     })
 }
@@ -242,9 +241,4 @@ fn name(text: &str) -> String {
 
 fn names(texts: &[String]) -> Vec<String> {
     texts.iter().take(MOST_LISTED).map(|text| name(text)).collect()
-}
-
-/// UTC, with milliseconds where there are any.
-fn rfc3339(time: Time) -> String {
-    jiff::Timestamp::from_millisecond(time.millis()).unwrap_or(jiff::Timestamp::UNIX_EPOCH).to_string()
 }

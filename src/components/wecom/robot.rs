@@ -85,10 +85,7 @@ pub(crate) fn errcode(reply: &Reply) -> Option<i64> {
 /// What a reply means. The robot always answers 200; the code is in the body.
 pub(crate) fn classify(reply: &Reply) -> Outcome {
     if reply.status != 200 {
-        return match reply.status {
-            429 | 413 | 300..=399 | 500..=599 => reply::by_status(reply),
-            _ => reply::unclear(reply, "an answer that is not WeCom's (wrong host, or a proxy in between?)"),
-        };
+        return reply::not_of(reply, "WeCom");
     }
     let Ok(Answer { errcode }) = serde_json::from_str(&reply.body) else {
         return reply::unclear(reply, "a success that is not WeCom's (a proxy or a login page in between?)");

@@ -71,10 +71,7 @@ impl Pattern {
         }
         let kind = match split_slashes(text)? {
             Some((source, ignore_case)) => Kind::Regex(Arc::new(Expression::parse(source, ignore_case)?)),
-            None => match Glob::parse(text) {
-                Ok(glob) => Kind::Glob(glob),
-                Err(exact) => Kind::Exact(exact.into()),
-            },
+            None => without_slashes(text),
         };
         Ok(Self { text: text.into(), kind })
     }
@@ -210,6 +207,25 @@ fn split_slashes(text: &str) -> Result<Option<(&str, bool)>, PatternError> {
     }
 }
 
+/// A glob, or the exact text if it has no star.
+fn without_slashes(text: &str) -> Kind {
+    let mut pieces = Vec::new();
+    let mut piece = String::new();
+    let mut chars = text.chars().peekable();
+    while let Some(c) = chars.next() {
+        match c {
+            '\\' if chars.next_if_eq(&'*').is_some() => piece.push('*'),
+            '*' => pieces.push(std::mem::take(&mut piece).into_boxed_str()),
+            _ => piece.push(c),
+        }
+    }
+    if pieces.is_empty() {
+        return Kind::Exact(piece.into());
+    }
+    pieces.push(piece.into_boxed_str());
+    Kind::Glob(Glob { pieces: pieces.into() })
+}
+
 /// The texts between the stars: the first is a prefix, the last a suffix.
 #[derive(Clone)]
 struct Glob {
@@ -217,25 +233,6 @@ struct Glob {
 }
 
 impl Glob {
-    /// The glob, or, when it has no star, the exact string it stands for.
-    fn parse(text: &str) -> Result<Self, String> {
-        let mut pieces = Vec::new();
-        let mut piece = String::new();
-        let mut chars = text.chars().peekable();
-        while let Some(c) = chars.next() {
-            match c {
-                '\\' if chars.next_if_eq(&'*').is_some() => piece.push('*'),
-                '*' => pieces.push(std::mem::take(&mut piece).into_boxed_str()),
-                _ => piece.push(c),
-            }
-        }
-        if pieces.is_empty() {
-            return Err(piece);
-        }
-        pieces.push(piece.into_boxed_str());
-        Ok(Self { pieces: pieces.into() })
-    }
-
     fn example(&self) -> String {
         let last = self.pieces.len().saturating_sub(1);
         let mut text = String::new();

@@ -8,7 +8,7 @@ use super::super::api::Api;
 use super::super::app::{API_URL, APP_KEY, APP_SECRET, is_conversation};
 use super::{DingTalk, DingTalkConfig, Timing};
 use crate::chat::access::{Access, AllowList, Channels, DIRECT, Id};
-use crate::chat::{Chat, ChatDeps, ChatHead, ChatKind, ChatSettings, Served};
+use crate::chat::{Chat, ChatDeps, ChatHead, ChatKind, Served};
 use crate::clock;
 use crate::examine::{Checked, Finding, Group, Net, not_well};
 use crate::http::{ClientError, HttpOptions};
@@ -73,8 +73,7 @@ fn read(map: &mut MapReader<'_>, head: &ChatHead, reader: &mut Reader) -> Option
         users: USERS.take(map, reader),
         channels: CHANNELS.take(map, reader),
     };
-    let settings =
-        ChatSettings { name: head.name.clone(), access, language: head.language, time_zone: head.time_zone.clone() };
+    let settings = head.settings(access);
     let (app_key, secret, api) = (key?, secret?, api?);
     Some(Draft::<dyn Chat>::new(move |secrets| {
         Some(Arc::new(DingTalkConfig {

@@ -12,7 +12,7 @@ use secrecy::ExposeSecret as _;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::sync::watch;
-use tokio::time::{sleep, timeout};
+use tokio::time::sleep;
 use tokio_tungstenite::tungstenite::Message;
 use url::Url;
 
@@ -21,7 +21,7 @@ use super::frame::{self, Address, Frame};
 use super::{DingTalk, Timing};
 use crate::chat::asker::{Answer, ChatAnswer, Rejection};
 use crate::chat::insist::{Insist, Posted};
-use crate::chat::reconnect::{Backoff, End, Line, Pauses, keep};
+use crate::chat::reconnect::{Backoff, Connection, End, Pauses, open_in_time};
 use crate::chat::websocket::{self, Link, Pings};
 use crate::notifiers::post::{Post, post};
 use crate::notifiers::redact::Redactor;
@@ -59,9 +59,7 @@ impl DingTalk {
     pub async fn connect(self: Arc<Self>, stop: watch::Receiver<bool>) {
         let Timing { reopen, reopen_most, refused, .. } = self.timing;
         let pauses = Pauses { first: reopen, most: reopen_most, refused, displaced: refused };
-        let backoff = Backoff::new(&self.asker.settings.name, "Stream mode", pauses, self.asker.deps.chance.clone());
-        keep(&self, backoff, stop).await;
-        self.asker.finish(END).await;
+        self.asker.keep_connected("Stream mode", pauses, &self, stop, END).await;
     }
 
     /// Opens a connection: a ticket, then the WebSocket.
@@ -79,12 +77,8 @@ impl DingTalk {
         let client = &self.asker.deps.client;
         let reply = self.api.ask(client, asked).await.map_err(|_| End::lost("DingTalk cannot be reached"))?;
         if reply.status != 200 {
-            return Err(match api::of_credentials(&reply) {
-                Outcome::InvalidDestination { .. } => {
-                    End::Refused("DingTalk refuses the application: check `app_key` and `app_secret`")
-                }
-                _ => End::Lost { why: "DingTalk answers with an error", after: reply.retry_after },
-            });
+            let refused = "DingTalk refuses the application: check `app_key` and `app_secret`";
+            return Err(End::of(&api::of_credentials(&reply), refused, "DingTalk answers with an error"));
         }
         let Ok(Ticket { endpoint, ticket }) = serde_json::from_str(&reply.body) else {
             return Err(End::lost("an answer that is not DingTalk's"));
@@ -204,27 +198,17 @@ impl DingTalk {
         let request = || Post::json(body.to_string().into_bytes(), now).below(&app::SEND);
         self.api.call(client, now, request).await.map_or_else(|outcome| outcome, |reply| api::of_message(&reply))
     }
-
-    /// Opens a connection within the time that this may take.
-    async fn open_in_time(&self, stop: &mut watch::Receiver<bool>) -> Result<Link, End> {
-        tokio::select! {
-            () = wait_for_stop(stop) => Err(End::Stopped),
-            opened = timeout(self.timing.open, self.open()) => match opened {
-                Ok(opened) => opened,
-                Err(_) => Err(End::lost("DingTalk does not answer in time")),
-            },
-        }
-    }
 }
 
-impl Line for Arc<DingTalk> {
+impl Connection for Arc<DingTalk> {
     fn run<'a>(&'a self, backoff: &'a mut Backoff, stop: &'a mut watch::Receiver<bool>) -> Waiting<'a, End> {
         Box::pin(async move {
             // The connection that ends, until the next one is there.
             let mut before: Option<Link> = None;
             loop {
                 let opened = self.asker.now();
-                let link = self.open_in_time(stop).await;
+                let late = "DingTalk does not answer in time";
+                let link = open_in_time(self.timing.open, stop, late, self.open()).await;
                 if let Some(before) = before.take() {
                     before.close().await;
                 }

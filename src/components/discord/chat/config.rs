@@ -9,7 +9,7 @@ use super::super::{API, id, is_id};
 use super::{Discord, DiscordConfig, PublicKey, Timing};
 use crate::chat::access::{Access, AllowList, Channels, DIRECT, Id, called};
 use crate::chat::replays::unhex;
-use crate::chat::{Chat, ChatDeps, ChatHead, ChatKind, ChatSettings, Served};
+use crate::chat::{Chat, ChatDeps, ChatHead, ChatKind, Served};
 use crate::examine::{Checked, Net};
 use crate::http::{ClientError, HttpOptions};
 use crate::settings::Draft;
@@ -70,8 +70,7 @@ fn read(map: &mut MapReader<'_>, head: &ChatHead, reader: &mut Reader) -> Option
         users: USERS.take(map, reader),
         channels: CHANNELS.take(map, reader),
     };
-    let settings =
-        ChatSettings { name: head.name.clone(), access, language: head.language, time_zone: head.time_zone.clone() };
+    let settings = head.settings(access);
     let (application, public_key, api) = (application?, public_key?, api?);
     let config = DiscordConfig { settings, application, public_key, api, timing: Timing::default() };
     Some(Draft::<dyn Chat>::new(move |_| Some(Arc::new(config.clone()))))

@@ -7,7 +7,7 @@ use url::Url;
 use super::super::app::{API, APP_ID, APP_SECRET, is_id};
 use super::{Feishu, FeishuConfig, Subscription, Timing};
 use crate::chat::access::{Access, AllowList, Channels, DIRECT, Id, called};
-use crate::chat::{Chat, ChatDeps, ChatHead, ChatKind, ChatSettings, Served};
+use crate::chat::{Chat, ChatDeps, ChatHead, ChatKind, Served};
 use crate::clock;
 use crate::examine::{Checked, Finding, Group, Net, not_well};
 use crate::http::{ClientError, HttpOptions};
@@ -89,8 +89,7 @@ fn read(map: &mut MapReader<'_>, head: &ChatHead, reader: &mut Reader) -> Option
         users: USERS.take(map, reader),
         channels: CHANNELS.take(map, reader),
     };
-    let settings =
-        ChatSettings { name: head.name.clone(), access, language: head.language, time_zone: head.time_zone.clone() };
+    let settings = head.settings(access);
     let (app_id, secret, api) = (app?, secret?, api?);
     Some(Draft::<dyn Chat>::new(move |secrets| {
         let (settings, app_id, api) = (settings.clone(), app_id.clone(), api.clone());

@@ -19,7 +19,7 @@ use super::event::{self, Event};
 use super::frame::{self, Frame, Pieces};
 use super::{Feishu, Timing};
 use crate::chat::asker::Rejection;
-use crate::chat::reconnect::{Backoff, End, Line, Pauses, keep};
+use crate::chat::reconnect::{Backoff, Connection, End, Pauses, open_in_time};
 use crate::chat::websocket::{self, Link, Pings};
 use crate::notifiers::post::Post;
 use crate::notifiers::reply::Reply;
@@ -36,9 +36,7 @@ impl Feishu {
     pub async fn connect(self: Arc<Self>, stop: watch::Receiver<bool>) {
         let Timing { reopen, reopen_most, refused, .. } = self.timing;
         let pauses = Pauses { first: reopen, most: reopen_most, refused, displaced: refused };
-        let backoff = Backoff::new(&self.asker.settings.name, "the app", pauses, self.asker.deps.chance.clone());
-        keep(&self, backoff, stop).await;
-        self.asker.finish(END).await;
+        self.asker.keep_connected("the app", pauses, &self, stop, END).await;
     }
 
     /// Asks who the bot is.
@@ -73,13 +71,7 @@ impl Feishu {
 
 /// What the failure of a request says of a connection.
 fn ended(outcome: &Outcome) -> End {
-    match outcome {
-        Outcome::InvalidDestination { .. } => End::Refused(REFUSED),
-        Outcome::Refused { retry_after, .. } | Outcome::Unclear { retry_after, .. } => {
-            End::Lost { why: "the API cannot be reached, or answers with an error", after: *retry_after }
-        }
-        _ => End::lost("the API answers with an error"),
-    }
+    End::of(outcome, REFUSED, "the API cannot be reached, or answers with an error")
 }
 
 /// Where to connect.
@@ -128,20 +120,20 @@ impl Endpoint {
     }
 }
 
-impl Line for Arc<Feishu> {
+impl Connection for Arc<Feishu> {
     fn run<'a>(&'a self, backoff: &'a mut Backoff, stop: &'a mut watch::Receiver<bool>) -> Waiting<'a, End> {
         Box::pin(line(self, backoff, stop))
     }
 }
 
 /// An open connection.
-struct Connection {
+struct Opened {
     link: Link,
     /// The bot's open_id.
     me: String,
 }
 
-async fn open(chat: &Feishu) -> Result<Connection, End> {
+async fn open(chat: &Feishu) -> Result<Opened, End> {
     let me = chat.me().await?;
     let Endpoint { url, service, ping } = chat.endpoint().await?;
     let socket = websocket::open(&chat.asker.deps.client, url, None, frame::MOST).await.map_err(End::lost)?;
@@ -150,19 +142,15 @@ async fn open(chat: &Feishu) -> Result<Connection, End> {
         silence: chat.timing.silence,
         make: Box::new(move || Message::binary(Frame::ping(service))),
     };
-    Ok(Connection { link: Link::new(socket, pings), me })
+    Ok(Opened { link: Link::new(socket, pings), me })
 }
 
 /// One connection, from its opening to its end.
 async fn line(chat: &Arc<Feishu>, backoff: &mut Backoff, stop: &mut watch::Receiver<bool>) -> End {
-    let opened = tokio::select! {
-        () = wait_for_stop(stop) => return End::Stopped,
-        opened = timeout(chat.timing.open, open(chat)) => opened,
-    };
+    let opened = open_in_time(chat.timing.open, stop, "there is no answer in time", open(chat)).await;
     let mut connection = match opened {
-        Ok(Ok(opened)) => opened,
-        Ok(Err(end)) => return end,
-        Err(_) => return End::lost("there is no answer in time"),
+        Ok(opened) => opened,
+        Err(end) => return end,
     };
     let (answers, mut answered) = mpsc::unbounded_channel();
     let end = listen(chat, &mut connection, (answers, &mut answered), (backoff, stop)).await;
@@ -183,11 +171,11 @@ async fn line(chat: &Arc<Feishu>, backoff: &mut Backoff, stop: &mut watch::Recei
 
 async fn listen(
     chat: &Arc<Feishu>,
-    connection: &mut Connection,
+    connection: &mut Opened,
     (answers, answered): (mpsc::UnboundedSender<Vec<u8>>, &mut mpsc::UnboundedReceiver<Vec<u8>>),
     (backoff, stop): (&mut Backoff, &mut watch::Receiver<bool>),
 ) -> End {
-    let Connection { link, me } = connection;
+    let Opened { link, me } = connection;
     let mut pieces = Pieces::default();
     let mut is_taken = false;
     loop {

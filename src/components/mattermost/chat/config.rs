@@ -9,7 +9,7 @@ use super::socket::Api;
 use super::{Mattermost, MattermostConfig, Timing};
 use crate::chat::access::{Access, AllowList, Channels, DIRECT, Id, called};
 use crate::chat::reconnect::End;
-use crate::chat::{Chat, ChatDeps, ChatHead, ChatKind, ChatSettings, ExclusiveConnection, Served};
+use crate::chat::{Chat, ChatDeps, ChatHead, ChatKind, ExclusiveConnection, Served};
 use crate::clock;
 use crate::examine::{Checked, Finding, Group, Net};
 use crate::http::{ClientError, HttpOptions};
@@ -93,8 +93,7 @@ fn read(map: &mut MapReader<'_>, head: &ChatHead, reader: &mut Reader) -> Option
         let message = format!("the bot of `{}` has no `server`", head.name);
         reader.error_help(&map.head(), message, "write where Mattermost is, such as https://mattermost.example.com");
     }
-    let settings =
-        ChatSettings { name: head.name.clone(), access, language: head.language, time_zone: head.time_zone.clone() };
+    let settings = head.settings(access);
     Some(Draft::<dyn Chat>::new(move |secrets| {
         let mut get = |secret: &Option<SecretRef>| secret.as_ref().and_then(|secret| secrets.get(secret));
         Some(Arc::new(MattermostConfig {

@@ -12,7 +12,6 @@ use std::time::Duration;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::{Value, json};
 use tokio::sync::watch;
-use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::Message;
 use url::Url;
 
@@ -22,7 +21,7 @@ use super::missed::{self, Missed};
 use super::{Mattermost, Timing};
 use crate::chat::asker::Rejection;
 use crate::chat::insist::{Insist, Posted};
-use crate::chat::reconnect::{Backoff, End, Line, Pauses, keep};
+use crate::chat::reconnect::{Backoff, Connection, End, Pauses, open_in_time};
 use crate::chat::websocket::{self, Link, Pings};
 use crate::notifiers::post::{Post, post};
 use crate::notifiers::redact::Redactor;
@@ -46,7 +45,7 @@ pub(super) struct Position {
     /// The number of the next event.
     pub next: i64,
     /// When anything was last received, by podbell's clock.
-    pub incoming: Time,
+    pub last_received: Time,
 }
 
 impl Mattermost {
@@ -55,11 +54,9 @@ impl Mattermost {
         let (Some(server), Some(token)) = (self.config.server.clone(), self.config.bot_token.clone()) else { return };
         let Timing { reopen, reopen_most, refused, .. } = self.config.timing;
         let pauses = Pauses { first: reopen, most: reopen_most, refused, displaced: refused };
-        let backoff = Backoff::new(&self.asker.settings.name, "the bot", pauses, self.asker.deps.chance.clone());
         let bot =
             Bot { chat: self.clone(), api: Arc::new(Api { server, token, client: self.asker.deps.client.clone() }) };
-        keep(&bot, backoff, stop).await;
-        self.asker.finish(END).await;
+        self.asker.keep_connected("the bot", pauses, &bot, stop, END).await;
     }
 }
 
@@ -81,13 +78,7 @@ impl Api {
         let asked = Post::json(Vec::new(), now).get().below(&["api", "v4", "users", "me"]);
         let reply = self.call(asked).await.map_err(|_| End::lost("Mattermost cannot be reached"))?;
         if reply.status != 200 {
-            return Err(match reply::of_question(&reply) {
-                Outcome::InvalidDestination { .. } => End::Refused(REFUSED),
-                Outcome::Refused { retry_after, .. } | Outcome::Unclear { retry_after, .. } => {
-                    End::Lost { why: "Mattermost answers with an error", after: retry_after }
-                }
-                _ => End::lost("Mattermost answers with an error"),
-            });
+            return Err(End::of(&reply::of_question(&reply), REFUSED, "Mattermost answers with an error"));
         }
         let me: Value = serde_json::from_str(&reply.body).unwrap_or_default();
         match (me["id"].as_str(), me["username"].as_str()) {
@@ -102,7 +93,7 @@ struct Bot {
     api: Arc<Api>,
 }
 
-impl Line for Bot {
+impl Connection for Bot {
     fn run<'a>(&'a self, backoff: &'a mut Backoff, stop: &'a mut watch::Receiver<bool>) -> Waiting<'a, End> {
         Box::pin(line(self, backoff, stop))
     }
@@ -133,14 +124,9 @@ async fn open(bot: &Bot) -> Result<(Link, BotIdentity), End> {
 /// One connection, from its opening to its end.
 async fn line(bot: &Bot, backoff: &mut Backoff, stop: &mut watch::Receiver<bool>) -> End {
     let timing = bot.chat.config.timing;
-    let opened = tokio::select! {
-        () = wait_for_stop(stop) => return End::Stopped,
-        opened = timeout(timing.open, open(bot)) => opened,
-    };
-    let (mut link, me) = match opened {
-        Ok(Ok(opened)) => opened,
-        Ok(Err(end)) => return end,
-        Err(_) => return End::lost("Mattermost does not answer in time"),
+    let (mut link, me) = match open_in_time(timing.open, stop, "Mattermost does not answer in time", open(bot)).await {
+        Ok(opened) => opened,
+        Err(end) => return end,
     };
     let end = listen(bot, &mut link, &me, (backoff, stop)).await;
     link.close().await;
@@ -182,8 +168,8 @@ async fn listen(
             Some(Frame::Answer(true)) => {}
             Some(Frame::Answer(false)) => return End::Refused(REFUSED),
             Some(Frame::Event(number, Event::Hello(connection))) => {
-                if let Some(incoming) = bot.forgotten(&connection)
-                    && let Err(end) = bot.catch_up(me, incoming).await
+                if let Some(last_received) = bot.forgotten(&connection)
+                    && let Err(end) = bot.catch_up(me, last_received).await
                 {
                     return end;
                 }
@@ -216,7 +202,7 @@ impl Bot {
     /// If Mattermost forgot the last connection, or this is the first one: when anything was heard of it.
     fn forgotten(&self, connection: &str) -> Option<Time> {
         let last = self.position();
-        (last.connection != connection).then_some(last.incoming)
+        (last.connection != connection).then_some(last.last_received)
     }
 
     /// Takes what was written since then, as far as the channels show it. Until they do, the next connection tries it again, as
@@ -233,7 +219,7 @@ impl Bot {
         };
         if missed.hidden > 0 {
             self.chat.asker.complain(
-                "Mattermost does not show all channels: some of what was written while podbell was not connected is not incoming",
+                "Mattermost does not show all channels: some of what was written while podbell was not connected is not heard",
             );
         }
         for said in missed.said {
@@ -248,14 +234,14 @@ impl Bot {
     fn greeted(&self, connection: String, number: i64) {
         let mut position = self.chat.position.lock().unwrap_or_else(PoisonError::into_inner);
         if position.connection != connection {
-            *position = Position { connection, next: number.saturating_add(1), incoming: self.chat.asker.now() };
+            *position = Position { connection, next: number.saturating_add(1), last_received: self.chat.asker.now() };
         }
     }
 
     /// Something was received.
     fn hears(&self) {
         let now = self.chat.asker.now();
-        self.chat.position.lock().unwrap_or_else(PoisonError::into_inner).incoming = now;
+        self.chat.position.lock().unwrap_or_else(PoisonError::into_inner).last_received = now;
     }
 
     /// The number of the next event.

@@ -7,7 +7,7 @@ use serde_json::{Value as Json, json};
 use url::Url;
 
 use super::super::{WEB_API, token};
-use super::{Access, ChatSettings, MOST_CONNECTIONS, Slack, SlackConfig, Timing, guarded_client, system};
+use super::{Access, MOST_CONNECTIONS, Slack, SlackConfig, Timing, guarded_client, system};
 use crate::chat::access::{AllowList, Channels, called};
 use crate::chat::{Chat, ChatDeps, ChatHead, ChatKind, Served};
 use crate::clock;
@@ -96,12 +96,7 @@ fn read(map: &mut MapReader<'_>, head: &ChatHead, reader: &mut Reader) -> Option
     Some(Draft::<dyn Chat>::new(move |secrets| {
         let mut get = |secret: &Option<SecretRef>| secret.as_ref().and_then(|secret| secrets.get(secret));
         Some(Arc::new(SlackConfig {
-            settings: ChatSettings {
-                name: head.name.clone(),
-                access: access.clone(),
-                language: head.language,
-                time_zone: head.time_zone.clone(),
-            },
+            settings: head.settings(access.clone()),
             signing_secret: get(&signing),
             app_token: get(&app),
             bot_token: get(&bot),

@@ -97,7 +97,7 @@ async fn slot(slack: Arc<Slack>, mut stop: watch::Receiver<bool>) {
             Some(ended) = lines.join_next() => match ended {
                 Ok(Ended::Closed { replaced: true } | Ended::Stopped) => {}
                 Ok(Ended::Off) => {
-                    slack.asker.complain("Socket Mode is switched off in the app's settings: this chat is not incoming until podbell starts again");
+                    slack.asker.complain("Socket Mode is switched off in the app's settings: this chat is not heard until podbell starts again");
                     return;
                 }
                 Ok(end) => {

@@ -10,7 +10,7 @@ use url::Url;
 
 use super::{Key as Bytes, Teams, TeamsConfig};
 use crate::chat::access::{Access, AllowList, Channels, Id, called};
-use crate::chat::{Chat, ChatDeps, ChatHead, ChatKind, ChatSettings, Served};
+use crate::chat::{Chat, ChatDeps, ChatHead, ChatKind, Served};
 use crate::examine::{Checked, Net};
 use crate::http::{ClientError, HttpOptions};
 use crate::settings::{Draft, Secret, SecretKind, SecretRef};
@@ -78,8 +78,7 @@ fn read(map: &mut MapReader<'_>, head: &ChatHead, reader: &mut Reader) -> Option
         let message = format!("the `security_token` of `{}` is not one", head.name);
         reader.error_help(&map.head(), message, NO_TOKEN);
     }
-    let settings =
-        ChatSettings { name: head.name.clone(), access, language: head.language, time_zone: head.time_zone.clone() };
+    let settings = head.settings(access);
     let token = token?;
     Some(Draft::<dyn Chat>::new(move |secrets| {
         let secret = secrets.get(&token)?;

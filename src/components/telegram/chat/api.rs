@@ -57,13 +57,7 @@ impl Api {
         match whole["ok"].as_bool() {
             Some(true) => Ok(whole["result"].take()),
             Some(false) if reply.status == 409 => Err(End::Displaced(DISPLACED)),
-            _ => Err(match refused(None, &reply) {
-                Outcome::InvalidDestination { .. } => End::Refused(REFUSED),
-                Outcome::Refused { retry_after, .. } | Outcome::Unclear { retry_after, .. } => {
-                    End::Lost { why: NOT_WELL, after: retry_after }
-                }
-                _ => End::lost(NOT_WELL),
-            }),
+            _ => Err(End::of(&refused(None, &reply), REFUSED, NOT_WELL)),
         }
     }
 

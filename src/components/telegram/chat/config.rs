@@ -10,7 +10,7 @@ use super::api::{Api, DISPLACED};
 use super::{Telegram, TelegramConfig, Timing};
 use crate::chat::access::{Access, AllowList, Channels, DIRECT, Id};
 use crate::chat::reconnect::End;
-use crate::chat::{Chat, ChatDeps, ChatHead, ChatKind, ChatSettings, ExclusiveConnection, Served};
+use crate::chat::{Chat, ChatDeps, ChatHead, ChatKind, ExclusiveConnection, Served};
 use crate::clock;
 use crate::examine::{Checked, Finding, Group, Net};
 use crate::http::{ClientError, HttpOptions};
@@ -66,8 +66,7 @@ fn read(map: &mut MapReader<'_>, head: &ChatHead, reader: &mut Reader) -> Option
         let message = format!("anybody who finds the bot of `{}` may ask it and acknowledge", head.name);
         reader.warning_help(&map.head(), message, help);
     }
-    let settings =
-        ChatSettings { name: head.name.clone(), access, language: head.language, time_zone: head.time_zone.clone() };
+    let settings = head.settings(access);
     let (token, api) = (token?, api?);
     Some(Draft::<dyn Chat>::new(move |secrets| {
         let token = secrets.get(&token)?;

@@ -27,7 +27,7 @@ use crate::chat::ChatDeps;
 use crate::chat::asker::{Asker, ChatAnswer, ChatSettings, Rejection};
 use crate::chat::insist::{Insist, Posted};
 use crate::chat::rate::Rate;
-use crate::chat::reconnect::{Backoff, End, Line, Pauses, keep};
+use crate::chat::reconnect::{Backoff, Connection, End, Pauses};
 use crate::tasks::{Waiting, wait_for_stop};
 use podbell_core::outbox::Content;
 use podbell_core::outbox::pace::Pace;
@@ -141,9 +141,7 @@ impl Telegram {
     pub async fn connect(self: Arc<Self>, stop: watch::Receiver<bool>) {
         let Timing { again, again_most, refused, displaced, .. } = self.timing;
         let pauses = Pauses { first: again, most: again_most, refused, displaced };
-        let backoff = Backoff::new(&self.asker.settings.name, "the bot", pauses, self.asker.deps.chance.clone());
-        keep(&self, backoff, stop).await;
-        self.asker.finish(END).await;
+        self.asker.keep_connected("the bot", pauses, &self, stop, END).await;
     }
 
     fn next(&self) -> Option<i64> {
@@ -260,7 +258,7 @@ fn below(place: &MessageRef, mut arguments: Value) -> Value {
     arguments
 }
 
-impl Line for Arc<Telegram> {
+impl Connection for Arc<Telegram> {
     fn run<'a>(&'a self, backoff: &'a mut Backoff, stop: &'a mut watch::Receiver<bool>) -> Waiting<'a, End> {
         Box::pin(poll(self, backoff, stop))
     }

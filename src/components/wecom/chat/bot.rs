@@ -24,7 +24,7 @@ use super::frame::{self, Frame};
 use super::outbox::{Job, Next, Outbox};
 use crate::chat::ChatDeps;
 use crate::chat::asker::{Asker, ChatAnswer, ChatSettings, Incoming, Rejection};
-use crate::chat::reconnect::{Backoff, End, Line, Pauses, keep};
+use crate::chat::reconnect::{Backoff, Connection, End, Pauses, keep, open_in_time};
 use crate::chat::websocket::{self, BROKE_OFF, Link, Pings};
 use crate::tasks::{Waiting, wait_for_stop};
 
@@ -246,7 +246,7 @@ async fn open(bot: &Bot) -> Result<Link, End> {
     Err(BROKE_OFF)
 }
 
-impl Line for Arc<Bot> {
+impl Connection for Arc<Bot> {
     fn run<'a>(&'a self, backoff: &'a mut Backoff, stop: &'a mut watch::Receiver<bool>) -> Waiting<'a, End> {
         Box::pin(line(self, backoff, stop))
     }
@@ -254,18 +254,13 @@ impl Line for Arc<Bot> {
 
 /// One connection, from its opening to its end.
 async fn line(bot: &Arc<Bot>, backoff: &mut Backoff, stop: &mut watch::Receiver<bool>) -> End {
-    let opened = tokio::select! {
-        () = wait_for_stop(stop) => return End::Stopped,
-        opened = timeout(bot.timing.open, open(bot)) => opened,
-    };
-    let mut link = match opened {
-        Ok(Ok(link)) => link,
-        Ok(Err(end)) => return end,
-        Err(_) => return End::lost("WeCom does not answer in time"),
+    let mut link = match open_in_time(bot.timing.open, stop, "WeCom does not answer in time", open(bot)).await {
+        Ok(link) => link,
+        Err(end) => return end,
     };
     backoff.connected();
     let mut sent = None;
-    let end = settings(bot, &mut link, &mut sent, stop).await;
+    let end = converse(bot, &mut link, &mut sent, stop).await;
     if let Some(Next { job, .. }) = sent {
         // Not confirmed: send it over the next connection. The stream is the same, so it does not appear twice.
         bot.outbox.push(job);
@@ -276,7 +271,7 @@ async fn line(bot: &Arc<Bot>, backoff: &mut Backoff, stop: &mut watch::Receiver<
 
 /// Receives and answers. `sent` is the frame that WeCom has not confirmed: one at a time, so that frames of a
 /// stream cannot overtake each other.
-async fn settings(bot: &Arc<Bot>, link: &mut Link, sent: &mut Option<Next>, stop: &mut watch::Receiver<bool>) -> End {
+async fn converse(bot: &Arc<Bot>, link: &mut Link, sent: &mut Option<Next>, stop: &mut watch::Receiver<bool>) -> End {
     let timing = bot.timing;
     let mut late = pin!(sleep(Duration::MAX));
     let mut ending = false;

@@ -76,7 +76,7 @@ fn notifier_s(key: &str) -> Option<&'static str> {
 
 fn settings(map: &mut MapReader<'_>, head: &ChatHead, reader: &mut Reader) -> ChatSettings {
     let access = Access { teams: None, users: USERS.take(map, reader), channels: CHANNELS.take(map, reader) };
-    ChatSettings { name: head.name.clone(), access, language: head.language, time_zone: head.time_zone.clone() }
+    head.settings(access)
 }
 
 fn read_bot(map: &mut MapReader<'_>, head: &ChatHead, reader: &mut Reader) -> Option<Draft<dyn Chat>> {
