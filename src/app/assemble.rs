@@ -177,7 +177,7 @@ pub fn server(
 
 /// Who may reload rules; `asks` go to the task that reloads them.
 pub(crate) fn reload(config: &Config, asks: mpsc::Sender<crate::server::ReloadRequest>) -> Reload {
-    Reload { asks, tokens: tokens(config) }
+    Reload { asks, tokens: tokens(config), is_public: config.server.public_url.is_some() }
 }
 
 /// The routes of the status page.

@@ -93,7 +93,7 @@ impl CurrentRules {
 pub(crate) fn rule_files<S: Stage>(loaded: Loaded, config: &Config<S>) -> RuleFiles {
     RuleFiles {
         files: loaded.rule_files,
-        empty: loaded.empty_globs,
+        unread: loaded.unread_rules,
         named: config.has_rules,
         chats: config.built_in_destinations(),
         maintenance: config.maintenance.clone(),
@@ -126,7 +126,8 @@ pub(crate) struct WatchedFiles {
 
 /// The globs of a configuration that match no file.
 fn names(loaded: &Loaded) -> Vec<String> {
-    loaded.empty_globs.iter().map(|glob| glob.file.source.name.to_string()).collect()
+    let names = loaded.unread_rules.iter().map(|unread| unread.file.source.name.to_string());
+    names.filter(|name| config::is_glob(name)).collect()
 }
 
 impl WatchedFiles {
@@ -262,7 +263,7 @@ fn read(watched: &WatchedFiles, asked: bool) -> Read {
         };
         return refused(error);
     }
-    for file in loaded.rule_files.iter_mut().chain(loaded.empty_globs.iter_mut().map(|glob| &mut glob.file)) {
+    for file in loaded.rule_files.iter_mut().chain(loaded.unread_rules.iter_mut().map(|unread| &mut unread.file)) {
         // A new notifier comes with the next start; until then rules cannot name it.
         file.names.destinations.clone_from(&watched.names.destinations);
         file.names.mentions.clone_from(&watched.names.mentions);
@@ -290,7 +291,7 @@ fn checked(files: &RuleFiles) -> Result<String, NotReloaded> {
         rules += compiled.rules.len();
         wrong.extend(compiled.diagnostics.iter().find(|finding| finding.is_error()).map(ToString::to_string));
     }
-    wrong.extend(files.empty.iter().map(|glob| glob.error.to_string()));
+    wrong.extend(files.unread.iter().map(|unread| unread.error.to_string()));
     match wrong.is_empty() {
         true => {
             let many = |n: usize, what: &str| format!("{n} {what}{}", if n == 1 { "" } else { "s" });

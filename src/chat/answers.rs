@@ -177,8 +177,11 @@ impl Answers<'_> {
         let mut why = Why::new(brief, decisions, held, self.store.told(id)?, (page, self.now));
         let (workload, follows) = (&kept.incident.workload, &kept.incident.follows);
         why.next_step = next_step;
-        why.rollout =
-            follows.as_ref().map(|(_, rollout)| RolloutOf { workload: workload.clone(), rollout: rollout.clone() });
+        // It may be another team's.
+        why.rollout = follows
+            .as_ref()
+            .filter(|_| self.scope.covers(&kept.incident.targets))
+            .map(|(_, rollout)| RolloutOf { workload: workload.clone(), rollout: rollout.clone() });
         Ok(Answer::Why(Box::new(why)))
     }
 

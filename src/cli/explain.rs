@@ -17,14 +17,14 @@ use super::{plain, setup, utc};
 use crate::app::reload::rule_files;
 use crate::components::registry::recordings::recording::parse_single;
 use podbell_core::event::{Event, Level, Subject, Target};
-use podbell_core::incident::Phase;
 use podbell_core::incident::hold::{Held, Window};
+use podbell_core::incident::{Incident, Phase};
 use podbell_core::message::number;
 use podbell_core::metadata::Metadata;
 use podbell_core::notice::{NoticeBody, NoticeKind};
 use podbell_core::rules::explain::RuleVerdict;
 use podbell_core::rules::rule::{OpenWhen, Per};
-use podbell_core::rules::{Names, RuleId, Rules};
+use podbell_core::rules::{Names, RuleId, Rules, builtin};
 use podbell_core::step::decision::{Decision, Effect, Verdict};
 use podbell_core::time::Time;
 use podbell_core::trail::{Line, Trail};
@@ -146,36 +146,16 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         (told.iter().filter(|one| one.notice.kind == NoticeKind::Escalated)).map(|one| one.notice.caused_at).collect();
     let trail = Trail::new(decisions, args.incident, &worse, args.page, args.limit as usize);
     let mut out = anstream::stdout().lock();
-    let incident = args.incident.map(|id| store.incident(id)).transpose()?.flatten();
-    if let Some(id) = args.incident {
-        let Some(incident) = &incident else { bail!("there is no incident #{id}") };
-        let phase = match incident.phase {
-            Phase::Gathering => "gathers: nobody knows of it yet".to_owned(),
-            Phase::Open => "open".to_owned(),
-            Phase::Resolved { at } => format!("resolved at {}", utc(at)),
-        };
-        let (rule, times) = (&incident.rule, number(incident.occurrences));
-        writeln!(out, "{HEAD}#{id} {}, rule {rule}{HEAD:#}: {phase}, {times} occurrences", incident.workload)?;
+    let incident = match args.incident {
+        None => None,
+        Some(id) => Some(store.incident(id)?.with_context(|| format!("there is no incident #{id}"))?),
+    };
+    if let Some(incident) = &incident {
+        print_head(&mut out, incident)?;
     }
     // The rules in force in the service: for a file with mistakes, its last good version.
     let rules = rule_files(loaded, &config).in_force(&store.good_rules()?).rules;
-    let newest = trail.changes().next_back().cloned().map(Box::new);
-    for line in &trail.lines {
-        match line {
-            Line::Change(decision) => {
-                print_decision(&mut out, decision)?;
-                if args.each_rule || newest.as_ref() == Some(decision) {
-                    print_steps_of(&mut out, &rules, decision)?;
-                }
-            }
-            Line::LeftOut(n) => writeln!(out, "{DIM}... {} more changes here{DIM:#}", number(*n))?,
-        }
-    }
-    if trail.is_part() {
-        let (page, pages, all) = (trail.page, trail.pages, number(trail.all));
-        let older = trail.older().map(|page| format!(" --page {page} has older ones,")).unwrap_or_default();
-        writeln!(out, "page {page} of {pages}, of {all} changes:{older} --limit N has more on a page")?;
-    }
+    print_trail(&mut out, &trail, &rules, args.each_rule)?;
     for (to, notification) in incident.iter().flat_map(|incident| &incident.notifications) {
         if let Some(held) = &notification.held {
             writeln!(out, "not told to {to} since: {}", held_by(held))?;
@@ -189,6 +169,38 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         print_deliveries(&mut out, &told)?;
     }
     Ok(ExitCode::SUCCESS)
+}
+
+fn print_head(out: &mut impl Write, incident: &Incident) -> io::Result<()> {
+    let phase = match incident.phase {
+        Phase::Gathering => "gathers: nobody knows of it yet".to_owned(),
+        Phase::Open => "open".to_owned(),
+        Phase::Resolved { at } => format!("resolved at {}", utc(at)),
+    };
+    let (id, rule, times) = (incident.id, &incident.rule, number(incident.occurrences));
+    writeln!(out, "{HEAD}#{id} {}, rule {rule}{HEAD:#}: {phase}, {times} occurrences", incident.workload)
+}
+
+/// The changes of a page; the way of the newest one through the rules, or of each.
+fn print_trail(out: &mut impl Write, trail: &Trail, rules: &Rules, each_rule: bool) -> io::Result<()> {
+    let newest = trail.changes().next_back().cloned().map(Box::new);
+    for line in &trail.lines {
+        match line {
+            Line::Change(decision) => {
+                print_decision(out, decision)?;
+                if each_rule || newest.as_ref() == Some(decision) {
+                    print_steps_of(out, rules, decision)?;
+                }
+            }
+            Line::LeftOut(n) => writeln!(out, "{DIM}... {} more changes here{DIM:#}", number(*n))?,
+        }
+    }
+    if trail.is_part() {
+        let (page, pages, all) = (trail.page, trail.pages, number(trail.all));
+        let older = trail.older().map(|page| format!(" --page {page} has older ones,")).unwrap_or_default();
+        writeln!(out, "page {page} of {pages}, of {all} changes:{older} --limit N has more on a page")?;
+    }
+    Ok(())
 }
 
 fn print_decision(out: &mut impl Write, decision: &Decision) -> io::Result<()> {
@@ -324,6 +336,8 @@ fn print_steps_of(out: &mut impl Write, rules: &Rules, decision: &Decision) -> i
         obj_name: decision.obj_name.as_str().into(),
         reason: decision.reason.as_str().into(),
         message: decision.message.as_str().into(),
+        node: (!decision.node.is_empty()).then(|| decision.node.as_str().into()),
+        signal: decision.signal,
         ..Event::default()
     };
     let subject = Subject { target: &decision.target, event: &event, workload: &decision.workload };
@@ -456,6 +470,9 @@ fn as_test(rows: &Rows, rules: Rules, args: &Args) -> anyhow::Result<ExitCode> {
         Some(id) => format!("as in incident {id}"),
         None => "what happened".to_owned(),
     };
+    if rules.iter().any(|(_, rule)| *rule.settings.key.file == *builtin::FILE) {
+        bail!("the built-in rules are in no file that a test could name: name rule files with --rules FILE");
+    }
     let Some(sketch) = Sketch::new(&name, rows, rules) else { bail!("there is nothing to make a test of") };
     write!(anstream::stdout().lock(), "{sketch}")?;
     Ok(ExitCode::SUCCESS)

@@ -21,7 +21,7 @@ use crate::components::registry::recordings::recording::{
     Recorded, RecordedHealth, RecordedObject, RecordedPoll, RecordedTemplate, Scope,
 };
 use crate::components::registry::recordings::written::write_poll;
-use crate::config::Config;
+use crate::config::{Config, StoreConfig};
 use crate::sources::wall_clock::WallClock;
 use crate::sources::{ObjectName, SourceEvent};
 use podbell_core::event::Target;
@@ -80,7 +80,8 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     // Drop everything else: its secrets need not be available.
     config.sources.retain(|source| source.name == wanted);
     config.notifiers.clear();
-    config.operator.heartbeat = None;
+    config.drop_what_is_served();
+    config.store = StoreConfig::beside(Path::new(""));
     let config = setup::resolve(config)?;
     let output: Box<dyn Write + Send> = match &args.out {
         Some(path) => Box::new(open(path).with_context(|| format!("cannot write {}", path.display()))?),
@@ -185,89 +186,54 @@ struct Tape {
 }
 
 impl Tape {
-    /// Writes a poll. Returns whether anybody still reads the output (`| head` ends early).
+    /// Writes what a source said. Returns whether anybody still reads the output (`| head` ends early).
     fn take(&mut self, event: SourceEvent, output: &mut impl Write) -> anyhow::Result<bool> {
-        let (target, at, outcome) = match event {
-            SourceEvent::Polled { target, at, events } => (target, at, Recorded::List(events)),
+        let (at, recorded) = match event {
+            SourceEvent::Polled { target, at, events } => (at, vec![(of_target(&target), Recorded::List(events))]),
             SourceEvent::Failed { target, at, error } => {
                 self.failed += 1;
                 // The code comes first, so that -16013 still means that the service is gone.
-                (target, at, Recorded::Error(format!("{}: {}", error.code, error.text)))
+                let text = format!("{}: {}", error.code, error.text);
+                (at, vec![(of_target(&target), Recorded::Error(text))])
             }
             SourceEvent::Health { at, reports } => {
-                for report in reports {
-                    let outcome = Recorded::Health(vec![RecordedHealth::new(&report)]);
-                    if !self.write(report.target, at, outcome, output)? {
-                        return Ok(false);
-                    }
-                }
-                return Ok(true);
+                let one = |report: &_| Recorded::Health(vec![RecordedHealth::new(report)]);
+                (at, reports.iter().map(|report| (of_target(&report.target), one(report))).collect())
             }
             SourceEvent::Templates { at, reports } => {
-                for report in reports {
-                    let outcome = Recorded::Templates(vec![RecordedTemplate::new(&report)]);
-                    if !self.write(report.target, at, outcome, output)? {
-                        return Ok(false);
-                    }
-                }
-                return Ok(true);
+                let one = |report: &_| Recorded::Templates(vec![RecordedTemplate::new(report)]);
+                (at, reports.iter().map(|report| (of_target(&report.target), one(report))).collect())
             }
             SourceEvent::PartialObservation { at, lists, .. } => {
                 // A partial list is recorded as a list: a missing entry is no change.
-                for seen in lists.into_iter().filter(|seen| !seen.events.is_empty()) {
-                    if !self.write(seen.target, at, Recorded::List(seen.events), output)? {
-                        return Ok(false);
-                    }
-                }
-                return Ok(true);
+                let shown = lists.into_iter().filter(|seen| !seen.events.is_empty());
+                (at, shown.map(|seen| (of_target(&seen.target), Recorded::List(seen.events))).collect())
+            }
+            SourceEvent::Deleted { at, objects, .. } => (at, deleted(objects)),
+            SourceEvent::WatchProgress { covers, at, .. } | SourceEvent::ListCompleted { covers, at, .. } => {
+                (at, vec![(of_namespace(covers.namespace.as_deref()), Recorded::Watched)])
             }
             SourceEvent::DiscoveryFailed { error, .. } | SourceEvent::WatchFailed { error, .. } => {
                 tracing::warn!(code = error.code, text = error.text, "what there is cannot be found out");
                 return Ok(true);
             }
             SourceEvent::Unusable { target, entries, .. } => {
-                tracing::warn!(%target, entries, "entries of a list cannot be understood, so they are not recorded");
-                return Ok(true);
-            }
-            SourceEvent::Deleted { at, objects, .. } => {
-                let mut by_namespace: BTreeMap<String, Vec<RecordedObject>> = BTreeMap::new();
-                for ObjectName { namespace, kind, name } in objects {
-                    by_namespace.entry(namespace).or_default().push(RecordedObject { kind, name });
-                }
-                for (namespace, objects) in by_namespace {
-                    let scope = Scope { namespace: Some(namespace), ..Scope::default() };
-                    if !self.write_line(scope, at, Recorded::Deleted(objects), output)? {
-                        return Ok(false);
-                    }
+                if entries > 0 {
+                    tracing::warn!(%target, entries, "entries of a list cannot be understood, so they are not recorded");
                 }
                 return Ok(true);
-            }
-            SourceEvent::WatchProgress { covers, at, .. } | SourceEvent::ListCompleted { covers, at, .. } => {
-                let scope = Scope { namespace: covers.namespace.as_deref().map(str::to_owned), ..Scope::default() };
-                return self.write_line(scope, at, Recorded::Watched, output);
             }
             SourceEvent::Enriched { .. } | SourceEvent::TargetList { .. } => return Ok(true),
         };
-        self.write(target, at, outcome, output)
+        for (scope, outcome) in recorded {
+            if !self.write(scope, at, outcome, output)? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
-    fn write(&mut self, target: Target, at: Time, outcome: Recorded, output: &mut impl Write) -> anyhow::Result<bool> {
-        let name = |name: &str| Some(name.to_owned());
-        let scope = Scope {
-            cluster: name(&target.cluster),
-            namespace: name(&target.namespace),
-            service: name(&target.service),
-        };
-        self.write_line(scope, at, outcome, output)
-    }
-
-    fn write_line(
-        &mut self,
-        scope: Scope,
-        at: Time,
-        outcome: Recorded,
-        output: &mut impl Write,
-    ) -> anyhow::Result<bool> {
+    fn write(&mut self, scope: Scope, at: Time, outcome: Recorded, output: &mut impl Write) -> anyhow::Result<bool> {
         let at = at.max(self.last);
         self.last = at;
         let written =
@@ -288,4 +254,24 @@ impl Tape {
         let begin = if io::stderr().is_terminal() { "\r" } else { "" };
         eprint!("{begin}{} polls, {} of them failed{end}", number(self.polls), number(self.failed));
     }
+}
+
+/// The scope of a recorded list.
+fn of_target(target: &Target) -> Scope {
+    let name = |name: &str| Some(name.to_owned());
+    Scope { cluster: name(&target.cluster), namespace: name(&target.namespace), service: name(&target.service) }
+}
+
+fn of_namespace(namespace: Option<&str>) -> Scope {
+    Scope { namespace: namespace.map(str::to_owned), ..Scope::default() }
+}
+
+/// Deleted objects, a line for each namespace.
+fn deleted(objects: Vec<ObjectName>) -> Vec<(Scope, Recorded)> {
+    let mut by_namespace: BTreeMap<String, Vec<RecordedObject>> = BTreeMap::new();
+    for ObjectName { namespace, kind, name } in objects {
+        by_namespace.entry(namespace).or_default().push(RecordedObject { kind, name });
+    }
+    let line = |(namespace, objects): (String, _)| (of_namespace(Some(&namespace)), Recorded::Deleted(objects));
+    by_namespace.into_iter().map(line).collect()
 }

@@ -37,7 +37,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     // Drop everything else: its secrets need not be available.
     config.notifiers.retain(|notifier| *notifier.name == *args.destination);
     config.sources.clear();
-    config.operator.heartbeat = None;
+    config.drop_what_is_served();
     let config = setup::resolve(config)?;
     let notifiers = assemble::notifiers(&config, assemble::client(&config.http)?);
     let outcome = super::block_on(send(&notifiers, &args.destination))?;

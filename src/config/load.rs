@@ -9,7 +9,7 @@ use xxhash_rust::xxh3::Xxh3Default;
 use super::parse::{self, RuleEntry};
 use super::{Config, Written, files};
 use podbell_core::diagnostic::{Diagnostic, Source};
-use podbell_core::rules::in_force::EmptyGlob;
+use podbell_core::rules::in_force::UnreadRules;
 use podbell_core::rules::quiet::read::Planned;
 use podbell_core::rules::raw::Partial;
 use podbell_core::rules::{Names, RuleFile};
@@ -18,6 +18,8 @@ use podbell_core::yaml::{self, Reader};
 /// What podbell.yaml says and what is wrong with it.
 #[derive(Debug, Default)]
 pub struct Loaded {
+    /// What findings call podbell.yaml.
+    pub name: String,
     /// `None` if it could not be read at all. With errors among the findings it must not be used.
     pub config: Option<Config<Written>>,
     /// The rule files that could be read, in reading order.
@@ -28,26 +30,22 @@ pub struct Loaded {
     pub planned: Vec<(Arc<Source>, Planned)>,
     /// The files and globs of `rules:`, as written.
     pub rule_globs: Vec<String>,
-    /// Those of them that match no file. They do not keep podbell from starting: the built-in rules apply in their
-    /// place, and the operator is notified.
-    pub empty_globs: Vec<EmptyGlob>,
+    /// Those of them that match no file, and files that cannot be read. They do not keep podbell from starting: the last
+    /// good version or the built-in rules apply in their place, and the operator is notified.
+    pub unread_rules: Vec<UnreadRules>,
     /// A hash of all texts that were read, see [`fingerprint`].
     pub fingerprint: u64,
-    /// What is wrong with podbell.yaml, and files that could not be read. Rule files themselves are
-    /// checked by `rules::compile`.
+    /// What is wrong with podbell.yaml. Rule files themselves are checked by `rules::compile`.
     pub diagnostics: Vec<Diagnostic>,
 }
 
 impl Loaded {
     /// Everything that `check` reports, including what does not keep podbell from starting.
     pub fn findings(&self) -> Vec<Diagnostic> {
-        let empty = self.empty_globs.iter().map(|glob| glob.error.clone());
-        let mut all: Vec<Diagnostic> = self.diagnostics.iter().cloned().chain(empty).collect();
-        if let Some(glob) = self.empty_globs.first() {
-            // Findings of podbell.yaml in the order of its lines, then the others.
-            let own = &glob.error.source.name;
-            all.sort_by_key(|finding| if finding.source.name == *own { (0, finding.span.start) } else { (1, 0) });
-        }
+        let unread = self.unread_rules.iter().map(|unread| unread.error.clone());
+        let mut all: Vec<Diagnostic> = self.diagnostics.iter().cloned().chain(unread).collect();
+        // Findings of podbell.yaml in the order of its lines, then the others.
+        all.sort_by_key(|finding| if *finding.source.name == *self.name { (0, finding.span.start) } else { (1, 0) });
         all
     }
 
@@ -81,21 +79,22 @@ pub fn load(path: &Path) -> Loaded {
     for (number, entry) in (0..).zip(&parsed.entries) {
         gathered.entry(number, entry, &parsed.names, (&source, &mut reader));
     }
-    let empty_errors = masked(gathered.empty.iter().map(|glob| glob.error.clone()).collect(), &source);
-    for (glob, error) in gathered.empty.iter_mut().zip(empty_errors) {
-        glob.error = error;
+    let errors = masked(gathered.unread.iter().map(|unread| unread.error.clone()).collect(), &source);
+    for (unread, error) in gathered.unread.iter_mut().zip(errors) {
+        unread.error = error;
     }
+    let shown = without_secrets(&source);
     let mut diagnostics = masked(reader.found, &source);
     diagnostics.sort_by_key(|diagnostic| diagnostic.span.start);
-    diagnostics.extend(gathered.unreadable);
     let rule_globs = parsed.entries.iter().flat_map(|entry| &entry.files).map(|(glob, _)| glob.clone()).collect();
     Loaded {
+        name: source.name.to_string(),
         config: parsed.config,
         rule_files: gathered.files,
         names: parsed.names,
-        planned: parsed.planned.into_iter().map(|planned| (source.clone(), planned)).collect(),
+        planned: parsed.planned.into_iter().map(|planned| (shown.clone(), planned)).collect(),
         rule_globs,
-        empty_globs: gathered.empty,
+        unread_rules: gathered.unread,
         fingerprint: gathered.print.0.digest(),
         diagnostics,
     }
@@ -140,11 +139,15 @@ fn masked(mut found: Vec<Diagnostic>, source: &Arc<Source>) -> Vec<Diagnostic> {
     if found.is_empty() {
         return found;
     }
-    let shown = Source::shown_as(&source.name, &source.shown, super::mask::masked(&source.text));
+    let shown = without_secrets(source);
     for finding in found.iter_mut().filter(|finding| Arc::ptr_eq(&finding.source, source)) {
         finding.source = shown.clone();
     }
     found
+}
+
+fn without_secrets(source: &Source) -> Arc<Source> {
+    Source::shown_as(&source.name, &source.shown, super::mask::masked(&source.text))
 }
 
 /// A rule file on its own, without podbell.yaml: any destination name is accepted.
@@ -166,32 +169,28 @@ struct Gathered {
     folder: PathBuf,
     seen: HashSet<PathBuf>,
     files: Vec<RuleFile>,
-    empty: Vec<EmptyGlob>,
-    unreadable: Vec<Diagnostic>,
+    unread: Vec<UnreadRules>,
     print: Print,
 }
 
 impl Gathered {
     fn new(folder: PathBuf) -> Self {
-        Self {
-            folder,
-            seen: HashSet::new(),
-            files: Vec::new(),
-            empty: Vec::new(),
-            unreadable: Vec::new(),
-            print: Print::default(),
-        }
+        Self { folder, seen: HashSet::new(), files: Vec::new(), unread: Vec::new(), print: Print::default() }
     }
 
-    fn entry(&mut self, number: u32, entry: &RuleEntry, names: &Names, (source, reader): (&Arc<Source>, &mut Reader)) {
+    fn entry(
+        &mut self,
+        number: u32,
+        entry: &RuleEntry,
+        of_config: &Names,
+        (source, reader): (&Arc<Source>, &mut Reader),
+    ) {
         for (glob, span) in &entry.files {
             let found = names_of(glob, &self.folder);
             if found.is_empty() {
                 let error = Diagnostic::error(source, span.clone(), format!("`{glob}` matches no file"));
                 let help = "paths are relative to the folder of podbell.yaml; take the glob out if no rules are meant";
-                let names = Names { may_notify: entry.may_notify.clone(), ..names.clone() };
-                let file = rule_file(Source::new(glob, ""), number, Some(entry), names);
-                self.empty.push(EmptyGlob { before: self.files.len(), file, error: error.help(help) });
+                self.unread(glob, error.help(help), (number, entry, of_config));
             }
             for name in found {
                 let path = self.folder.join(&name);
@@ -203,7 +202,7 @@ impl Gathered {
                     reader.warning_help(span, format!("`{name}` was read already"), help);
                     continue;
                 }
-                let names = Names { may_notify: entry.may_notify.clone(), ..names.clone() };
+                let names = Names { may_notify: entry.may_notify.clone(), ..of_config.clone() };
                 match read {
                     Ok(source) => self.files.push(rule_file(source, number, Some(entry), names)),
                     // The file has no text to show: point at the line that names it.
@@ -211,11 +210,20 @@ impl Gathered {
                         let help = diagnostic
                             .help
                             .unwrap_or_else(|| "paths are relative to the folder of podbell.yaml".into());
-                        reader.error_help(span, format!("`{name}`: {}", diagnostic.message), help);
+                        let error =
+                            Diagnostic::error(source, span.clone(), format!("`{name}`: {}", diagnostic.message));
+                        self.unread(&name, error.help(help), (number, entry, of_config));
                     }
-                    Err(diagnostic) => self.unreadable.push(*diagnostic),
+                    Err(diagnostic) => self.unread(&name, *diagnostic, (number, entry, of_config)),
                 }
             }
         }
+    }
+
+    /// Keeps the place of rules that cannot be read: their last good version, or the built-in rules, stand there.
+    fn unread(&mut self, name: &str, error: Diagnostic, (number, entry, names): (u32, &RuleEntry, &Names)) {
+        let names = Names { may_notify: entry.may_notify.clone(), ..names.clone() };
+        let file = rule_file(Source::new(name, ""), number, Some(entry), names);
+        self.unread.push(UnreadRules { before: self.files.len(), file, error });
     }
 }

@@ -10,7 +10,7 @@ use regex::Regex;
 /// Matches a key whose value may be a secret, up to the value.
 #[allow(clippy::expect_used, reason = "a constant")]
 static KEY: LazyLock<Regex> = LazyLock::new(|| {
-    Regex::new(r#"(?i)\b[\w-]*(?:secret|secert|token|key|passw|url|proxy|headers)[\w-]*["']?[ \t]*:[ \t]*"#)
+    Regex::new(r#"(?i)\b[\w-]*(?:(?:secret|secert|token|key|pas+w|pwd|credential|url|proxy|headers)[\w-]*|pass)["']?[ \t]*:[ \t]*"#)
         .expect("an expression")
 });
 
@@ -175,6 +175,9 @@ mod tests {
             ("adress: htp://u:p@h:1?k=v }", "adress: htp://***@h:1**** }"),
             ("url: hooks.example.com/a", "url: *******************"),
             ("name: prod", "name: prod"),
+            ("{user: podbell, pass: hunter2, port: 25}", "{user: podbell, pass: *******, port: 25}"),
+            ("pasword: a b\npwd: c", "pasword: ***\npwd: *"),
+            ("smtp_pass: x\npasses: 3", "smtp_pass: *\npasses: 3"),
             ("secret: [abc, \"d e\", ${F}, {file: g}], a: b", "secret: [***, \"***\", ${F}, {file: g}], a: b"),
             ("- secret:\n    - abc\n    - ${D}\n  kind: x", "- secret:\n    - ***\n    - ${D}\n  kind: x"),
             ("secret_key: |\n  abc\n\n  de\nregion: gz", "secret_key: |\n  ***\n\n  **\nregion: gz"),

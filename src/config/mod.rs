@@ -41,6 +41,7 @@ use podbell_core::rules::quiet::Maintenance;
 use podbell_core::scope::{Rights, Scope};
 use podbell_core::template::Template;
 
+pub(crate) use files::is_glob;
 pub use files::{expand, read_source};
 pub use load::{Loaded, fingerprint, load, lone_rule_file};
 pub(crate) use resolve::Partly;
@@ -111,6 +112,16 @@ pub struct Config<S: Stage = Complete> {
 }
 
 impl<S: Stage> Config<S> {
+    /// Drops what a running podbell serves or reports by itself, whose secrets a single command does not need.
+    pub(crate) fn drop_what_is_served(&mut self) {
+        self.chats.clear();
+        self.operator.heartbeat = None;
+        self.server.tokens.clear();
+        self.server.page.proxy = None;
+        self.gateway.clear();
+        self.otlp = None;
+    }
+
     /// Where the built-in rules notify: every notifier that people read, or all others if there is none. Silence is
     /// no acceptable default.
     pub(crate) fn built_in_destinations(&self) -> Vec<Destination> {

@@ -23,7 +23,7 @@ enum Written {
 
 impl StoreConfig {
     /// The store of a configuration that names none: a file beside podbell.yaml.
-    pub(super) fn beside(folder: &Path) -> Self {
+    pub(crate) fn beside(folder: &Path) -> Self {
         Self(Written::Out(Location::Sqlite(folder.join("podbell.db"))))
     }
 

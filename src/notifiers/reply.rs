@@ -123,6 +123,22 @@ pub(crate) fn in_between(reply: &Reply) -> Outcome {
     Outcome::Refused { retry_after: reply.retry_after, why }
 }
 
+/// The same as [`by_status`] for a platform that never answers with a page: what refuses a message so stands in between.
+pub(crate) fn of_platform(reply: &Reply) -> Outcome {
+    match by_status(reply) {
+        Outcome::ContentRejected { .. } if reply.is_page() => in_between(reply),
+        outcome => outcome,
+    }
+}
+
+/// What a server says that was asked without TLS and wants it, in the words of Go's and of nginx.
+const WANTS_TLS: [&str; 2] = ["HTTP request to an HTTPS server", "plain HTTP request was sent to HTTPS port"];
+
+/// Whether a server was asked without TLS and wants it.
+pub(crate) fn wants_tls(reply: &Reply) -> bool {
+    WANTS_TLS.iter().any(|words| reply.body.contains(words))
+}
+
 /// What a status means if the body says nothing.
 pub(crate) fn by_status(reply: &Reply) -> Outcome {
     let dead = |advice: &str| Outcome::InvalidDestination {
@@ -134,6 +150,7 @@ pub(crate) fn by_status(reply: &Reply) -> Outcome {
         200..=299 => Outcome::Delivered,
         // Following a redirect could carry the message to a stranger.
         300..=399 => dead("redirects are not followed: put the final URL into podbell.yaml"),
+        400 if wants_tls(reply) => dead("the receiver speaks TLS: write https:// in podbell.yaml"),
         401 | 403 => dead("the receiver refuses podbell: check URL and secret in podbell.yaml"),
         404 | 410 => dead("nobody receives at this URL any more: correct it in podbell.yaml"),
         405 => dead("the receiver does not take POST requests here: check the URL in podbell.yaml"),

@@ -27,17 +27,21 @@ pub struct Reload {
     pub asks: mpsc::Sender<ReloadRequest>,
     /// The tokens of podbell.yaml; only those that may write and see everything are accepted.
     pub tokens: Vec<Token>,
+    /// Whether podbell has a public address. Then a proxy on this machine may pass on requests of anybody, and many do
+    /// not say so.
+    pub is_public: bool,
 }
 
 struct Reloader {
     asks: mpsc::Sender<ReloadRequest>,
     tokens: Tokens,
+    is_public: bool,
 }
 
 /// The route; none where there is nothing to reload.
 pub(super) fn routes(reload: Option<Reload>) -> Router {
-    let Some(Reload { asks, tokens }) = reload else { return Router::new() };
-    let reloader = Arc::new(Reloader { asks, tokens: Tokens::new(tokens) });
+    let Some(Reload { asks, tokens, is_public }) = reload else { return Router::new() };
+    let reloader = Arc::new(Reloader { asks, tokens: Tokens::new(tokens), is_public });
     Router::new().route("/-/reload", post(reload_rules)).with_state(reloader)
 }
 
@@ -67,7 +71,7 @@ fn refused(status: StatusCode, why: &'static str) -> Response {
     let said = match status {
         StatusCode::TOO_MANY_REQUESTS => "too many wrong tokens: wait for a minute\n",
         _ => {
-            "reload with a token of podbell.yaml that may write (Authorization: Bearer TOKEN), on podbell's own machine (curl -X POST http://127.0.0.1:PORT/-/reload), or with SIGHUP\n"
+            "reload with a token of podbell.yaml that may write (Authorization: Bearer TOKEN), on podbell's own machine if podbell.yaml has no `server.public_url` (curl -X POST http://127.0.0.1:PORT/-/reload), or with SIGHUP\n"
         }
     };
     logged((status, said).into_response(), why)
@@ -81,7 +85,7 @@ impl Reloader {
         headers: &HeaderMap,
     ) -> Result<(), (StatusCode, &'static str)> {
         if !headers.contains_key(header::AUTHORIZATION) {
-            let near = is_near(peer, headers);
+            let near = !self.is_public && is_near(peer, headers);
             return near.then_some(()).ok_or((StatusCode::FORBIDDEN, "a reload that nobody may ask for"));
         }
         if tries.is_some_and(|tries| !tries.may_try()) {

@@ -163,7 +163,7 @@ http: {proxy: null, ca_file: 1, no_proxy: a}
 "#,
         &[],
     );
-    insta::assert_snapshot!(said(&loaded.diagnostics).replace(_folder.path().to_str().unwrap(), "FOLDER"));
+    insta::assert_snapshot!(said(&loaded.findings()).replace(_folder.path().to_str().unwrap(), "FOLDER"));
 }
 
 #[test]

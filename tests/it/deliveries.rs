@@ -402,6 +402,38 @@ fn a29_what_still_waits_for_a_renamed_destination_is_told_under_its_new_name() {
 }
 
 #[test]
+fn an_address_that_asks_for_a_pause_is_left_alone_by_every_destination_that_has_it() {
+    let rules = "version: 1\nrules:\n  - {name: all, match: {reason: '*'}, notify: [en, zh], group_wait: 0s}\n";
+    let mut world = World::new(WorldSpec {
+        rules: vec![rules.into()],
+        destinations: vec![("en", Some(Pace::ONE_A_SECOND)), ("zh", Some(Pace::ONE_A_SECOND))],
+        ..WorldSpec::default()
+    });
+    world.kill();
+    for name in ["en", "zh"] {
+        world.fingerprints.insert(name.into(), "url-of-both".into());
+    }
+    world.start();
+    let asked = std::sync::Arc::new(std::sync::Mutex::new(Vec::new()));
+    for name in ["en", "zh"] {
+        let asked = asked.clone();
+        world.receiver(name, move |now, _| {
+            let mut asked = asked.lock().unwrap();
+            asked.push(now);
+            (if asked.len() == 1 { refused(600) } else { Outcome::Delivered }, Duration::ZERO)
+        });
+    }
+    world.watch(&[web()]);
+    world.poll(&web(), &[]);
+    world.run_until(60);
+    world.poll(&web(), &[warning("web-6d4cf56db6-x2x7v", "Failed", "m", 1, 50, 50)]);
+    world.run_until(1000);
+    let asked = asked.lock().unwrap().clone();
+    assert_eq!(asked.len(), 3, "{asked:?}");
+    assert!(asked[1] >= at(660), "{asked:?}");
+}
+
+#[test]
 fn a30_after_24_hours_of_trying_deliveries_are_dead_listed_told_and_sent_again_on_request_in_order() {
     let mut world = world(None);
     world.receiver("team", |now, _| {

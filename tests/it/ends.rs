@@ -362,6 +362,35 @@ fn a_target_of_another_cluster_is_not_ended_by_its_node() {
 }
 
 #[test]
+fn what_the_kubelet_writes_of_a_pod_that_was_just_deleted_opens_no_rule_that_waits() {
+    let rules = "version: 1\nrules:\n  - {name: volumes, match: {reason: FailedMount}, notify: [team], open_when: {lasts: 5m}}\n";
+    for deleted_at in [100, 101] {
+        let mut world = World::with_rules(rules);
+        world.watch(&[web()]);
+        world.poll(&web(), &[]);
+        world.run_until(deleted_at);
+        let name = "web-6d4cf56db6-x2x7v";
+        let deleted = |world: &mut World| {
+            let gone = podbell::sources::ObjectName { namespace: "shop".into(), kind: "Pod".into(), name: name.into() };
+            let (source, at) = ("prod".into(), world.now);
+            world.say(podbell::sources::SourceEvent::Deleted { source, at, objects: vec![gone] });
+        };
+        let late = [warning(name, "FailedMount", "object \"shop\"/\"kube-root-ca.crt\" not registered", 1, 101, 101)];
+        if deleted_at == 100 {
+            deleted(&mut world);
+            world.run_until(102);
+            world.poll(&web(), &late);
+        } else {
+            world.poll(&web(), &late);
+            world.run_until(102);
+            deleted(&mut world);
+        }
+        world.poll_until(&web(), &late, 3600);
+        assert_eq!(world.told(), [""; 0], "deleted at {deleted_at}");
+    }
+}
+
+#[test]
 fn a_pod_that_is_deleted_while_it_waits_is_over_and_one_of_its_name_that_fails_then_is_not() {
     for mut world in World::of_both_sets() {
         let waits = |first: i64| warning("db-0", "FailedScheduling", "0/3 nodes are available", 1, first, first);

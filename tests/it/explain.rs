@@ -174,6 +174,20 @@ fn a_test_case_of_an_incident_names_nodes_and_signals() {
     assert!(output.status.success(), "{case}\n{}", printed(&output));
 }
 
+#[test]
+fn every_rule_is_asked_about_the_node_and_the_signal_of_the_past_change() {
+    let rules =
+        "version: 1\ndefaults: {notify: [team]}\nrules: [{name: killed, match: {node: n1, reason: OOMKilled}}]\n";
+    let mut world = World::with_rules(rules);
+    world.watch(&[web()]);
+    world.poll(&web(), &[]);
+    world.run_until(60);
+    let killed = warning(POD, "OOMKilled", "Container web was killed", 1, 30, 30);
+    world.poll(&web(), &[Event { node: Some("n1".into()), signal: true, ..killed }]);
+    let said = explain_under(rules, &world, &["#1"]);
+    assert!(said.contains("killed") && !said.contains("no match"), "{said}");
+}
+
 fn typed(args: &[&str]) -> String {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("rules.yaml"), RULES).unwrap();

@@ -36,12 +36,31 @@ impl Running {
                     return (target.to_string(), Ok(events.len()));
                 }
                 SourceEvent::Failed { target, error, .. } => return (target.to_string(), Err(error.code)),
-                SourceEvent::TargetList { .. } => {}
+                SourceEvent::TargetList { .. } | SourceEvent::Unusable { entries: 0, .. } => {}
                 SourceEvent::DiscoveryFailed { source, error, .. } => return (source.to_string(), Err(error.code)),
                 watched => panic!("{watched:?}"),
             }
         }
     }
+}
+
+#[tokio::test]
+async fn a_recording_whose_end_is_missing_is_played_once_and_its_last_answers_stay() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("play.jsonl");
+    let text = r#"{"at": "2026-01-01 00:00:00", "service": "web", "eventList": []}
+        {"at": "2026-01-01 00:00:00", "service": "web", "eventList": [{"firstSeen": "2026-01-01 00:00:00"}]}
+        {"at": "2026-01-01 00:00:01", "serv"#;
+    std::fs::write(&path, text).unwrap();
+    let mut running = start(&path);
+    let web = "recorded/any/shop/web".to_owned();
+    assert_eq!(running.next().await, (web.clone(), Ok(0)));
+    assert_eq!(running.next().await, (web.clone(), Ok(1)));
+    assert_eq!(running.next().await, ("recorded".to_owned(), Err("file".to_owned())));
+    for _ in 0..5 {
+        assert_eq!(running.next().await, (web.clone(), Ok(1)), "it does not begin again");
+    }
+    running.stop.send(true).unwrap();
 }
 
 #[tokio::test]

@@ -167,6 +167,23 @@ fn run(files: &[(&str, &str)], args: &[&str]) -> (Option<i32>, String) {
 }
 
 #[test]
+fn a_rule_that_asks_whether_a_label_is_there_hides_no_rule_without_it() {
+    let rules = r#"version: 1
+defaults: {notify: [ops]}
+rules:
+  - {name: unless, match: {reason: BackOff}, except: {"label:podbell/ignore": "*"}}
+  - {name: owned, match: {"label:team": "*"}}
+  - {name: rest, match: {level: Warning}}
+  - {name: never, match: {"label:team": "a"}}
+"#;
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("rules.yaml"), rules).unwrap();
+    let said = printed(&podbell(folder.path(), &["check", "rules.yaml"]).output().unwrap());
+    assert_eq!(said.matches("can never fire").count(), 1, "{said}");
+    assert!(said.contains("`never` can never fire"), "{said}");
+}
+
+#[test]
 fn a_rule_test_gives_labels_and_annotations_of_its_events() {
     let tests = r#"rule_files: [rules.yaml]
 tests:

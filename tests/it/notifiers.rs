@@ -7,9 +7,9 @@ use std::time::Duration;
 use jiff::tz::TimeZone;
 use podbell::notifiers::{Notifier, NotifierConfig, Notifiers};
 use podbell_core::message::Language;
-use podbell_core::notice::NoticeKind;
+use podbell_core::notice::{NoticeKind, Story};
 use podbell_core::outbox::pace::Pace;
-use podbell_core::outbox::{Outcome, SendContent};
+use podbell_core::outbox::{Outcome, Parent, SendContent};
 use podbell_core::time::Time;
 use serde_json::Value;
 
@@ -85,6 +85,34 @@ async fn outcome(kind: fn(&str) -> Arc<dyn Notifier>, answer: Answer) -> Outcome
     let notice = [incident(1, NoticeKind::Opened, story())];
     let body = notifiers.render("there", &SendContent::full(&notice), "msg_1", at(0));
     notifiers.deliver("there", "msg_1", body, at(0)).await
+}
+
+#[tokio::test]
+async fn a_400_that_is_not_the_platforms_loses_no_message() {
+    for kind in [slack as fn(&str) -> _, teams, discord, mattermost, pagerduty] {
+        let page = outcome(kind, Answer::new(400, "<html><h1>400 Bad Request</h1></html>")).await;
+        assert!(matches!(page, Outcome::Refused { .. } | Outcome::Unclear { .. }), "{page:?}");
+        let tls = outcome(kind, Answer::new(400, "Client sent an HTTP request to an HTTPS server.\n")).await;
+        assert!(!matches!(tls, Outcome::ContentRejected { .. }), "{tls:?}");
+    }
+    let tls = outcome(unsigned, Answer::new(400, "Client sent an HTTP request to an HTTPS server.\n")).await;
+    let Outcome::InvalidDestination { advice, .. } = tls else { panic!("{tls:?}") };
+    assert!(advice.contains("https://"), "{advice}");
+}
+
+#[test]
+fn an_alert_that_flaps_stays_open_at_pagerduty_until_the_notice_of_its_end() {
+    let notifiers = notifiers(vec![config("there", pagerduty("https://events.example.com"))]);
+    let action = |kind: NoticeKind, reopened: u32, refresh: bool| {
+        let notice = [incident(1, kind, Story { reopened, ..story() })];
+        let parent = Parent { channel: "".into(), message: "1".into() };
+        let content = SendContent { refresh, parent: Some(&parent), ..SendContent::full(&notice) };
+        let body: Value = serde_json::from_slice(&notifiers.render("there", &content, "msg_1", at(0))).unwrap();
+        body["event_action"].as_str().unwrap().to_owned()
+    };
+    assert_eq!(action(NoticeKind::Resolved, 1, true), "resolve");
+    assert_eq!(action(NoticeKind::Resolved, 3, true), "nothing");
+    assert_eq!(action(NoticeKind::Resolved, 3, false), "resolve");
 }
 
 #[tokio::test]

@@ -210,6 +210,30 @@ fn the_operators_maintenance_holds_the_rules_of_every_file_and_ends_when_it_is_t
 }
 
 #[test]
+fn a_service_that_is_deleted_during_planned_work_leaves_no_message_that_says_it_is_open() {
+    let rules = format!(
+        "version: 1
+maintenance: {{name: db-upgrade, from: \"{}\", until: \"{}\"}}
+rules:
+  - {{name: all, match: {{level: Warning}}, notify: [team], group_wait: 0s}}
+",
+        clock(300),
+        clock(9000)
+    );
+    let mut world = world(&rules);
+    world.run_until(60);
+    world.poll(&web(), &[warning(POD, "Failed", "m", 1, 59, 59)]);
+    world.run_until(600);
+    world.watch(&[nodes()]);
+    world.run_until(660);
+    assert_eq!(world.told(), ["60s team opened #1"], "nobody is disturbed");
+    let state = world.engine().state().unwrap().message_state(1);
+    assert!(state.is_some_and(|state| !state.open), "messages that stand for it show that it is over: {state:?}");
+    world.run_until(8000);
+    assert!(world.engine().state().unwrap().incident(1).is_none(), "and it ends");
+}
+
+#[test]
 fn outside_of_its_hours_a_rule_tells_nothing_and_then_what_is_open() {
     let start = jiff::Timestamp::from_millisecond(START.millis()).unwrap().to_zoned(TimeZone::UTC);
     let opens = start.checked_add(jiff::Span::new().minutes(30)).unwrap();

@@ -304,6 +304,21 @@ fn an_autoscaler_that_was_deleted_leaves_the_word_to_its_workload() {
 }
 
 #[test]
+fn a_workload_that_is_scaled_to_nothing_has_not_recovered() {
+    let mut world = World::with_rules(RULES);
+    world.watch(&[web()]);
+    world.poll(&web(), &[]);
+    report(&mut world, "web", health(3, 2, false));
+    world.run_until(60);
+    world.poll_until(&web(), &crash(4, 60), 600);
+    report(&mut world, "web", health(0, 0, false));
+    world.poll_until(&web(), &crash(4, 60), 1800);
+    assert_eq!(kinds(&world), ["opened", "resolved"], "its events stopped");
+    let words = last_words(&world, Language::En);
+    assert!(words.contains("pod health was not checked") && !words.contains("Recovered"), "{words}");
+}
+
+#[test]
 fn an_autoscaler_that_was_deleted_ends_nothing_of_the_pods_of_an_unknown_workload() {
     let mut world = World::with_rules(RULES);
     world.watch(&[web()]);

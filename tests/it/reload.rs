@@ -271,6 +271,33 @@ async fn podbell_starts_with_the_last_good_version_of_a_file_that_was_broken_mea
 }
 
 #[tokio::test]
+async fn a_rule_file_that_cannot_be_read_keeps_its_last_good_version_and_no_other_file_waits_for_it() {
+    let emulator = emulator(ONE_EVENT, 1, None).await;
+    let receiver = Receiver::start().await;
+    let site = Site::quick(&emulator.endpoint(), &receiver.url("/hook"));
+    site.edit("rules: [rules.yaml]", "rules: [rules.yaml, team.yaml]");
+    let team = "version: 1\nrules:\n  - {name: of-the-team, match: {reason: Other}, notify: [audit]}\n";
+    site.write("team.yaml", team);
+    let mut running = site.run().await;
+    let stored = || site.path("podbell.db").exists() && site.rows("SELECT name FROM rule_file").len() == 2;
+    eventually(PATIENCE, "the texts are stored", || stored().then_some(())).await;
+    // As an editor with another encoding saves it.
+    std::fs::write(site.path("team.yaml"), b"version: 1 # \xd6\xd0\xce\xc4\n").unwrap();
+    logged(&running, "the file is not UTF-8 from here on", 1).await;
+    site.write("rules.yaml", &QUICK_RULES.replace("resolve_after: 1s", "resolve_after: 3s"));
+    logged(&running, "other rules hold from now on", 1).await;
+    assert!(running.process.stop().await.success());
+    std::fs::remove_file(site.path("team.yaml")).unwrap();
+    let mut running = site.run().await;
+    logged(&running, "its last good version holds", 1).await;
+    let (code, said) = site.command(&["check"]).await;
+    assert!(code == 1 && said.contains("`team.yaml`: cannot read the file"), "{said}");
+    let (code, said) = site.command(&["outbox", "list"]).await;
+    assert_eq!(code, 0, "{said}");
+    assert!(running.process.stop().await.success());
+}
+
+#[tokio::test]
 async fn rule_files_that_vanish_for_a_while_change_nothing_and_are_told_of() {
     let emulator = emulator(ONE_EVENT, 1, None).await;
     let receiver = Receiver::start().await;

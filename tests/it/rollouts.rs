@@ -196,6 +196,20 @@ fn a_service_that_is_gone_takes_its_rollouts_with_it() {
 }
 
 #[test]
+fn a_service_without_events_for_days_keeps_the_template_that_its_next_rollout_is_compared_with() {
+    let mut world = world();
+    runs(&mut world, "1", &["web:v4"]);
+    let covers = podbell_core::source::Covers { source: "prod".into(), namespace: None };
+    for hour in 1..60 {
+        world.run_until(hour * 3600);
+        let receipt = podbell::sources::Receipt::free();
+        world.say(podbell::sources::SourceEvent::WatchProgress { covers: covers.clone(), at: world.now, receipt });
+    }
+    let key = (web(), "web".into());
+    assert!(world.engine().state().unwrap().rollouts(&key).is_some());
+}
+
+#[test]
 fn a_recorded_template_is_read_back_as_the_source_reports_it() {
     let template = RecordedTemplate {
         kind: WorkloadKind::StatefulSet,

@@ -121,6 +121,15 @@ async fn rules_are_reloaded_by_a_token_that_may_write_or_on_this_machine_and_by_
     }
 }
 
+#[tokio::test]
+async fn with_a_public_address_a_reload_needs_a_token_because_a_proxy_may_pass_on_a_stranger_s() {
+    let site = SERVER.replace("tokens:", "public_url: \"https://podbell.example.com\", tokens:");
+    let world = World::with(&site).await;
+    let listen = &world.running.listen;
+    assert_eq!(status(reload(listen)).await.0, 403);
+    assert_eq!(status(reload(listen).bearer_auth(WRITE)).await.0, 200);
+}
+
 async fn command(running: &Running, token: &str) -> u16 {
     let request = receiver::client().post(format!("http://{}/api/v1/commands", running.listen)).bearer_auth(token);
     let request = request.header("content-type", "application/json").body(json!({"text": "status"}).to_string());

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::enrichment::PodState;
 use super::event::Level;
 use super::health::{Health, Status};
+use super::incident::FLAPPING;
 use super::incident::hold::Window;
 use super::incident::standing::EndedBy;
 use super::metadata::Metadata;
@@ -226,6 +227,13 @@ pub struct Story {
     /// The rule's template when the notice was made.
     #[serde(default, skip_serializing_if = "Template::is_empty")]
     pub template: Template,
+}
+
+impl Story {
+    /// Whether it came back so often that its returns are no longer told: what knows of it hears of its final end.
+    pub fn flaps(&self) -> bool {
+        self.reopened >= FLAPPING
+    }
 }
 
 impl Notice {

@@ -48,7 +48,7 @@ impl Scope {
     }
 
     /// Whether all of these services are within it: a team must not silence what other teams' services show, too.
-    pub(crate) fn covers<'a>(&self, targets: impl IntoIterator<Item = &'a Target>) -> bool {
+    pub fn covers<'a>(&self, targets: impl IntoIterator<Item = &'a Target>) -> bool {
         self.is_everything() || targets.into_iter().all(|target| self.sees(target))
     }
 }

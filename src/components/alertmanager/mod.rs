@@ -6,12 +6,14 @@ mod alert;
 mod keys;
 
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use futures_util::future::join_all;
+use futures_util::StreamExt as _;
+use futures_util::stream::FuturesUnordered;
 use serde_json::{Value, json};
 use url::Url;
 
@@ -33,6 +35,10 @@ const STANDS_FOR: Duration = Duration::from_secs(1200);
 /// Alertmanager has no limit of its own.
 const PACE: Pace = Pace { most: 300, per: Duration::from_secs(60), kept_for_critical: 60 };
 /// The pace of changes and repetitions, which leave room for news. All of 4,000 open alerts are repeated before the first of them
+/// How long other members may take for an alert that one has taken.
+const OTHERS_WITHIN: Duration = Duration::from_secs(1);
+/// The same where only those are left that did not answer the last alert.
+const SILENT_WITHIN: Duration = Duration::from_millis(100);
 /// ends.
 const REPEATS: Pace = Pace { most: 200, per: Duration::from_secs(60), kept_for_critical: 0 };
 /// Alerts belong to no place: behind another address they are the same ones, and are repeated there.
@@ -107,19 +113,43 @@ impl Alertmanager {
             request.arguments["endsAt"] = json!(alert::rfc3339(attempt.now.plus(STANDS_FOR)));
         }
         let body = json!([request.arguments]).to_string().into_bytes();
-        let answers = self.members.iter().map(|member| async {
+        let answers = self.members.iter().enumerate().map(|(at, member)| {
             let post = Post::json(body.clone(), attempt.now).below(&["api", "v2", "alerts"]);
-            let outcome = match self.ask(attempt.client, member, post).await {
-                Ok(reply) => classify(&reply),
-                Err(outcome) => outcome,
-            };
-            member.note(&outcome);
-            outcome
+            async move {
+                let answer = self.ask(attempt.client, member, post).await;
+                (at, answer.map_or_else(|outcome| outcome, |reply| classify(&reply)))
+            }
         });
-        match join_all(answers).await.into_iter().max_by_key(weight) {
+        match self.best(answers.collect()).await {
             Some(Outcome::Delivered) => request.arrived("", &labels),
             Some(outcome) => outcome,
             None => Outcome::Unclear { retry_after: None, why: "no address is given".into() },
+        }
+    }
+
+    /// The answer that counts. Once a member took the alert, the others have little time: one that does not answer must
+    /// not hold up what the rest is told.
+    async fn best(&self, mut answers: FuturesUnordered<impl Future<Output = (usize, Outcome)>>) -> Option<Outcome> {
+        let mut best: Option<Outcome> = None;
+        let mut silent: BTreeSet<usize> = (0..self.members.len()).collect();
+        loop {
+            let awaited = |at: &usize| self.members.get(*at).is_some_and(|member| member.takes.load(Ordering::Relaxed));
+            let patience = match (best.as_ref().is_some_and(Outcome::arrived), silent.iter().any(awaited)) {
+                (false, _) => Duration::MAX,
+                (true, true) => OTHERS_WITHIN,
+                (true, false) => SILENT_WITHIN,
+            };
+            let Ok(answer) = tokio::time::timeout(patience, answers.next()).await else {
+                let late = Outcome::Unclear { retry_after: None, why: "it does not answer in time".into() };
+                silent.iter().filter_map(|at| self.members.get(*at)).for_each(|member| member.note(&late));
+                return best;
+            };
+            let Some((at, outcome)) = answer else { return best };
+            silent.remove(&at);
+            if let Some(member) = self.members.get(at) {
+                member.note(&outcome);
+            }
+            best = best.into_iter().chain([outcome]).max_by_key(weight);
         }
     }
 }
@@ -230,7 +260,7 @@ fn classify(reply: &Reply) -> Outcome {
         200 if !reply.body.trim().is_empty() && serde_json::from_str::<Value>(&reply.body).is_err() => {
             return stranger(reply);
         }
-        _ => return reply::by_status(reply),
+        _ => return reply::of_platform(reply),
     };
     Outcome::InvalidDestination { code: reply.status.to_string(), text: reply.said(), advice: advice.to_owned() }
 }

@@ -119,7 +119,11 @@ impl Api {
                 *self.kept() = Some(Token { token: token.clone(), until });
                 Ok(token)
             }
-            (200, _) => Err(not_sent(reply::unclear(&reply, "an answer without an access token"))),
+            // Its words may hold the token.
+            (200, _) => {
+                let why = "an answer without an access token that can be read".to_owned();
+                Err(not_sent(Outcome::Unclear { retry_after: reply.retry_after, why }))
+            }
             _ => Err(not_sent(of_credentials(&reply))),
         }
     }

@@ -61,7 +61,7 @@ pub(super) fn of_webhook(request: Option<&Request>, reply: &Reply) -> Outcome {
                 .to_owned(),
         },
         (401 | 403 | 404 | 405, _) => reply::unclear(reply, "an answer that is not Discord's (wrong host, or a proxy in between?)"),
-        _ => reply::by_status(reply),
+        _ => reply::of_platform(reply),
     }
 }
 

@@ -174,7 +174,11 @@ impl Api {
                     *known = Some(Token { text: text.clone(), until: now.plus(lives.saturating_sub(RESERVE)) });
                     return Ok(text);
                 }
-                Err(_) => reply::unclear(&reply, "no token"),
+                // Its words may hold the token.
+                Err(_) => {
+                    let why = "an answer without a token that can be read".to_owned();
+                    Outcome::Unclear { retry_after: reply.retry_after, why }
+                }
             },
             Some(code @ (10003 | 10014)) => Outcome::InvalidDestination {
                 code: code.to_string(),

@@ -185,6 +185,11 @@ impl Player<'_> {
                     self.pause(shift.apply(poll.at).since(begun.0).saturating_sub(begun.1.elapsed())).await?;
                     self.say(self.config.event(moved(poll, shift)), unusable).await?;
                 }
+                // What was played is not played again: its end is missing, as after a kill of `podbell record`.
+                Some(Err(error)) if shift.is_some() => {
+                    self.unreadable(&error).await?;
+                    return self.repeat_for_ever().await;
+                }
                 Some(Err(error)) => return self.unreadable(&error).await,
                 None => break,
             }

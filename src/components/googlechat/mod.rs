@@ -69,6 +69,6 @@ fn classify(reply: &Reply) -> Outcome {
                 .to_owned(),
         },
         401 | 403 | 404 => reply::unclear(reply, "an answer that is not Google Chat's (wrong host, or a proxy in between?)"),
-        _ => reply::by_status(reply),
+        _ => reply::of_platform(reply),
     }
 }

@@ -27,19 +27,35 @@ pub(crate) async fn client(config: &KubernetesConfig) -> Result<Client, Fault> {
             // Reading a file is usually quick, but may block.
             let read = tokio::task::spawn_blocking(move || Kubeconfig::read_from(path)).await;
             let kubeconfig = read.map_err(|error| Fault::setup(&error))?.map_err(|error| unreadable(&error))?;
-            Config::from_custom_kubeconfig(kubeconfig, &options).await.map_err(|error| unreadable(&error))
+            from(kubeconfig, &options).await
         }
         None if config.context.is_none() => match Config::incluster() {
             Ok(config) => Ok(config),
-            Err(_) => Config::from_kubeconfig(&options).await.map_err(|error| unreadable(&error)),
+            Err(_) => from(Kubeconfig::read().map_err(|error| unreadable(&error))?, &options).await,
         },
-        None => Config::from_kubeconfig(&options).await.map_err(|error| unreadable(&error)),
+        None => from(Kubeconfig::read().map_err(|error| unreadable(&error))?, &options).await,
     };
     let mut made = made?;
+    // podbell does not read the environment's proxy, whose address may hold a password.
+    made.proxy_url = None;
     made.connect_timeout = Some(CONNECT_TIMEOUT);
     // Watches have deadlines of their own, and the follower makes the pauses after a 429.
     (made.read_timeout, made.write_timeout, made.default_retry) = (None, None, false);
     Client::try_from(made).map_err(|error| Fault::setup(&chain(&error)))
+}
+
+/// The cluster that a kubeconfig and a context mean.
+async fn from(kubeconfig: Kubeconfig, options: &KubeConfigOptions) -> Result<Config, Fault> {
+    let context = options.context.as_ref().or(kubeconfig.current_context.as_ref());
+    let context = kubeconfig.contexts.iter().find(|one| Some(&one.name) == context);
+    let cluster = context.and_then(|one| Some(&one.context.as_ref()?.cluster));
+    let cluster = kubeconfig.clusters.iter().find(|one| Some(&one.name) == cluster);
+    if cluster.and_then(|one| one.cluster.as_ref()?.proxy_url.as_ref()).is_some() {
+        return Err(Fault::setup(
+            &"the kubeconfig names a `proxy-url`, and podbell reaches API servers without a proxy",
+        ));
+    }
+    Config::from_custom_kubeconfig(kubeconfig, options).await.map_err(|error| unreadable(&error))
 }
 
 /// What is wrong with a kubeconfig. Not in the parser's own words, which may contain a token that it read.

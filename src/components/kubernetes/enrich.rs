@@ -89,7 +89,7 @@ struct Waiting {
 struct Terminated {
     reason: String,
     exit_code: i64,
-    finished_at: String,
+    finished_at: Option<String>,
 }
 
 /// Asks about a pod. `None` if it is gone, or may not be read.
@@ -161,7 +161,7 @@ impl Container {
 
     fn state(self) -> ContainerState {
         let end = self.state.terminated.or(self.last_state.terminated).and_then(|end| {
-            let at = instant(&end.finished_at)?;
+            let at = instant(end.finished_at.as_deref()?)?;
             Some(ContainerEnd { reason: end.reason, exit_code: end.exit_code, at })
         });
         let waiting = self.state.waiting.map(|waiting| waiting.reason).unwrap_or_default();
@@ -199,6 +199,19 @@ mod tests {
         assert_eq!((web.name.as_str(), web.waiting.as_str(), web.restarts), ("web", "CrashLoopBackOff", 5));
         assert_eq!(web.ended.as_ref().map(|end| (end.reason.as_str(), end.exit_code)), Some(("Error", 1)));
         assert!(read(br#"{"items": []}"#).is_none() && read(b"no").is_none());
+    }
+
+    #[test]
+    fn an_end_without_a_time_leaves_the_rest_of_the_pod() {
+        let end = json!({"terminated": {"reason": "ContainerStatusUnknown", "exitCode": 137, "startedAt": null, "finishedAt": null}});
+        let pod = json!({"items": [{
+            "metadata": {"name": "web-0"}, "spec": {"nodeName": "n1"},
+            "status": {"phase": "Running", "containerStatuses": [
+                {"name": "web", "ready": false, "restartCount": 1, "state": {"waiting": {"reason": "CrashLoopBackOff"}}, "lastState": end},
+            ]},
+        }]});
+        let state = read(pod.to_string().as_bytes()).unwrap();
+        assert_eq!((state.containers[0].waiting.as_str(), &state.containers[0].ended), ("CrashLoopBackOff", &None));
     }
 
     #[test]

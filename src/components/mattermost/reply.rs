@@ -37,7 +37,7 @@ pub(super) fn of_webhook(reply: &Reply) -> Outcome {
         (400 | 401 | 403 | 404 | 405, None) => {
             reply::unclear(reply, "an answer that is not Mattermost's (wrong host, or a proxy in between?)")
         }
-        _ => reply::by_status(reply),
+        _ => reply::of_platform(reply),
     }
 }
 
@@ -76,6 +76,6 @@ pub(super) fn of_question(reply: &Reply) -> Outcome {
         (401 | 403 | 404 | 405, None) => {
             reply::unclear(reply, "an answer that is not Mattermost's (wrong host, or a proxy in between?)")
         }
-        _ => reply::by_status(reply),
+        _ => reply::of_platform(reply),
     }
 }

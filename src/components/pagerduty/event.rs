@@ -34,13 +34,14 @@ impl Action {
     }
 
     fn of(rendering: &Rendering<'_>) -> Self {
-        let acknowledged = match &rendering.notice.body {
-            NoticeBody::Incident(story) => story.acknowledged.is_some(),
-            NoticeBody::Trouble(_) | NoticeBody::Info(_) => false,
+        let (acknowledged, flaps) = match &rendering.notice.body {
+            NoticeBody::Incident(story) => (story.acknowledged.is_some(), story.flaps()),
+            NoticeBody::Trouble(_) | NoticeBody::Info(_) => (false, false),
         };
         match rendering.notice.kind {
             _ if is_no_alert(&rendering.notice.body) => Self::Nothing,
-            kind if is_end(kind) => Self::Resolve,
+            // One that flaps may come back without a notice: it is open until the notice of its end.
+            kind if is_end(kind) && !(rendering.refresh && flaps) => Self::Resolve,
             _ if rendering.refresh && acknowledged => Self::Acknowledge,
             _ if rendering.refresh => Self::Nothing,
             _ => Self::Trigger,

@@ -145,6 +145,6 @@ fn classify(reply: &Reply) -> Outcome {
             advice: "the integration is gone or its key is wrong: add an Events API v2 integration to the service and put its key into podbell.yaml (`routing_key`)"
                 .to_owned(),
         },
-        _ => reply::by_status(reply),
+        _ => reply::of_platform(reply),
     }
 }

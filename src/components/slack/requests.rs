@@ -136,7 +136,7 @@ pub(crate) fn classify(request: &Request, reply: &Reply) -> Outcome {
         _ if matches!(reply.status, 300..=399 | 401 | 403 | 404 | 410) => {
             return reply::unclear(reply, "an answer that is not Slack's (a proxy in between?)");
         }
-        _ => return reply::by_status(reply),
+        _ => return reply::of_platform(reply),
     };
     match answer.ok {
         true => arrived(request, answer),

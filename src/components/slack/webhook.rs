@@ -39,7 +39,7 @@ fn classify(reply: &Reply) -> Outcome {
         }
         // These are not Slack's words: something in between answers, which says nothing about the URL.
         401 | 403 | 404 | 410 => reply::unclear(reply, "an answer that is not Slack's (a proxy in between?)"),
-        _ => reply::by_status(reply),
+        _ => reply::of_platform(reply),
     }
 }
 

@@ -83,7 +83,8 @@ fn classify(reply: &Reply) -> Outcome {
             reply::unclear(reply, "a success that is not that of a workflow (a proxy or a login page in between?)")
         }
         // What a workflow says is JSON.
-        401 | 403 | 404 | 405 | 410 if reply.is_page() => reply::in_between(reply),
+        400..=499 if reply.is_page() => reply::in_between(reply),
+        400 if reply::wants_tls(reply) => reply::by_status(reply),
         400 if !reply.body.contains("WorkflowTriggerIsNotEnabled") => Outcome::ContentRejected { why: reply.said() },
         400 | 401 | 403 | 404 | 410 => Outcome::InvalidDestination {
             code: reply.status.to_string(),

@@ -36,7 +36,9 @@ pub(super) fn body(message: &Message, content: Content, mentions: &[String]) -> 
         Content::Short => SHORT,
         Content::Minimal => {
             let text = MARKUP.minimal(message, TEXT);
-            return json!({"msgtype": "text", "text": {"content": text, "mentioned_list": mentions}});
+            // Here everybody has an `@`.
+            let called: Vec<&str> = mentions.iter().map(|id| if id == "all" { "@all" } else { id }).collect();
+            return json!({"msgtype": "text", "text": {"content": text, "mentioned_list": called}});
         }
     };
     json!({"msgtype": "markdown", "markdown": {"content": content_of(message, mentions, limit)}})

@@ -9,7 +9,9 @@ use std::time::Duration;
 use podbell::chat::{
     ActError, Acting, CommandSink, Entry, MessageKey, Queries as _, QueryService, Question, RuleCatalog, Speaker,
 };
+use podbell::sources::SourceEvent;
 use podbell_core::ask::{AnswerFacts, Prompt};
+use podbell_core::enrichment::{ContainerEnd, ContainerLog, ContainerState, PodState};
 use podbell_core::event::{Event, Level, Target};
 use podbell_core::message::{Language, Style};
 use podbell_core::metadata::Metadata;
@@ -445,6 +447,45 @@ fn an_incident_that_spans_teams_shows_each_its_own_and_one_that_is_over_stays_to
     assert!(asker.podbell("incidents").contains("There is none"), "{}", asker.podbell("incidents"));
     assert!(asker.podbell("incidents --all").contains("✅ #1"), "{}", asker.podbell("incidents --all"));
     assert!(asker.podbell("show 1").starts_with("✅ Resolved #1"), "{}", asker.podbell("show 1"));
+}
+
+#[test]
+fn a_log_is_shown_to_nobody_who_asks_and_a_team_sees_nothing_of_another_s_pods_nodes_and_workloads() {
+    let rules = "version: 1
+defaults: {notify: [team]}
+rules:
+  - name: node-down
+    match: {level: [Warning, Normal], reason: NodeNotReady}
+    group_by: [cluster]
+    inhibit: {rules: '*', equal: [cluster, node], into: cause}
+  - {name: all, match: {reason: '*'}}
+";
+    let mut world = World::with_rules(rules);
+    let (shop, bank) = (web(), other("bank", "vault"));
+    world.watch(&[shop.clone(), bank.clone()]);
+    world.poll(&shop, &[]);
+    world.poll(&bank, &[]);
+    world.run_until(60);
+    for (target, pod) in [(&shop, POD), (&bank, "vault-0")] {
+        let away = warning(pod, "NodeNotReady", "Node is not ready", 1, 55, 55);
+        world.poll(target, &[Event { node: Some("n1".into()), ..away }]);
+    }
+    let log = ContainerLog { container: "vault".into(), previous: true, text: "panic: the ledger is gone".into() };
+    let ended = Some(ContainerEnd { reason: "Error".into(), exit_code: 1, at: at(50) });
+    let containers =
+        vec![ContainerState { name: "vault".into(), waiting: "CrashLoopBackOff".into(), restarts: 5, ended }];
+    let pod =
+        PodState { pod: "vault-0".into(), node: "n1".into(), phase: "Running".into(), containers, log: Some(log) };
+    world.say(SourceEvent::Enriched { incident: 1, at: world.now, state: Box::new(pod) });
+    world.run_until(300);
+    let asker = Asker::of(&world);
+    let all = asker.podbell("show 1");
+    assert!(all.contains("vault") && !all.contains("ledger"), "{all}");
+    let own = Asker::of(&world).team("shop").podbell("show 1");
+    assert!(own.contains("web"), "{own}");
+    for foreign in ["vault", "bank", "ledger", "CrashLoop"] {
+        assert!(!own.contains(foreign), "{foreign}: {own}");
+    }
 }
 
 #[test]

@@ -264,7 +264,7 @@ impl World {
         let chats = self.spec.destinations.iter().map(|(name, _)| (*name).into()).collect();
         RuleFiles {
             files,
-            empty: Vec::new(),
+            unread: Vec::new(),
             named: !self.spec.rules.is_empty(),
             chats,
             maintenance: self.spec.maintenance.clone(),

@@ -158,19 +158,18 @@ pub fn notice(incident: &Incident, brief: &Brief, scope: &Scope, known: &AnswerF
         story.object_names.clear();
         story.newest.obj_name.clear();
         story.newest.message.clear();
+        (story.affected, story.affected_count) = (Vec::new(), 0);
+        (story.pod, story.rollout, story.ended_by, story.metadata) = (None, None, None, None);
+        (story.status, story.ready) = (None, None);
     }
     let rule = known.rule(&incident.rule);
     story.runbook = rule.and_then(|rule| rule.runbook.clone());
     let severity = brief.severity;
-    Notice {
-        id: 0,
-        kind,
-        caused_at: now,
-        made_at: now,
-        severity,
-        to: Vec::new(),
-        body: NoticeBody::Incident(Box::new(story)),
-    }
+    let body = NoticeBody::Incident(Box::new(story));
+    let mut notice = Notice { id: 0, kind, caused_at: now, made_at: now, severity, to: Vec::new(), body };
+    // Logs leave only for notifiers with `logs: true`, and anybody may ask.
+    notice.without_logs();
+    notice
 }
 
 fn newest(all: Vec<Block>) -> impl Iterator<Item = Block> {

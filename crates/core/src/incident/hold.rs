@@ -135,6 +135,13 @@ impl Incident {
         news
     }
 
+    /// Whether a destination that was notified of it gets no notice of its end.
+    pub(crate) fn withholds_end(&self, holds: &Holds) -> bool {
+        self.notifications.iter().any(|(to, notifications)| {
+            notifications.told.is_some() && holds.of(to).is_some_and(|held| self.misses_end(notifications, &held))
+        })
+    }
+
     /// Whether a destination from which notices are held gets no notice of the end: always in a window; under a mute or
     /// an open cause only if it was never notified of this incident.
     pub(super) fn misses_end(&self, notifications: &NotificationState, held: &Held) -> bool {

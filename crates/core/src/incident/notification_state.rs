@@ -293,8 +293,9 @@ impl Incident {
             if !hears {
                 continue;
             }
-            // Whoever was called because nobody took it must hear that it is over.
-            let silent = silent && notifications.called != Called::Now;
+            // Whoever was called because nobody took it must hear that it is over, and who heard that it flaps was
+            // promised to.
+            let silent = silent && notifications.called != Called::Now && !notifications.flapping;
             let next = match (silent, waiting) {
                 (true, None) => continue,
                 (true, Some(waiting)) => waiting,

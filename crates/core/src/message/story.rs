@@ -6,7 +6,6 @@ use super::help as known;
 use super::{Block, Fact, Language, Message, MessageFormatter, Span, data, fill, sign, text, words};
 use crate::enrichment::PodState;
 use crate::health::{Health, Status};
-use crate::incident::FLAPPING;
 use crate::incident::standing::EndedBy;
 use crate::notice::{Notice, NoticeKind, Story};
 use crate::rules::rule::Field;
@@ -421,7 +420,7 @@ fn namespace(story: &Story) -> String {
 
 /// Whether the notice says that the incident comes back again and again.
 pub(super) fn flapping(notice: &Notice, story: &Story) -> bool {
-    notice.kind == NoticeKind::Reopened && story.reopened >= FLAPPING
+    notice.kind == NoticeKind::Reopened && story.flaps()
 }
 
 /// How many occurrences there were since the reader's last notice.

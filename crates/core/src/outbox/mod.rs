@@ -233,11 +233,22 @@ impl Outbox {
         names.iter().flat_map(|name| self.claim_for(name, now, writes)).collect()
     }
 
+    /// Until when the endpoint of a destination may not be asked, whichever of its destinations was told so.
+    fn wall(&self, name: &Destination) -> Option<Time> {
+        let endpoint = &self.policies.get(name)?.endpoint;
+        let same = self.policies.iter().filter(|(_, policy)| policy.endpoint == *endpoint);
+        same.filter_map(|(other, _)| self.destinations.get(other)?.health.rate_limited_until).max()
+    }
+
     fn claim_for(&mut self, name: &Destination, now: Time, writes: &mut OutboxWrites) -> Vec<Job> {
         let mut jobs = Vec::new();
+        let wall = self.wall(name);
         let (Some(policy), Some(state)) = (self.policies.get(name), self.destinations.get_mut(name)) else {
             return jobs;
         };
+        if wall.is_some_and(|until| until > now) {
+            return jobs;
+        }
         if state.is_idle() {
             return jobs;
         }
@@ -282,15 +293,17 @@ impl Outbox {
     /// When something may be sent or given up, if nothing else happens.
     pub fn next_wake(&mut self, now: Time) -> Option<Time> {
         let mut next: Option<Time> = None;
-        for (name, policy) in &self.policies {
+        let walls: Vec<Option<Time>> = self.policies.keys().map(|name| self.wall(name)).collect();
+        for ((name, policy), wall) in self.policies.iter().zip(walls) {
             let Some(state) = self.destinations.get_mut(name) else { continue };
             if state.is_idle() {
                 continue;
             }
             state.due.wake(now);
-            let planned = match plan(state, policy, &mut self.windows, now) {
-                Plan::Wait(until) => until,
-                _ => Some(now),
+            let planned = match (wall.filter(|until| *until > now), plan(state, policy, &mut self.windows, now)) {
+                (Some(until), _) => Some(until),
+                (None, Plan::Wait(until)) => until,
+                (None, _) => Some(now),
             };
             next = [next, planned, state.gives_up_at(now), state.told_at()].into_iter().flatten().min();
         }

@@ -8,7 +8,7 @@ use super::set::Rules;
 use crate::diagnostic::Source;
 
 /// The file name of built-in rules in their [`super::RuleKey`].
-pub(crate) const FILE: &str = "builtin";
+pub const FILE: &str = "builtin";
 
 /// The file itself, for those who want to start from it.
 pub(crate) const TEXT: &str = include_str!("builtin.yaml");

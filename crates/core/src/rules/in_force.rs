@@ -16,13 +16,15 @@ use super::set::Rules;
 use crate::diagnostic::{Diagnostic, Source};
 use crate::source::Problem;
 
+const LAST_GOOD: &str = "its last good version holds";
+
 /// The rule files of podbell.yaml, as they are on disk.
 #[derive(Clone, Debug, Default)]
 pub struct RuleFiles {
     /// The files in reading order.
     pub files: Vec<RuleFile>,
-    /// Globs that match no file, in reading order.
-    pub empty: Vec<EmptyGlob>,
+    /// What is named and cannot be read, in reading order.
+    pub unread: Vec<UnreadRules>,
     /// Whether podbell.yaml has `rules:` at all; if not, the built-in rules are in force.
     pub named: bool,
     /// The destinations of the built-in rules.
@@ -31,15 +33,15 @@ pub struct RuleFiles {
     pub maintenance: Vec<Maintenance>,
 }
 
-/// A glob of `rules:` that matches no file. Whoever wrote it expects rules, and nobody may be silenced by their
-/// absence.
+/// A glob of `rules:` that matches no file, or a file that cannot be read. Whoever wrote it expects rules, and nobody
+/// may be silenced by their absence.
 #[derive(Clone, Debug)]
-pub struct EmptyGlob {
+pub struct UnreadRules {
     /// How many files come before it.
     pub before: usize,
-    /// A file without text, named like the glob, with its bounds.
+    /// A file without text, named like the glob or the file, with its bounds.
     pub file: RuleFile,
-    /// What is wrong, at its place in podbell.yaml.
+    /// What is wrong, at its place in podbell.yaml or in the file.
     pub error: Diagnostic,
 }
 
@@ -62,12 +64,19 @@ impl RuleFiles {
             return InForce { rules, good: Vec::new(), refused: Vec::new() };
         }
         let (mut files, mut good, mut refused) = (Vec::new(), Vec::new(), Vec::new());
-        let mut empty = self.empty.iter().peekable();
+        let last_good = |file: &RuleFile| {
+            let text = last_good.get(&*file.source.name)?;
+            Some(compile(&with_text(file, text))).filter(|compiled| !compiled.has_errors())
+        };
+        let mut unread = self.unread.iter().peekable();
         for place in 0..=self.files.len() {
-            while let Some(glob) = empty.next_if(|glob| glob.before <= place) {
-                files.push(self.stand_in(&glob.file, &Compiled::default()));
-                let held = "the built-in rules hold in its place";
-                refused.push((glob.file.source.name.to_string(), refusal(&glob.error, held)));
+            while let Some(UnreadRules { file, error, .. }) = unread.next_if(|unread| unread.before <= place) {
+                let (instead, held) = match last_good(file) {
+                    Some(before) => (before, LAST_GOOD),
+                    None => (self.stand_in(file, &Compiled::default()), "the built-in rules hold in its place"),
+                };
+                files.push(instead);
+                refused.push((file.source.name.to_string(), refusal(error, held)));
             }
             let Some(file) = self.files.get(place) else { break };
             let name = file.source.name.to_string();
@@ -77,9 +86,8 @@ impl RuleFiles {
                 files.push(compiled);
                 continue;
             };
-            let before = last_good.get(&name).map(|text| compile(&with_text(file, text)));
-            let (instead, held) = match before.filter(|compiled| !compiled.has_errors()) {
-                Some(before) => (before, "its last good version holds"),
+            let (instead, held) = match last_good(file) {
+                Some(before) => (before, LAST_GOOD),
                 None => {
                     (self.stand_in(file, &compiled), "it never had a good version: the built-in rules hold instead")
                 }

@@ -130,7 +130,10 @@ fn covers(other: &Rule, rule: &Rule) -> bool {
 fn conditions_cover(conditions: &Conditions, rule: &Rule) -> bool {
     conditions.keys().iter().all(|(field, patterns)| {
         let own = rule.scopes.iter().chain([&rule.matching]).filter_map(|own| own.key(*field));
-        patterns.iter().any(Pattern::matches_everything) || own.into_iter().any(|own| patterns_cover(patterns, own))
+        // Without the label a condition does not match, whatever its pattern.
+        let always_there = field.place().is_ok();
+        (always_there && patterns.iter().any(Pattern::matches_everything))
+            || own.into_iter().any(|own| patterns_cover(patterns, own))
     })
 }
 

@@ -74,7 +74,8 @@ pub fn run(case: &Case, setup: &Arc<Setup>, coverage: &mut Coverage) -> Verdict 
         outcomes.add(replay.watch(&target.source, vec![(*target).clone()]));
         outcomes.add(replay.observe(target, &[], case.start.minus(case.every)));
     }
-    let polls = case.rows.iter().map(|row| row.cells.len()).max().unwrap_or(1);
+    let (lists, healths) = (case.rows.iter().map(|row| row.cells.len()), case.health.iter().map(|row| row.ready.len()));
+    let polls = lists.chain(healths).max().unwrap_or(1);
     let mut rows: Vec<Played<'_>> = case.rows.iter().map(Played::new).collect();
     for poll in 0..polls {
         let at = moment(case, poll);

@@ -13,6 +13,7 @@ use xxhash_rust::xxh3::Xxh3;
 use crate::event::{Event, Target};
 use crate::source::ObjectName;
 use crate::time::Time;
+use crate::workload;
 
 /// What comes sooner after a deletion belongs to the trouble in which the object was deleted.
 const SOON: Duration = Duration::from_secs(120);
@@ -47,6 +48,15 @@ impl Deletions {
     pub(super) fn were_before(&self, target: &Target, event: &Event<'_>, last: Time, now: Time) -> bool {
         let object = key([&target.source, &target.namespace, event.obj_type.trim(), event.obj_name.trim()]);
         self.at.get(&object).is_some_and(|at| last <= *at && now.since(*at) >= SOON)
+    }
+
+    /// Whether an event is about a pod that was deleted and whose name never returns: its trouble is over, though the
+    /// kubelet wrote of it after the deletion, which often happens when a rollout deletes a pod that has just started.
+    pub(super) fn has_gone_for_good(&self, target: &Target, event: &Event<'_>) -> bool {
+        let (kind, name) = (event.obj_type.trim(), event.obj_name.trim());
+        kind == "Pod"
+            && workload::is_of_a_template(name)
+            && self.at.contains_key(&key([&target.source, &target.namespace, kind, name]))
     }
 }
 

@@ -11,6 +11,7 @@ use crate::reports::{self, Deleted, End, Of};
 use crate::rules::rule::RuleKey;
 use crate::source::ObjectName;
 use crate::time::Time;
+use crate::workload;
 
 /// How long the report of a deletion may be under way.
 const UNDER_WAY: Duration = Duration::from_secs(2);
@@ -74,8 +75,13 @@ impl State {
             };
             let gone: Vec<&ObjectName> = objects.iter().filter(here).collect();
             let gone = gone.iter().map(|one| Deleted::One(&one.kind, &one.name));
+            // Nothing new comes under the name of a pod that a template named.
+            let at = |one: Deleted<'_>| match one.object() {
+                ("Pod", name) if workload::is_of_a_template(name) => turn.now,
+                _ => at,
+            };
             let ended =
-                gone.filter(|one| incident.deleted(*one, at) | incident.workload_deleted(*one, turn.now)).count();
+                gone.filter(|one| incident.deleted(*one, at(*one)) | incident.workload_deleted(*one, turn.now)).count();
             if ended > 0 {
                 turn.writes.incidents.insert(id);
                 self.schedule(id, turn.setup, turn.now);

@@ -147,16 +147,21 @@ impl State {
         }
         let Some(incident) = self.incidents.get_mut(&id) else { return };
         let dues = incident.take_end(NoticeKind::Resolved, Some(rule), holds, quiet_at, turn.now);
-        incident.resolve(quiet_at);
         incident.status = status;
-        if incident.acknowledged.take().is_some() {
-            turn.writes.acknowledged.insert(id);
-        }
         let rules: Vec<RuleKey> = incident.inhibiting_rules().cloned().collect();
-        turn.writes.incidents.insert(id);
+        self.resolve(id, quiet_at, turn);
         self.note_windows(id, true, turn);
         self.tell(id, Some(rule), dues, None, turn);
         self.release(turn.setup, &rules);
+    }
+
+    fn resolve(&mut self, id: u64, at: Time, turn: &mut Turn<'_>) {
+        let Some(incident) = self.incidents.get_mut(&id) else { return };
+        incident.resolve(at);
+        if incident.acknowledged.take().is_some() {
+            turn.writes.acknowledged.insert(id);
+        }
+        turn.writes.incidents.insert(id);
     }
 
     /// Ends an incident whose rule or targets are gone, and notifies the destinations that know of it.
@@ -164,14 +169,22 @@ impl State {
         let Some(incident) = self.incidents.get(&id) else { return };
         let was_open = incident.phase == Phase::Open;
         let rules: Vec<RuleKey> = incident.inhibiting_rules().cloned().collect();
+        let mut is_withheld = false;
         if was_open || incident.owes_end() {
             let (rule, holds) = (rule_of(turn.setup, incident), self.holds(turn.setup, incident, turn.now));
             let Some(incident) = self.incidents.get_mut(&id) else { return };
+            // Messages that stand for it must still show that it is over, though nobody is told.
+            is_withheld = was_open && rule.is_some() && incident.withholds_end(&holds);
             let dues = incident.take_end(NoticeKind::Closed, rule, &holds, turn.now, turn.now);
             self.note_windows(id, true, turn);
             self.tell(id, rule, dues, Some(reason), turn);
         }
-        self.end(id, turn);
+        if is_withheld {
+            self.resolve(id, turn.now, turn);
+            self.schedule(id, turn.setup, turn.now);
+        } else {
+            self.end(id, turn);
+        }
         if was_open {
             self.release(turn.setup, &rules);
         }

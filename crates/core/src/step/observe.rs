@@ -55,13 +55,41 @@ impl State {
 
     /// Takes in what was read of a target: finds the changes and applies them.
     pub(super) fn take_in(&mut self, target: &Target, reads: &Reads<'_>, turn: &mut Turn<'_>) {
-        let info = turn.setup.sources.get(&target.source);
-        let window = info.map_or(FIRST_POLL_WINDOW, |info| info.first_poll_window);
-        let memory = info.map_or(SOURCE_MEMORY, |info| info.memory);
         let events = reads.events();
         turn.writes.tally.add(Tally { polls: 1, events: events.len() as u64, ..Tally::default() });
         self.count_events(events.len() as u64);
         self.recovered(target, turn);
+        let (diff, previous) = self.compare_with_known(target, reads, turn);
+        self.note_new(&diff);
+        self.note_shown(target, &diff, turn.writes);
+        let memory = turn.setup.sources.get(&target.source).map_or(SOURCE_MEMORY, |info| info.memory);
+        let whole = matches!(reads, Reads::Whole(_));
+        if let Some(from) = previous.filter(|last| whole && turn.now.since(*last) > memory) {
+            self.was_blind(target, from, turn);
+        }
+        if previous.is_none() {
+            self.met(target, &diff, events, turn);
+        }
+        let unchanged = diff.changes.is_empty() && diff.baseline.is_empty() && diff.forgotten.is_empty();
+        if !unchanged || previous.is_none() {
+            turn.writes.targets.insert(target.clone());
+        }
+        self.note_scaled(target, &diff, turn);
+        self.apply(target, &diff, previous, turn);
+        record(target, diff, turn.now, turn.writes);
+        self.after_poll(target, turn);
+        self.bound_episodes(turn.writes);
+    }
+
+    /// Compares what was read of a target with what is known of it, which it then replaces. Also returns until when the
+    /// target was read before.
+    fn compare_with_known<'e>(
+        &mut self,
+        target: &Target,
+        reads: &Reads<'e>,
+        turn: &Turn<'_>,
+    ) -> (Diff<'e>, Option<Time>) {
+        let events = reads.events();
         let met = self.watched_before(target);
         let entry = self.targets.entry(target.clone()).or_default();
         let mut ages = entry.ages.take();
@@ -88,6 +116,8 @@ impl State {
                 readings.observe_part(events, gone, &mut self.identities, turn.now)
             }
             Reads::Whole(events) | Reads::Part(events, _) => {
+                let info = turn.setup.sources.get(&target.source);
+                let window = info.map_or(FIRST_POLL_WINDOW, |info| info.first_poll_window);
                 readings.observe(events, &mut self.identities, window, turn.now)
             }
         };
@@ -100,26 +130,19 @@ impl State {
         if let Some(entry) = self.targets.get_mut(target) {
             (entry.readings, entry.ages) = (Some(readings), ages);
         }
-        self.note_new(&diff);
-        self.note_shown(target, &diff, turn.writes);
-        let whole = matches!(reads, Reads::Whole(_));
-        if let Some(from) = previous.filter(|last| whole && turn.now.since(*last) > memory) {
-            self.was_blind(target, from, turn);
-        }
-        if previous.is_none() {
-            self.met(target, &diff, events, turn);
-        }
-        let unchanged = diff.changes.is_empty() && diff.baseline.is_empty() && diff.forgotten.is_empty();
-        if !unchanged || previous.is_none() {
-            turn.writes.targets.insert(target.clone());
-        }
-        self.note_scaled(target, &diff, turn);
+        (diff, previous)
+    }
+
+    /// Applies the changes of a target, which was read until `previous` before.
+    fn apply(&mut self, target: &Target, diff: &Diff<'_>, previous: Option<Time>, turn: &mut Turn<'_>) {
         let ends: Vec<&Event<'_>> =
             diff.changes.iter().map(|change| &change.event).filter(|event| reports::ends(event)).collect();
         for change in &diff.changes {
             turn.writes.tally.changes += 1;
             turn.writes.tally.warning_changes += u64::from(change.event.level == Level::Warning);
-            let is_over = self.is_over(target, &change.event, &ends) || self.was_placed_since(target, &change.event);
+            let is_over = self.is_over(target, &change.event, &ends)
+                || self.was_placed_since(target, &change.event)
+                || self.deletions.has_gone_for_good(target, &change.event);
             let past = if is_over {
                 Some(Past::Ended)
             } else {
@@ -127,9 +150,6 @@ impl State {
             };
             self.changed(target, (change, past), previous, turn);
         }
-        record(target, diff, turn.now, turn.writes);
-        self.after_poll(target, turn);
-        self.bound_episodes(turn.writes);
     }
 
     /// Notes episodes that were not known before, for [`Self::new_to_incident`].

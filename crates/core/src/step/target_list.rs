@@ -58,7 +58,10 @@ impl State {
         self.leave(target, reason, turn);
         self.leave_trouble(target, turn);
         self.unusable(target, 0, turn);
-        self.forget_rollouts(target, turn);
+        // Its workloads may be there, only without events.
+        if reason != CloseReason::NothingLeft {
+            self.forget_rollouts(target, turn);
+        }
         if let Some(state) = self.targets.remove(target) {
             self.episodes = self.episodes.saturating_sub(state.readings.map_or(0, |readings| readings.len()));
         }

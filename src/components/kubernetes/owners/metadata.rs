@@ -30,7 +30,9 @@ impl Owners {
         let (key, generation) = (key(namespace, name), self.generation);
         let metadata = metadata.map(|metadata| self.share(metadata));
         let of_kind = self.objects.entry(kind).or_default();
-        let has_room = metadata.is_some() && of_kind.len() < MOST_OBJECTS;
+        // An autoscaler is also kept to know when it was deleted.
+        let is_wanted = metadata.is_some() || kind == "HorizontalPodAutoscaler";
+        let has_room = is_wanted && of_kind.len() < MOST_OBJECTS;
         if has_room || of_kind.contains_key(&*key) {
             of_kind.insert(key, Entry { metadata, generation, ..Entry::default() });
         }

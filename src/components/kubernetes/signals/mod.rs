@@ -65,6 +65,19 @@ pub(super) struct StateSignal {
     pub event: KubeEvent,
     /// When it may be shown.
     pub due: Time,
+    /// Whether it tells of what still is, however long ago it began; otherwise it is old after a while, like an event.
+    pub lasts: bool,
+}
+
+impl StateSignal {
+    /// The same, of a state that still is.
+    pub(super) fn while_it_lasts(self) -> Self {
+        Self { lasts: true, ..self }
+    }
+
+    fn is_old(&self, ttl: Duration, now: Time) -> bool {
+        !self.lasts && now.since(self.event.event.last_seen) >= ttl
+    }
 }
 
 /// What the reporter has not heard yet.
@@ -76,9 +89,15 @@ pub(super) enum Change {
 }
 
 impl Signals {
-    /// Sets the signals of an object. Those older than `ttl` are left out, as the server would delete such events.
+    /// Sets the signals of an object. Those that are past and older than `ttl` are left out, as the server would delete such
+    /// events.
     pub(super) fn put(&self, object: &str, mut signals: Vec<StateSignal>, ttl: Duration, now: Time) {
-        signals.retain(|signal| now.since(signal.event.event.last_seen) < ttl);
+        signals.retain(|signal| !signal.is_old(ttl, now));
+        for signal in &mut signals {
+            // A clock of the cluster that is ahead must not hold it back.
+            let began = signal.event.event.last_seen;
+            signal.due = signal.due.min(now.plus(signal.due.since(began)));
+        }
         let mut inner = self.lock();
         let before = inner.by_object.remove(object).unwrap_or_default();
         if before.is_empty() && signals.is_empty() {
@@ -109,7 +128,7 @@ impl Signals {
         inner.ripen(now);
         inner.news.clear();
         inner.by_object.retain(|_, signals| {
-            signals.retain(|one| now.since(one.signal.event.event.last_seen) < ttl);
+            signals.retain(|one| !one.signal.is_old(ttl, now));
             !signals.is_empty()
         });
         inner.count = inner.by_object.values().map(Vec::len).sum();
@@ -198,13 +217,13 @@ impl Signal<'_> {
     /// As the reporter takes it, at once.
     pub(super) fn now(self) -> StateSignal {
         let due = self.at;
-        StateSignal { event: self.event(), due }
+        StateSignal { event: self.event(), due, lasts: false }
     }
 
     /// The same, once it has lasted for so long.
     pub(super) fn after(self, long: Duration) -> StateSignal {
         let due = self.at.plus(long);
-        StateSignal { event: self.event(), due }
+        StateSignal { event: self.event(), due, lasts: false }
     }
 
     fn event(self) -> KubeEvent {
@@ -307,6 +326,19 @@ mod tests {
     /// Whether each thing that the reporter hears is new.
     fn heard(signals: &Signals, now: Time) -> Vec<bool> {
         signals.news(now).iter().map(|change| matches!(change, Change::New(_))).collect()
+    }
+
+    #[test]
+    fn a_state_that_still_is_never_grows_old_and_a_clock_that_is_ahead_holds_nothing_back() {
+        let (signals, now) = (Signals::default(), at(40));
+        signals.put("Node//n1", vec![signal(0).now().while_it_lasts()], HOUR, now);
+        assert_eq!(heard(&signals, now), [true]);
+        assert_eq!(signals.all(HOUR, now.plus(HOUR)).len(), 1, "it is over an hour old");
+        signals.put("Pod/shop/web", vec![signal(50).now()], HOUR, now);
+        assert_eq!(heard(&signals, now), [true], "its node's clock is ten minutes ahead");
+        signals.put("Pod/shop/other", vec![signal(50).after(Duration::from_secs(60))], HOUR, now);
+        assert!(heard(&signals, now).is_empty());
+        assert_eq!(heard(&signals, now.plus(Duration::from_secs(60))), [true]);
     }
 
     #[test]

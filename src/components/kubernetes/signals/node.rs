@@ -30,7 +30,8 @@ pub(in super::super) fn of_node(text: &str) -> Vec<StateSignal> {
             |words| format!("Node {}: {words}", metadata.name),
         );
         let (name, at) = (metadata.name.as_str(), condition.changed_at()?);
-        Some(Signal { level, kind: "Node", namespace: "", name, node: name, reason, message, at }.now())
+        let signal = Signal { level, kind: "Node", namespace: "", name, node: name, reason, message, at }.now();
+        Some(if is_well { signal } else { signal.while_it_lasts() })
     };
     CONDITIONS.into_iter().filter_map(signal).collect()
 }

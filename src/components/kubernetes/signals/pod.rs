@@ -11,6 +11,8 @@ use podbell_core::time::Time;
 /// A container that ran for longer before it crashed is started again without a word; after a shorter time the kubelet
 /// waits, and says `BackOff`.
 const BACK_OFF_FORGETS: Duration = Duration::from_secs(600);
+/// Reasons of pods that were stopped from outside.
+const DISRUPTED: [&str; 5] = ["Terminated", "NodeShutdown", "Shutdown", "Evicted", "Preempting"];
 /// How long a pod may look for a node before that is a signal: the scheduler says so itself, but its event may be lost.
 const UNSCHEDULABLE_AFTER: Duration = Duration::from_secs(300);
 
@@ -68,6 +70,7 @@ struct Limits {
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 struct PodStatus {
+    reason: String,
     conditions: Option<Vec<Condition>>,
     container_statuses: Option<Vec<ContainerStatus>>,
     init_container_statuses: Option<Vec<ContainerStatus>>,
@@ -140,8 +143,9 @@ impl Pod {
             let message = format!("Container {container} was killed {whose} (exit code {}){restarts}", how.exit_code);
             return Some(self.signal("OOMKilled", message, at).now());
         }
-        // Who deletes a pod makes its containers end, and of a job it is its controller that says when it has failed.
-        let expected = self.metadata.deletion_timestamp.is_some() || self.is_of_a_job();
+        // Who deletes or disrupts a pod makes its containers end, and of a job it is its controller that says when it has
+        // failed.
+        let expected = self.metadata.deletion_timestamp.is_some() || self.is_disrupted() || self.is_of_a_job();
         if how.exit_code == 0 || expected || told_as_back_off(end) {
             return None;
         }
@@ -149,6 +153,12 @@ impl Pod {
         let reason = reason.map(|reason| format!(" ({reason})")).unwrap_or_default();
         let message = format!("Container {container} ended with exit code {}{reason}{restarts}", how.exit_code);
         Some(self.signal("ContainerCrashed", message, at).now())
+    }
+
+    /// Whether the kubelet or the scheduler stopped it, as when its node is shut down.
+    fn is_disrupted(&self) -> bool {
+        let is_target = |one: &Condition| one.r#type == "DisruptionTarget" && one.status == "True";
+        DISRUPTED.contains(&self.status.reason.as_str()) || self.status.conditions.iter().flatten().any(is_target)
     }
 
     fn is_of_a_job(&self) -> bool {
@@ -161,7 +171,8 @@ impl Pod {
             one.r#type == "PodScheduled" && one.status == "False" && one.reason.as_deref() == Some("Unschedulable")
         })?;
         let message = condition.message.clone().unwrap_or_else(|| "no node takes it".to_owned());
-        Some(self.signal("PodUnschedulable", message, condition.changed_at()?).after(UNSCHEDULABLE_AFTER))
+        let signal = self.signal("PodUnschedulable", message, condition.changed_at()?);
+        Some(signal.after(UNSCHEDULABLE_AFTER).while_it_lasts())
     }
 
     fn memory_limit(&self, container: &str) -> Option<&str> {
@@ -283,6 +294,18 @@ mod tests {
         let mut of_a_job = of(ended("Error", 1, AT, AT), 1);
         of_a_job["metadata"]["ownerReferences"] = json!([{"kind": "Job", "name": "report"}]);
         assert!(words(&of_a_job).is_empty(), "the job may try again");
+    }
+
+    #[test]
+    fn a_container_that_was_stopped_with_its_node_has_not_crashed() {
+        let stopped = ended("Error", 143, AT, "2026-01-01T10:30:00Z");
+        let mut pod = pod(json!([{"name": "web", "state": {"running": {}}, "lastState": stopped, "restartCount": 1}]));
+        assert_eq!(words(&pod).len(), 1);
+        pod["status"]["reason"] = json!("Terminated");
+        assert!(words(&pod).is_empty());
+        pod["status"]["reason"] = json!("");
+        pod["status"]["conditions"] = json!([{"type": "DisruptionTarget", "status": "True", "lastTransitionTime": AT}]);
+        assert!(words(&pod).is_empty());
     }
 
     #[test]

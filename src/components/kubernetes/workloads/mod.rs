@@ -275,7 +275,7 @@ impl WorkloadWatch {
             let (level, reason, message) = (Level::Warning, "Unavailable", "No pod is ready".to_owned());
             let node = self.owners.ask(|owners| owners.only_node(kind, namespace, name)).unwrap_or_default();
             let signal = Signal { level, kind, namespace, name, node: &node, reason, message, at };
-            signal.after(self.config.pace.unavailable_after)
+            signal.after(self.config.pace.unavailable_after).while_it_lasts()
         });
         let all = known.stalled.iter().cloned().chain(unavailable).collect();
         self.signals.put(&signals::key(self.kind.as_str(), namespace, name), all, self.config.event_ttl, now);

@@ -147,7 +147,7 @@ impl Object {
         let at = stalled.last_update_time.as_deref().and_then(signals::instant)?;
         let message = stalled.message.clone().unwrap_or_else(|| "the rollout makes no progress".to_owned());
         let (level, kind, node, reason) = (Level::Warning, kind.as_str(), "", "RolloutStalled");
-        Some(Signal { level, kind, namespace, name, node, reason, message, at }.now())
+        Some(Signal { level, kind, namespace, name, node, reason, message, at }.now().while_it_lasts())
     }
 
     /// Since when no pod is ready, though some should be and no rollout is under way. For a deployment that was not known

@@ -48,11 +48,17 @@ async fn call(chat: &Arc<Mattermost>, headers: &HeaderMap, body: &[u8]) -> Resul
     let within = chat.config.timing.reply;
     match headers::content_type(headers).as_str() {
         "application/x-www-form-urlencoded" => {
-            let incoming = typed(chat, headers, body)?;
+            let mut incoming = typed(chat, headers, body)?;
+            if chat.learn_who_it_is().await {
+                incoming = typed(chat, headers, body)?;
+            }
             Ok(chat.command_answer(&*endpoint::ask(&chat.asker, incoming, within).await?))
         }
         "application/json" => {
-            let (press, answers) = pressed(chat, body)?;
+            let (mut press, mut answers) = pressed(chat, body)?;
+            if chat.learn_who_it_is().await {
+                (press, answers) = pressed(chat, body)?;
+            }
             let said = endpoint::ask(&chat.asker, press.clone(), within).await?;
             Ok(chat.press_answer(&said, &press, answers.as_deref()).await)
         }

@@ -12,6 +12,7 @@ use std::time::Duration;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::{Value, json};
 use tokio::sync::watch;
+use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::Message;
 use url::Url;
 
@@ -48,6 +49,9 @@ pub(super) struct Position {
     pub last_received: Time,
 }
 
+/// How long an answer to a command waits for who the bot is.
+const LEARNS_WITHIN: Duration = Duration::from_secs(1);
+
 impl Mattermost {
     /// Listens until the watch turns true, then finishes what is in hand.
     pub async fn connect(self: Arc<Self>, stop: watch::Receiver<bool>) {
@@ -57,6 +61,21 @@ impl Mattermost {
         let bot =
             Bot { chat: self.clone(), api: Arc::new(Api { server, token, client: self.asker.deps.client.clone() }) };
         self.asker.keep_connected("the bot", pauses, &bot, stop, END).await;
+    }
+}
+
+impl Mattermost {
+    /// Asks who the bot is, if that is not known: a replica that stands by opens no connection, but answers commands, and
+    /// a conversation with the bot is recognized by its id. Returns whether it is known since now.
+    pub(super) async fn learn_who_it_is(&self) -> bool {
+        let (None, Some(server), Some(token)) = (self.me.get(), &self.config.server, &self.config.bot_token) else {
+            return false;
+        };
+        let api = Api { server: server.clone(), token: token.clone(), client: self.asker.deps.client.clone() };
+        match timeout(LEARNS_WITHIN, api.me(self.asker.now())).await {
+            Ok(Ok(me)) => self.me.set(me.id).is_ok(),
+            Ok(Err(_)) | Err(_) => false,
+        }
     }
 }
 
