@@ -1,7 +1,7 @@
 //! From what a platform heard to what podbell says: whether it was heard before, whether the speaker may ask, whether
 //! there is a place, and then one question to the query service, however often the same comes again.
 //!
-//! An adapter proves who speaks, hands over what they said ([`Incoming`]), and shows what is [`ChatAnswer`].
+//! An adapter proves who speaks, hands over what they said ([`Incoming`]), and shows the [`ChatAnswer`].
 
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};

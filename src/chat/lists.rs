@@ -203,7 +203,7 @@ impl Answers<'_> {
         Ok(Ok(Page { items, next: Some(key.to_string()) }))
     }
 
-    /// ListedService services, in no particular order.
+    /// Watched services, in no particular order.
     pub(super) fn target_page(&self, filter: &Filter) -> Listed<ListedService> {
         let Ok(mut key) = filter.number(0) else { return Ok(Err(NoKey)) };
         let mut items = Vec::new();

@@ -116,8 +116,8 @@ mod tests {
     fn memory_is_bounded_and_what_is_remembered_is_never_run_again() {
         let mut once = Once::<()>::default();
         for n in 0..2 * MOST {
-            let register = once.register(&[n.to_string()], at(0));
-            assert_eq!(matches!(register, Registered::First(..)), n < MOST);
+            let registered = once.register(&[n.to_string()], at(0));
+            assert_eq!(matches!(registered, Registered::First(..)), n < MOST);
         }
         assert_eq!((once.known.len(), once.order.len()), (MOST, MOST));
         assert!(matches!(once.register(&ids(&["0"]), at(1)), Registered::Again(_)));

@@ -115,12 +115,13 @@ impl Engine {
         memory.clock_set(jump, &self.setup, now);
         let InMemoryState { state, outbox, pending, .. } = &mut memory;
         state.adopt_workloads(std::mem::take(&mut self.workloads));
-        state.forget_unwatched(&self.setup, now, &mut pending.writes);
-        // Before the rules are adopted: they know the new name only, and would drop what the old one waits for.
+        // Before anything is told under the old name, and before the rules are adopted: they know the new name only, and would
+        // drop what the old one waits for.
         for (from, to) in &pending.outbox.renamed {
             tracing::info!(from = %from, to = %to, "a destination has a new name; its deliveries go there");
             state.rename_destination(from, to, &mut pending.writes);
         }
+        state.forget_unwatched(&self.setup, now, &mut pending.writes);
         let generation = self.setup.rules.generation();
         if loaded.rules_generation != Some(generation) {
             pending.rules_generation = Some(generation);

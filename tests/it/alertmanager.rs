@@ -249,6 +249,26 @@ fn alert(content: &SendContent<'_>) -> Value {
     serde_json::from_slice::<Value>(&body).unwrap()["arguments"].clone()
 }
 
+/// A request without an answer is given up after ten seconds.
+#[tokio::test]
+async fn a_member_that_does_not_answer_does_not_hold_up_what_the_others_are_told() {
+    let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let healthy = crate::support::receiver::Receiver::start().await;
+    healthy.otherwise(crate::support::receiver::Answer::new(200, ""));
+    let urls = format!("[\"http://{}\", \"{}\"]", silent.local_addr().unwrap(), healthy.url(""));
+    let made = notifiers(&format!("kind: alertmanager, url: {urls}"));
+    let all = async {
+        for id in 1..=3 {
+            let notice = [incident(id, NoticeKind::Opened, story())];
+            let body = made.render("team", &SendContent::full(&notice), "msg_1", at(0));
+            let outcome = made.deliver("team", "msg_1", body, at(0)).await;
+            assert!(matches!(outcome, Outcome::Posted(_)), "{outcome:?}");
+        }
+    };
+    tokio::time::timeout(std::time::Duration::from_secs(8), all).await.expect("three alerts within one time-out");
+    assert_eq!(healthy.received().len(), 3);
+}
+
 #[test]
 fn every_kind_of_notice_as_an_alert() {
     let all = one_of_each().into_iter().map(|(kind, notice)| {

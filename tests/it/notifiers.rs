@@ -101,7 +101,7 @@ async fn a_400_that_is_not_the_platforms_loses_no_message() {
 }
 
 #[test]
-fn an_alert_that_flaps_stays_open_at_pagerduty_until_the_notice_of_its_end() {
+fn an_alert_that_flaps_is_triggered_again_at_pagerduty_when_it_comes_back_without_a_notice() {
     let notifiers = notifiers(vec![config("there", pagerduty("https://events.example.com"))]);
     let action = |kind: NoticeKind, reopened: u32, refresh: bool| {
         let notice = [incident(1, kind, Story { reopened, ..story() })];
@@ -110,8 +110,9 @@ fn an_alert_that_flaps_stays_open_at_pagerduty_until_the_notice_of_its_end() {
         let body: Value = serde_json::from_slice(&notifiers.render("there", &content, "msg_1", at(0))).unwrap();
         body["event_action"].as_str().unwrap().to_owned()
     };
-    assert_eq!(action(NoticeKind::Resolved, 1, true), "resolve");
-    assert_eq!(action(NoticeKind::Resolved, 3, true), "nothing");
+    assert_eq!(action(NoticeKind::Reopened, 1, true), "nothing", "its notice triggers it");
+    assert_eq!(action(NoticeKind::Resolved, 3, true), "resolve");
+    assert_eq!(action(NoticeKind::Reopened, 3, true), "trigger");
     assert_eq!(action(NoticeKind::Resolved, 3, false), "resolve");
 }
 

@@ -314,6 +314,7 @@ fn a_workload_that_is_scaled_to_nothing_has_not_recovered() {
     report(&mut world, "web", health(0, 0, false));
     world.poll_until(&web(), &crash(4, 60), 1800);
     assert_eq!(kinds(&world), ["opened", "resolved"], "its events stopped");
+    assert!(told_at(&world) >= 900.0, "not at once: {:?}", world.told());
     let words = last_words(&world, Language::En);
     assert!(words.contains("pod health was not checked") && !words.contains("Recovered"), "{words}");
 }
@@ -349,6 +350,7 @@ fn a_workload_that_is_known_not_to_be_ready_is_not_over_though_another_object_is
     report(&mut world, "web", health(3, 3, false));
     world.poll_until(&web(), &both, 3 * 3600);
     assert_eq!(kinds(&world).last().unwrap(), "resolved");
+    assert!(told_at(&world) >= 7500.0, "five minutes after it was ready: {:?}", world.told());
 }
 
 #[test]

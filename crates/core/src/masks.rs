@@ -16,10 +16,10 @@ static FORMS: LazyLock<Vec<Regex>> = LazyLock::new(|| {
         r"(?s)-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(-----END [A-Z ]*PRIVATE KEY-----|\z)",
         // A password in an address: scheme://user:secret@host, or user:secret@tcp(host). It may have an `@`, and a slash
         // unless what is before the slash is a port.
-        r"(?P<keep>://[^\s:/@]*:)([^\s/'\x22]*|[^\s/'\x22]*[^\d\s/'\x22][^\s'\x22]*)@",
-        r"(?P<keep>\b[\w.-]+:)[^\s'\x22(]+@(tcp|unix)\(",
+        r"(?P<keep>://[^\s:/@\[]*:)([^\s/'\x22]*|[^\s/'\x22]*[^\d\s/'\x22][^\s'\x22]*|[^\s@/]+)@",
+        r"(?P<keep>\b[\w.-]+:)([^\s'\x22(]+|[^\s@:/]+)@(tcp|unix)\(",
         // Headers that carry a credential: one word after a scheme that is known, else two words.
-        r"(?i)(?P<keep>\b(proxy-)?authorization['\x22\\]*\s*[:=]\s*\[?['\x22\\]*((bearer|basic|token|digest)[ \t]+)?)[^\s'\x22,;\\\]]+([ \t]+[^\s'\x22,;\\\]]+)?",
+        r"(?i)(?P<keep>\b(proxy-)?authorization['\x22\\]*\s*[:=]\s*\[?['\x22\\]*)((?P<scheme>(bearer|basic|token|digest)[ \t]+)[^\s'\x22,;\\\]]+|[^\s'\x22,;\\\]]+([ \t]+[^\s'\x22,;\\\]]+)?)",
         r"(?i)(?P<keep>\bbearer\s+)[\w.~+/=-]{8,}",
         r"(?i)(?P<keep>\b(set-)?cookie['\x22]?\s*[:=]\s*)[^\r\n]+",
         // A web token.
@@ -40,7 +40,7 @@ static NAMED: LazyLock<Option<Regex>> = LazyLock::new(|| {
         r#"(?ix)
         (?P<name>[\w.-]*(?:passw(?:or)?d|passphrase|pwd|secret|token|api[_-]?key|access[_-]?key|private[_-]?key|account[_-]?key|credential|signature)[\w.-]*|[\w.-]+[_.-]pass)
         (?P<between>['"\\]*\s*[:=]\s*)
-        (?P<value>\\"(?:\\\\\\"|\\[^"]|[^"\\\r\n])*\\"|"(?:\\.|[^"\\\r\n])*"|'[^'\r\n]*'|[^\s'",;&}\]]+)
+        (?P<value>\\"(?:\\\\\\"|\\[^"]|[^"\\\r\n])*(?:\\"|"|$)|"(?:\\.|[^"\\\r\n])*"|'[^'\r\n]*'|[^\s'",;&}\]]+)
         "#,
     )
     .ok()
@@ -57,7 +57,8 @@ pub fn mask(text: &str) -> String {
             let end = found.get(0).map_or("", |all| all.as_str());
             // What follows a password in an address is no secret.
             let rest = ["@tcp(", "@unix(", "@"].into_iter().find(|rest| end.ends_with(rest)).unwrap_or_default();
-            format!("{}{MASK}{rest}", found.name("keep").map_or("", |keep| keep.as_str()))
+            let group = |name| found.name(name).map_or("", |group| group.as_str());
+            format!("{}{}{MASK}{rest}", group("keep"), group("scheme"))
         });
         text = Cow::Owned(replaced.into_owned());
     }
@@ -124,6 +125,7 @@ mod tests {
             ),
             ("https://chat.example.com/cgi-bin/webhook/send?key=693a91f6", "https://chat.example.com/***"),
             ("GET /v1?access_token=abc123&page=2", "GET /v1?access_token=***&page=2"),
+            (r#"msg="{\"token\":\"s3cret1"#, r#"msg="{\"token\":\"***\""#),
             ("secret_key: 'a b c'", "secret_key: '***'"),
             ("a\n-----BEGIN RSA PRIVATE KEY-----\nMIIE\nabc\n-----END RSA PRIVATE KEY-----\nb", "a\n***\nb"),
             ("-----BEGIN PRIVATE KEY-----\nMIIE", "***"),
@@ -142,6 +144,8 @@ mod tests {
             ("connect amqp://u:pa/ss@h/v failed", "connect amqp://u:***@h/v failed"),
             ("redis://:s3c/ret@cache:6379/0", "redis://:***@cache:6379/0"),
             ("dial root:p@ss@tcp(db:3306)/shop", "dial root:***@tcp(db:3306)/shop"),
+            ("Authorization: Bearer abc.def-123 status=401", "Authorization: Bearer *** status=401"),
+            ("postgres://u:pa'ss@db/x", "postgres://u:***@db/x"),
             ("DB_PASS=hunter2 SMTP_PASS: x1", "DB_PASS=*** SMTP_PASS: ***"),
             ("AccountName=a;AccountKey=Zm9vYmFy;Endpoint=b", "AccountName=a;AccountKey=***;Endpoint=b"),
             (
@@ -168,6 +172,7 @@ mod tests {
             "passwordless login is on",
             "http://db:5432/users?mail=user@example.com is 404",
             "tests: pass=12 fail=0",
+            "http://[fd00::1]:8080/u?mail=a@b",
         ] {
             assert_eq!(mask(text), text);
         }

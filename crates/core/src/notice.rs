@@ -54,7 +54,7 @@ pub enum CloseReason {
     /// podbell.yaml does not name its source any more.
     #[serde(rename = "source removed")]
     SourceRemoved,
-    /// Its service cannot be read, and the last of its events was forgotten.
+    /// Nothing was left of its service for a day.
     #[serde(rename = "nothing is left of it")]
     NothingLeft,
 }

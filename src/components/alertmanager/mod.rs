@@ -9,7 +9,7 @@ use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::time::Duration;
 
 use futures_util::StreamExt as _;
@@ -27,6 +27,7 @@ use crate::notifiers::{Attempt, Audience, Look, Notifier, NotifierForm, Notifier
 use crate::tasks::Waiting;
 use podbell_core::outbox::pace::Pace;
 use podbell_core::outbox::{Outcome, Policy, ThreadPolicy, Upkeep};
+use podbell_core::time::Time;
 
 /// How often an open alert is repeated.
 const REPEAT_EVERY: Duration = Duration::from_secs(300);
@@ -35,12 +36,12 @@ const STANDS_FOR: Duration = Duration::from_secs(1200);
 /// Alertmanager has no limit of its own.
 const PACE: Pace = Pace { most: 300, per: Duration::from_secs(60), kept_for_critical: 60 };
 /// The pace of changes and repetitions, which leave room for news. All of 4,000 open alerts are repeated before the first of them
-/// How long other members may take for an alert that one has taken.
-const OTHERS_WITHIN: Duration = Duration::from_secs(1);
-/// The same where only those are left that did not answer the last alert.
-const SILENT_WITHIN: Duration = Duration::from_millis(100);
 /// ends.
 const REPEATS: Pace = Pace { most: 200, per: Duration::from_secs(60), kept_for_critical: 0 };
+/// How long other members may take for an alert that one has taken.
+const OTHERS_WITHIN: Duration = Duration::from_secs(1);
+/// The same where only those are left that did not answer in that time, until `REPEAT_EVERY` is over.
+const SILENT_WITHIN: Duration = Duration::from_millis(100);
 /// Alerts belong to no place: behind another address they are the same ones, and are repeated there.
 const PLACE: &str = "alertmanager";
 
@@ -76,6 +77,8 @@ struct Member {
     url: Url,
     /// Whether it took the last alert.
     takes: AtomicBool,
+    /// When it last had the longer time to answer, in milliseconds; an open alert is repeated as often.
+    awaited_at: AtomicI64,
 }
 
 impl fmt::Debug for Alertmanager {
@@ -86,7 +89,7 @@ impl fmt::Debug for Alertmanager {
 
 impl Alertmanager {
     fn new(urls: Vec<Url>, login: Login) -> Self {
-        let member = |url| Member { url, takes: AtomicBool::new(true) };
+        let member = |url| Member { url, takes: AtomicBool::new(true), awaited_at: AtomicI64::new(0) };
         Self { members: urls.into_iter().map(member).collect(), login }
     }
 
@@ -120,7 +123,7 @@ impl Alertmanager {
                 (at, answer.map_or_else(|outcome| outcome, |reply| classify(&reply)))
             }
         });
-        match self.best(answers.collect()).await {
+        match self.best(answers.collect(), attempt.now).await {
             Some(Outcome::Delivered) => request.arrived("", &labels),
             Some(outcome) => outcome,
             None => Outcome::Unclear { retry_after: None, why: "no address is given".into() },
@@ -129,12 +132,17 @@ impl Alertmanager {
 
     /// The answer that counts. Once a member took the alert, the others have little time: one that does not answer must
     /// not hold up what the rest is told.
-    async fn best(&self, mut answers: FuturesUnordered<impl Future<Output = (usize, Outcome)>>) -> Option<Outcome> {
+    async fn best(
+        &self,
+        mut answers: FuturesUnordered<impl Future<Output = (usize, Outcome)>>,
+        now: Time,
+    ) -> Option<Outcome> {
         let mut best: Option<Outcome> = None;
         let mut silent: BTreeSet<usize> = (0..self.members.len()).collect();
+        let awaited: BTreeSet<usize> =
+            self.members.iter().enumerate().filter(|(_, member)| member.is_awaited(now)).map(|(at, _)| at).collect();
         loop {
-            let awaited = |at: &usize| self.members.get(*at).is_some_and(|member| member.takes.load(Ordering::Relaxed));
-            let patience = match (best.as_ref().is_some_and(Outcome::arrived), silent.iter().any(awaited)) {
+            let patience = match (best.as_ref().is_some_and(Outcome::arrived), !silent.is_disjoint(&awaited)) {
                 (false, _) => Duration::MAX,
                 (true, true) => OTHERS_WITHIN,
                 (true, false) => SILENT_WITHIN,
@@ -155,6 +163,16 @@ impl Alertmanager {
 }
 
 impl Member {
+    /// Whether it has the longer time to answer: while it takes alerts, else now and then.
+    fn is_awaited(&self, now: Time) -> bool {
+        let before = Time::from_millis(self.awaited_at.load(Ordering::Relaxed));
+        let is = self.takes.load(Ordering::Relaxed) || now.since(before) >= REPEAT_EVERY;
+        if is {
+            self.awaited_at.store(now.millis(), Ordering::Relaxed);
+        }
+        is
+    }
+
     /// Logs when it stops or begins to take alerts, which the others hide.
     fn note(&self, outcome: &Outcome) {
         let takes = outcome.arrived();

@@ -1,5 +1,6 @@
 //! `kind: kubernetes` of `sources:`.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::tz::TimeZone;
@@ -8,7 +9,7 @@ use serde_json::{Value as Json, json};
 use crate::settings::Draft;
 use crate::settings::keys::{ALIASES, FIRST_POLL_WINDOW, LatePath};
 use crate::sources::{Rhythm, Source, SourceFacts, SourceKind};
-use podbell_core::source::Extent;
+use podbell_core::source::{Covers, Extent};
 use podbell_core::yaml::key::{AtLeast, Key, OneOrMany, Own, Text, Truth, Words};
 use podbell_core::yaml::{MapReader, Node, Reader};
 
@@ -109,7 +110,7 @@ fn read(map: &mut MapReader<'_>, name: &str, reader: &mut Reader) -> Option<(Sou
         first_poll_window: first_poll_window?,
         memory: memory?,
         aliases: ALIASES.take(map, reader).unwrap_or_default(),
-        extent: Extent::Covered(super::watch::covers(&name.into(), &namespaces)),
+        extent: Extent::Covered(covers(&name.into(), &namespaces)),
         is_dated: false,
     };
     let cluster = cluster.or_else(|| context.clone()).unwrap_or_else(|| name.to_owned());
@@ -125,6 +126,15 @@ fn read(map: &mut MapReader<'_>, name: &str, reader: &mut Reader) -> Option<(Sou
     };
     let draft = said.draft(&facts);
     Some((facts, draft))
+}
+
+/// The watches of a source of these namespaces; of all if there are none.
+pub(super) fn covers(source: &Arc<str>, namespaces: &[String]) -> Vec<Covers> {
+    let one = |namespace| Covers { source: source.clone(), namespace };
+    match namespaces {
+        [] => vec![one(None)],
+        some => some.iter().map(|name| one(Some(name.as_str().into()))).collect(),
+    }
 }
 
 /// The keys of this kind, as read.
@@ -158,9 +168,7 @@ impl KubernetesKeys {
             Ask::Off => super::enrich::Enrich::Off,
         };
         config.pace = Pace { watch_for: facts.rhythm.interval(), ..Pace::default() };
-        Draft::<dyn Source>::new(move |_| {
-            Some(std::sync::Arc::new(super::watch::KubernetesSource::new(config.clone())))
-        })
+        Draft::<dyn Source>::new(move |_| Some(Arc::new(super::watch::KubernetesSource::new(config.clone()))))
     }
 
     /// Reading refuses this kind, see [`SourceKind::is_built`].

@@ -45,15 +45,21 @@ pub(crate) async fn client(config: &KubernetesConfig) -> Result<Client, Fault> {
 }
 
 /// The cluster that a kubeconfig and a context mean.
-async fn from(kubeconfig: Kubeconfig, options: &KubeConfigOptions) -> Result<Config, Fault> {
+async fn from(mut kubeconfig: Kubeconfig, options: &KubeConfigOptions) -> Result<Config, Fault> {
     let context = options.context.as_ref().or(kubeconfig.current_context.as_ref());
     let context = kubeconfig.contexts.iter().find(|one| Some(&one.name) == context);
     let cluster = context.and_then(|one| Some(&one.context.as_ref()?.cluster));
-    let cluster = kubeconfig.clusters.iter().find(|one| Some(&one.name) == cluster);
-    if cluster.and_then(|one| one.cluster.as_ref()?.proxy_url.as_ref()).is_some() {
+    let cluster = cluster.cloned();
+    let cluster = kubeconfig.clusters.iter_mut().find(|one| Some(&one.name) == cluster.as_ref());
+    let proxy = cluster.and_then(|one| Some(&mut one.cluster.as_mut()?.proxy_url));
+    if proxy.as_ref().is_some_and(|url| url.as_ref().is_some_and(|url| !url.is_empty())) {
         return Err(Fault::setup(
             &"the kubeconfig names a `proxy-url`, and podbell reaches API servers without a proxy",
         ));
+    }
+    if let Some(proxy) = proxy {
+        // With one of its own, the environment's is not even read. It is taken out again.
+        *proxy = Some("http://unused".to_owned());
     }
     Config::from_custom_kubeconfig(kubeconfig, options).await.map_err(|error| unreadable(&error))
 }

@@ -22,7 +22,6 @@ use crate::sources::{Source, SourceEvent, SourceTask, WantedMetadata};
 use crate::tasks::{Waiting, wait_for_stop};
 use podbell_core::enrichment::{PodQuestion, PodState};
 use podbell_core::health::WorkloadKind;
-use podbell_core::source::Covers;
 
 /// Labels that name a service; the first one present counts. The old console wrote `qcloud-app`.
 pub const SERVICE_LABELS: [&str; 4] = ["qcloud-app", "k8s-app", "app.kubernetes.io/name", "app"];
@@ -114,15 +113,6 @@ impl KubernetesConfig {
     }
 }
 
-/// The watches of a source of these namespaces; of all if there are none.
-pub(super) fn covers(source: &Arc<str>, namespaces: &[String]) -> Vec<Covers> {
-    let one = |namespace| Covers { source: source.clone(), namespace };
-    match namespaces {
-        [] => vec![one(None)],
-        some => some.iter().map(|name| one(Some(name.as_str().into()))).collect(),
-    }
-}
-
 /// A source of podbell.yaml.
 pub(super) struct KubernetesSource {
     config: KubernetesConfig,
@@ -185,7 +175,7 @@ pub async fn run(
         events: events.clone(),
         signals: Signals::default(),
     }));
-    for covers in covers(&config.name, &config.namespaces) {
+    for covers in super::config::covers(&config.name, &config.namespaces) {
         let mut ready = vec![labelled.clone()];
         let signals = Signals::default();
         for resource in OWNERS {

@@ -40,9 +40,10 @@ impl Action {
         };
         match rendering.notice.kind {
             _ if is_no_alert(&rendering.notice.body) => Self::Nothing,
-            // One that flaps may come back without a notice: it is open until the notice of its end.
-            kind if is_end(kind) && !(rendering.refresh && flaps) => Self::Resolve,
+            kind if is_end(kind) => Self::Resolve,
             _ if rendering.refresh && acknowledged => Self::Acknowledge,
+            // One that flaps comes back without a notice, and its alert was resolved.
+            _ if rendering.refresh && flaps => Self::Trigger,
             _ if rendering.refresh => Self::Nothing,
             _ => Self::Trigger,
         }

@@ -74,5 +74,8 @@ pub(crate) fn neutral(text: &str, limit: usize) -> String {
 /// nothing. `&` is among them, in case a client reads `&lt;` as `<`; `#` only where it would begin a heading.
 fn escape(text: &str) -> String {
     let text: String = text.chars().map(full_width).collect();
-    if text.trim_start().starts_with('#') { text.replacen('#', "＃", 1) } else { text }
+    let begins = text.trim_start();
+    let is_heading =
+        begins.starts_with('#') && !begins.trim_start_matches('#').starts_with(|c: char| !c.is_whitespace());
+    if is_heading { text.replacen('#', "＃", 1) } else { text }
 }

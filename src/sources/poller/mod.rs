@@ -208,9 +208,10 @@ impl<R: TargetReader> Poller<R> {
         match done {
             Ok(Done::Read { target, unusable }) => {
                 let now = self.now();
-                if let Some(entries) = unusable {
-                    self.unusable.insert(target.clone(), entries);
-                }
+                match unusable {
+                    Some(entries) => self.unusable.insert(target.clone(), entries),
+                    None => self.unusable.remove(&target),
+                };
                 self.schedule.done(&target, now);
             }
             Ok(Done::Discovered { found, complete }) => {
@@ -219,6 +220,8 @@ impl<R: TargetReader> Poller<R> {
                 let pause = if complete { every } else { every.min(self.plan.poll_every) };
                 self.next_discovery = Some(self.now() + pause);
                 self.watched.discovered(found, complete);
+                let watched = self.watched.targets();
+                self.unusable.retain(|target, _| watched.contains(target));
                 self.watch();
             }
             // If the read panicked, its target would silently never be read again: better that the process ends
@@ -246,7 +249,8 @@ async fn read<R: TargetReader>(
         Ok(List { events, unusable }) => (SourceEvent::Polled { target: target.clone(), at, events }, Some(unusable)),
         Err(error) => {
             tracing::debug!(%target, code = error.code, "a poll failed");
-            (SourceEvent::Failed { target: target.clone(), at, error }, before)
+            let unusable = before.filter(|_| !error.gone);
+            (SourceEvent::Failed { target: target.clone(), at, error }, unusable)
         }
     };
     // The receiver is gone only when the process ends; then the loop ends, too.

@@ -203,7 +203,7 @@ pub(super) const AFTER: Key<AtLeast> =
     Key::required("after", AtLeast(SECOND), "How long nobody acknowledged it since it opened or reopened; grows.");
 pub(super) const STEP_NOTIFY: Key<Described> =
     Key::required("notify", Described(texts_schema), "Names of notifiers in podbell.yaml.");
-pub(super) const QUIET_AFTER_END: Key<AtLeast> = Key::optional(
+pub(super) const SETTLED: Key<AtLeast> = Key::optional(
     "settled",
     AtLeast(SECOND),
     "The age at which an object counts: occurrences of a younger one count only if they go on beyond it, or if its workload is not ready by then.",
@@ -352,7 +352,7 @@ fn notify_schema() -> Json {
 }
 
 fn open_when_schema() -> Json {
-    let mut schema = map_schema("", &[&COUNT, &WITHIN, &PER, &LASTS, &QUIET_AFTER_END]);
+    let mut schema = map_schema("", &[&COUNT, &WITHIN, &PER, &LASTS, &SETTLED]);
     schema["anyOf"] = json!([{"required": ["count"]}, {"required": ["lasts"]}]);
     schema
 }

@@ -317,7 +317,7 @@ fn open_when(node: &Node, reader: &mut Reader) -> Option<OpenWhen> {
     let lasts = keys::LASTS.node(&mut map, reader);
     let count = keys::COUNT.node(&mut map, reader);
     let (within, per) = (keys::WITHIN.node(&mut map, reader), keys::PER.node(&mut map, reader));
-    let settled = keys::QUIET_AFTER_END.node(&mut map, reader);
+    let settled = keys::SETTLED.node(&mut map, reader);
     let span = map.head();
     map.finish(reader);
     if count.is_none() && lasts.is_none() {
@@ -351,7 +351,7 @@ fn open_when(node: &Node, reader: &mut Reader) -> Option<OpenWhen> {
 
 /// Reads the age at which an object counts.
 fn settled_age(node: &Node, reader: &mut Reader) -> Option<Duration> {
-    let age = keys::QUIET_AFTER_END.read(node, reader)?;
+    let age = keys::SETTLED.read(node, reader)?;
     if age > LONGEST_SETTLED {
         let help = "the events that tell the age of an object are shown for about an hour";
         reader.error_help(&node.span, "`settled` is at most 1h", help);

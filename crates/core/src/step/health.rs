@@ -110,6 +110,7 @@ impl State {
             }
             if report.deleted {
                 self.workload_deleted(report, turn);
+                self.forget_rollouts_of(&(report.target.clone(), report.name.clone()), turn);
             }
         }
         for target in changed {
@@ -222,7 +223,9 @@ impl State {
         match self.status(incident) {
             None => match self.known_status(incident) {
                 // The rest of it can only end by events.
-                Some((Status::Ready { .. }, _)) => Some(by_events()),
+                Some((Status::Ready { since, .. }, _)) => {
+                    Some(by_events().max(incident.recovers_at(rule, since, None)))
+                }
                 // It was not ready when it was last seen: a source that is away for a while, or has not listed it yet, is
                 // no recovery.
                 _ if incident.is_held_by_status() => Some(by_events().max(incident.last_sign.plus(UNSEEN))),

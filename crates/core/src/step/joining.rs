@@ -61,6 +61,11 @@ impl State {
             None => self.create(turn.setup, settings.key.clone(), group, joining, turn.now),
         };
         let incident = self.incidents.get_mut(&id)?;
+        if incident.phase != Phase::Open {
+            // A service that is gone would never be read again, and keep what opens now open.
+            let targets = &self.targets;
+            incident.targets.retain(|target| targets.contains_key(target));
+        }
         // If the rule of the change inhibits others, the incident that it joins inhibits for it, too.
         let joins_another = matched.key != incident.rule && !matched.inhibits.is_empty();
         if joins_another && incident.note_joined(&matched.key, joining.event, turn.now) {

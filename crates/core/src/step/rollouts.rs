@@ -120,6 +120,13 @@ impl State {
         }
     }
 
+    /// A workload was deleted.
+    pub(super) fn forget_rollouts_of(&mut self, key: &WorkloadKey, turn: &mut Turn<'_>) {
+        if self.rollouts.remove(key).is_some() {
+            turn.writes.rollouts.insert(key.clone());
+        }
+    }
+
     pub(super) fn carry_rollouts(&mut self, by: Jump, turn: &mut Turn<'_>) {
         for (key, rollouts) in &mut self.rollouts {
             rollouts.clock_set(by);

@@ -58,8 +58,8 @@ pub(super) struct NotShown {
 ///
 /// # Errors
 /// When Mattermost is in trouble or wants a pause.
-pub(super) async fn since(api: &Api, me: &BotIdentity, incoming: Time, now: Time) -> Result<Missed, NotShown> {
-    let since = incoming.minus(MARGIN).max(now.minus(STALE)).millis();
+pub(super) async fn since(api: &Api, me: &BotIdentity, last_received: Time, now: Time) -> Result<Missed, NotShown> {
+    let since = last_received.minus(MARGIN).max(now.minus(STALE)).millis();
     let mut missed = Missed { said: Vec::new(), hidden: 0 };
     let listed = read::<Vec<Channel>>(api, &["users", &me.id, "channels"], Vec::new(), now).await?;
     let Some(mut channels) = listed else { return Ok(Missed { hidden: 1, ..missed }) };

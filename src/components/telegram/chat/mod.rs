@@ -311,7 +311,7 @@ async fn poll(telegram: &Arc<Telegram>, backoff: &mut Backoff, stop: &mut watch:
         }
     }
     if let Some(from) = telegram.next() {
-        // What was carried out is confirmed, so that the next podbell does not submit it again.
+        // What was carried out is confirmed, so that the next podbell does not hear it again.
         let _ = tokio::time::timeout(Duration::from_secs(2), telegram.api.updates(Some(from), Duration::ZERO)).await;
     }
     End::Stopped
