@@ -210,6 +210,11 @@ impl Gathered {
                         let help = diagnostic
                             .help
                             .unwrap_or_else(|| "paths are relative to the folder of podbell.yaml".into());
+                        // A name that means nothing is a mistake of podbell.yaml.
+                        if !path.exists() {
+                            reader.error_help(span, format!("`{name}`: {}", diagnostic.message), help);
+                            continue;
+                        }
                         let error =
                             Diagnostic::error(source, span.clone(), format!("`{name}`: {}", diagnostic.message));
                         self.unread(&name, error.help(help), (number, entry, of_config));
