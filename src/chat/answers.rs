@@ -12,7 +12,7 @@ use podbell_core::ask::show::{self, Shown};
 use podbell_core::ask::status::Status;
 use podbell_core::ask::untold::{self, Untold};
 use podbell_core::ask::why::{NextStep, Why};
-use podbell_core::ask::{Answer, AnswerFacts, Brief, Kept, Kind, PAGE, Query};
+use podbell_core::ask::{Answer, AnswerFacts, Brief, Kind, PAGE, Query, StoredIncident};
 use podbell_core::event::{Names, Target};
 use podbell_core::metadata::Metadata;
 use podbell_core::mute::{Mute, Muted};
@@ -155,7 +155,7 @@ impl Answers<'_> {
     }
 
     fn show(&self, id: u64) -> Result<Answer, StoreError> {
-        let Some(kept) = self.kept(id)? else { return Ok(no_incident(id)) };
+        let Some(kept) = self.stored_incident(id)? else { return Ok(no_incident(id)) };
         let brief = self.brief(&kept, &self.store.mutes(self.now)?);
         let (actions, told) = (self.store.actions(id)?, self.store.told(id)?);
         let notice = show::notice(&kept.incident, &brief, self.scope, self.known, self.now);
@@ -164,7 +164,7 @@ impl Answers<'_> {
     }
 
     fn why(&self, id: u64, page: u32) -> Result<Answer, StoreError> {
-        let Some(kept) = self.kept(id)? else { return Ok(no_incident(id)) };
+        let Some(kept) = self.stored_incident(id)? else { return Ok(no_incident(id)) };
         let filter = DecisionFilter { incident: Some(id), ..DecisionFilter::default() };
         let mut decisions = self.store.decisions(&filter, usize::MAX)?;
         decisions.retain(|decision| self.scope.sees(&decision.target));
@@ -237,18 +237,18 @@ impl Answers<'_> {
     }
 
     /// An incident, if this reader may see any of its targets.
-    pub(super) fn kept(&self, id: u64) -> Result<Option<Kept>, StoreError> {
-        Ok(self.all_kept(&[id])?.pop())
+    pub(super) fn stored_incident(&self, id: u64) -> Result<Option<StoredIncident>, StoreError> {
+        Ok(self.stored_incidents(&[id])?.pop())
     }
 
     /// Those of the incidents of which this reader may see any target, in this order.
-    pub(super) fn all_kept(&self, ids: &[u64]) -> Result<Vec<Kept>, StoreError> {
-        let mut all = self.store.kept(ids)?;
+    pub(super) fn stored_incidents(&self, ids: &[u64]) -> Result<Vec<StoredIncident>, StoreError> {
+        let mut all = self.store.stored_incidents(ids)?;
         all.retain(|kept| self.sees_any(kept));
         Ok(all)
     }
 
-    fn sees_any(&self, kept: &Kept) -> bool {
+    fn sees_any(&self, kept: &StoredIncident) -> bool {
         self.scope.sees_any(&kept.incident.targets)
     }
 
@@ -257,10 +257,10 @@ impl Answers<'_> {
             return Ok(Vec::new());
         }
         let mutes = self.store.mutes(self.now)?;
-        Ok(self.all_kept(&ids)?.iter().map(|kept| self.brief(kept, &mutes)).collect())
+        Ok(self.stored_incidents(&ids)?.iter().map(|kept| self.brief(kept, &mutes)).collect())
     }
 
-    fn brief(&self, kept: &Kept, mutes: &[Mute]) -> Brief {
+    fn brief(&self, kept: &StoredIncident, mutes: &[Mute]) -> Brief {
         Brief::of(kept, self.scope, self.known, mutes, self.now)
     }
 
@@ -282,7 +282,7 @@ impl Answers<'_> {
 
     fn may_see(&self, what: &Muted, own: &[Target]) -> Result<bool, StoreError> {
         let found = match what {
-            Muted::Incident { id } => self.kept(*id)?.is_some(),
+            Muted::Incident { id } => self.stored_incident(*id)?.is_some(),
             Muted::Rule { rule } => self.known.rule(rule).is_some_and(|rule| rule.may_tell_of(self.scope, own)),
             Muted::Service { cluster, namespace, service } => {
                 let is = |wanted: &Option<String>, name: &str| wanted.as_ref().is_none_or(|wanted| wanted == name);

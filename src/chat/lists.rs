@@ -185,7 +185,7 @@ impl Answers<'_> {
             let ids = self.store.incidents_below(key, MOST, which)?;
             let last = ids.len() < MOST as usize;
             for some in ids.chunks(filter.limit().max(TOGETHER)) {
-                for kept in self.all_kept(some)? {
+                for kept in self.stored_incidents(some)? {
                     if everything || kept.incident.targets.iter().any(|target| self.sees(filter, target)) {
                         items.push(Brief::of(&kept, self.scope, self.known, &mutes, self.now));
                     }

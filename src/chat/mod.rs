@@ -6,12 +6,12 @@
 
 pub mod access;
 pub(crate) mod adapter_notice;
+pub(crate) mod answer_delivery;
 mod answers;
 pub(crate) mod asker;
 pub(crate) mod endpoint;
 mod find;
 pub(crate) mod inbox_sink;
-pub(crate) mod insist;
 pub(crate) mod lists;
 pub(crate) mod once;
 mod plans;

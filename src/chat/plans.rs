@@ -29,7 +29,7 @@ type Meant = Result<Muted, Box<Answer>>;
 impl Answers<'_> {
     pub(super) fn plan(&self, change: &Change) -> Result<Plan, StoreError> {
         match change {
-            Change::Ack { id } => Ok(match self.kept(*id)? {
+            Change::Ack { id } => Ok(match self.stored_incident(*id)? {
                 Some(_) => planned(self.known, Act::Acknowledge { id: *id }),
                 None => Plan::Answer(Box::new(no_incident(*id))),
             }),
@@ -44,7 +44,7 @@ impl Answers<'_> {
     fn mutable(&self, ask: &mute::Ask) -> Result<Meant, StoreError> {
         match &ask.what {
             What::Incident(id) => {
-                let kept = self.kept(*id)?;
+                let kept = self.stored_incident(*id)?;
                 Ok(kept.map(|_| Muted::Incident { id: *id }).ok_or_else(|| Box::new(no_incident(*id))))
             }
             What::Rule(name) => {

@@ -11,7 +11,7 @@ use podbell_core::ask::{Answer, Brief, Named, Query};
 use podbell_core::event::{Names, Target};
 use podbell_core::incident::Incident;
 use podbell_core::mute::Mute;
-use podbell_core::outbox::Health;
+use podbell_core::outbox::DestinationHealth;
 use podbell_core::rollout::RolloutOf;
 use podbell_core::rules::rule::Destination;
 use podbell_core::scope::Scope;
@@ -128,7 +128,7 @@ pub(crate) struct Sources {
 /// How delivering goes. It concerns all teams: only for readers who may see everything.
 #[derive(Clone, Debug)]
 pub(crate) struct Destinations {
-    pub health: Vec<(Destination, Health)>,
+    pub health: Vec<(Destination, DestinationHealth)>,
     /// What waits and what was given up.
     pub queues: Vec<Queue>,
 }
@@ -166,7 +166,7 @@ impl Answers<'_> {
         let mutes = self.store.mutes(self.now)?;
         let mut sorted = Vec::with_capacity(ids.len());
         for some in ids.chunks(TOGETHER) {
-            for kept in self.store.kept(some)? {
+            for kept in self.store.stored_incidents(some)? {
                 let rule = self.known.rule(&kept.incident.rule);
                 let severity = rule.map(|rule| rule.severity).unwrap_or_default();
                 let held = kept.acknowledged.is_some() || mutes.iter().any(|mute| mute.holds(&kept.incident));
@@ -181,7 +181,7 @@ impl Answers<'_> {
     fn rows(&self, ids: &[u64], escalated: &[u64], mutes: &[Mute], most: usize) -> Result<Vec<Row>, StoreError> {
         let mut shown = Vec::new();
         for some in ids.chunks(TOGETHER) {
-            let own = self.all_kept(some)?.into_iter().map(|kept| {
+            let own = self.stored_incidents(some)?.into_iter().map(|kept| {
                 (Brief::of(&kept, self.scope, self.known, mutes, self.now), self.first_seen(&kept.incident))
             });
             shown.extend(own.filter(|(brief, _)| brief.resolved_at.is_none()).take(most - shown.len()));
@@ -210,7 +210,7 @@ impl Answers<'_> {
             return Ok(None);
         };
         let mut timelines = Vec::new();
-        if let Some(kept) = self.kept(id)? {
+        if let Some(kept) = self.stored_incident(id)? {
             let own = kept.incident.targets.iter().filter(|target| self.scope.sees(target));
             let own: Vec<&Target> = own.take(MOST_TIMELINES).collect();
             for (target, line) in own.iter().zip(self.store.timelines(&own, self.now)?) {
@@ -223,28 +223,23 @@ impl Answers<'_> {
     fn service_rows(&self, after: u64, beginning: &str) -> Result<Services, StoreError> {
         let mut own = Vec::new();
         let mut next = None;
-        if beginning.is_empty() {
-            let mut key = after;
-            'pages: loop {
-                let rows = self.store.services_after(key, 500)?;
-                let last = rows.len() < 500;
-                for (row, service) in rows {
-                    if self.scope.sees(&service.target) {
-                        if own.len() == SERVICES {
-                            next = Some(key);
-                            break 'pages;
-                        }
-                        own.push(service);
+        let (mut key, at_once) = (after, if beginning.is_empty() { 500 } else { 2_000 });
+        'pages: loop {
+            let rows = self.store.services_after(key, at_once)?;
+            let last = (rows.len() as u64) < u64::from(at_once);
+            for (row, service) in rows {
+                if service.target.service.starts_with(beginning) && self.scope.sees(&service.target) {
+                    if own.len() == SERVICES {
+                        next = Some(key);
+                        break 'pages;
                     }
-                    key = row;
+                    own.push(service);
                 }
-                if last {
-                    break;
-                }
+                key = row;
             }
-        } else {
-            let like = self.store.services_like(beginning)?;
-            own.extend(like.into_iter().filter(|service| self.scope.sees(&service.target)).take(SERVICES));
+            if last {
+                break;
+            }
         }
         let targets: Vec<&Target> = own.iter().map(|service| &service.target).collect();
         let (open, timelines) = (self.store.open_of_services(&targets)?, self.store.timelines(&targets, self.now)?);

@@ -11,7 +11,7 @@ use super::{plain, utc};
 use crate::cli::Output;
 use crate::clock;
 use podbell_core::notice::{Notice, NoticeBody};
-use podbell_core::outbox::{DeliveryId, Health};
+use podbell_core::outbox::{DeliveryId, DestinationHealth};
 use podbell_core::time::Time;
 use podbell_store::{Command, ListedDelivery, Listing, Location, Snapshot, StoreError};
 
@@ -112,7 +112,7 @@ fn list(store: &dyn Snapshot, listing: &Listing, output: Output) -> Result<(), S
 }
 
 /// Why a destination's deliveries wait.
-fn why_it_waits(health: &Health, now: Time) -> Option<String> {
+fn why_it_waits(health: &DestinationHealth, now: Time) -> Option<String> {
     if let Some(paused) = &health.paused {
         let (since, code, text) = (utc(paused.since), &paused.code, &paused.text);
         return Some(format!(

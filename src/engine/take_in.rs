@@ -45,7 +45,7 @@ impl Engine {
             self.throttle.of_destination(destination, outcome, turn.now);
             // Updating an existing message notifies nobody.
             if let Some(destination) = memory.outbox.listener_of(send).filter(|_| delivered) {
-                step(&mut memory.state, &self.setup, Input::Told { destination }, turn.now, &mut turn.writes);
+                step(&mut memory.state, &self.setup, Input::MessageArrived { destination }, turn.now, &mut turn.writes);
             }
         }
         memory.outbox.record(send, outcome.clone(), (self.chance)(), turn.now, &mut turn.outbox);

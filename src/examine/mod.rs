@@ -25,6 +25,7 @@ pub(crate) fn not_well(group: Group, subject: &str, what: &str, outcome: &Outcom
 pub(crate) fn why_not(outcome: &Outcome) -> (String, Option<String>) {
     let (what, advice) = match outcome {
         Outcome::Delivered | Outcome::Posted(_) => ("arrived".to_owned(), None),
+        Outcome::NotNeeded => ("nothing had to be sent".to_owned(), None),
         Outcome::Orphaned { why } => (format!("not delivered: {why}"), None),
         // A reply means that the server was reached, so the address is right.
         Outcome::Refused { why, retry_after } if replied(why) => {

@@ -297,6 +297,21 @@ fn one_replica_that_answers_dead_beside_a_success_silences_nobody() {
 }
 
 #[test]
+fn what_needs_no_request_does_not_end_the_pause_of_its_destination() {
+    let mut world = world(None);
+    world.receiver("team", |_, attempt| match attempt {
+        1 => (dead_url(), Duration::from_secs(1)),
+        2 => (Outcome::NotNeeded, Duration::from_secs(2)),
+        _ => (Outcome::Delivered, Duration::ZERO),
+    });
+    world.run_until(10);
+    problem(&mut world, 1);
+    problem(&mut world, 2);
+    world.run_until(600);
+    assert_eq!(world.log.iter().filter(|request| request.to == "team").count(), 2, "{:?}", world.told());
+}
+
+#[test]
 fn the_trouble_of_a_destination_ends_with_it_and_follows_its_name() {
     for name in ["group", "nobody"] {
         let mut world = world(None);

@@ -1,11 +1,14 @@
 //! The Kubernetes source against what newer API servers, proxies and bad days do. Nothing is lost, nothing is told twice,
 //! no failure is the end, and no loop turns without a pause.
 
+use std::process::Command;
 use std::time::Duration;
 
 use podbell::clock;
+use podbell::components::kubernetes::KubernetesConfig;
 use podbell::sources::SourceEvent;
 use serde_json::{Value, json};
+use tokio::net::TcpListener;
 use tokio::sync::watch;
 
 use crate::support::kube::{Watching, ago};
@@ -372,6 +375,39 @@ async fn no_token_is_in_what_is_said_of_a_kubeconfig_that_cannot_be_used() {
         watching.swept().await;
         watching.stop().await;
     }
+}
+
+#[tokio::test]
+async fn a_kubeconfig_is_read_again_when_nobody_answers_where_it_leads() {
+    let fake = Fake::start().await;
+    let good = kubeconfig(&fake.address, None, "good");
+    let gone = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+    let mut watching = Watching::start(&good.replace(&fake.address, &format!("http://{gone}")), |_| {});
+    watching.until(|watching, _| watching.errors.iter().any(|error| error.code == "connect").then_some(())).await;
+    watching.reconfigure(&good);
+    watching.swept().await;
+    watching.stop().await;
+}
+
+#[tokio::test]
+async fn a_credential_plugin_that_hangs_is_started_once() {
+    let fake = Fake::start().await;
+    let folder = tempfile::tempdir().unwrap();
+    let starts = folder.path().join("starts");
+    let script = format!("echo 1 >> {0}; read wait < {0}.fifo; exit 1", starts.display());
+    assert!(Command::new("mkfifo").arg(folder.path().join("starts.fifo")).status().unwrap().success());
+    let exec = format!("exec: {{apiVersion: client.authentication.k8s.io/v1, command: sh, args: [-c, \"{script}\"]}}");
+    let good = kubeconfig(&fake.address, None, "good");
+    let soon = |config: &mut KubernetesConfig| config.pace.patience = Duration::from_millis(300);
+    let mut watching = Watching::start(&good.replace("token: good", &exec), soon);
+    watching.until(|watching, _| (watching.errors.len() >= 3).then_some(())).await;
+    assert!(watching.errors[0].text.contains("`exec` plugin wait"), "{:?}", watching.errors);
+    assert_eq!(std::fs::read_to_string(&starts).unwrap().lines().count(), 1);
+    // What it waited for comes, and the file is mended.
+    watching.reconfigure(&good);
+    std::fs::write(folder.path().join("starts.fifo"), "\n").unwrap();
+    watching.swept().await;
+    watching.stop().await;
 }
 
 #[tokio::test]

@@ -7,8 +7,8 @@ use std::time::Duration;
 use podbell_core::notice::{Info, Notice, NoticeBody, NoticeKind, Trouble, TroubleSubject};
 use podbell_core::outbox::pace::Pace;
 use podbell_core::outbox::{
-    Claimed, Delivery, DeliveryId, DeliveryState, Health, Job, MessageState, Outbox, OutboxWrites, Outcome, Parent,
-    Policy, RestoredOutbox, SendId, Signal, StoredThread, Thread, ThreadPolicy, Upkeep, is_end,
+    Claimed, Delivery, DeliveryId, DeliveryState, DestinationHealth, Job, MessageState, Outbox, OutboxWrites, Outcome,
+    Parent, Policy, RestoredOutbox, SendId, Signal, StoredThread, Thread, ThreadPolicy, Upkeep, is_end,
 };
 use podbell_core::rules::Severity;
 use podbell_core::rules::rule::Destination;
@@ -55,7 +55,7 @@ struct Disk {
     deliveries: BTreeMap<DeliveryId, (Delivery, DeliveryState)>,
     sends: BTreeMap<SendId, u32>,
     attempts: Vec<Time>,
-    health: Health,
+    health: DestinationHealth,
     threads: BTreeMap<u64, Thread>,
 }
 

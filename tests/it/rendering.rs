@@ -189,7 +189,7 @@ fn filled_with(text: &str) -> Story {
         object_names: vec![text(); 5],
         newest: Newest { obj_type: text(), obj_name: text(), reason: text(), message, ..story().newest },
         news: vec![text(); 9],
-        closed_because: Some(CloseReason::NothingLeft),
+        closed_because: Some(CloseReason::SourceRemoved),
         labels: (0..20).map(|n| (format!("{n}{}", text()), text())).collect(),
         ..story()
     }

@@ -54,9 +54,6 @@ pub enum CloseReason {
     /// podbell.yaml does not name its source any more.
     #[serde(rename = "source removed")]
     SourceRemoved,
-    /// Nothing was left of its service for a day.
-    #[serde(rename = "nothing is left of it")]
-    NothingLeft,
 }
 
 impl CloseReason {
@@ -67,7 +64,6 @@ impl CloseReason {
             Self::ServiceDeleted => "service deleted",
             Self::NotWatched => "no longer watched",
             Self::SourceRemoved => "source removed",
-            Self::NothingLeft => "nothing is left of it",
         }
     }
 }

@@ -13,7 +13,7 @@ use podbell_core::diff::ChangeKind;
 use podbell_core::event::{Event, Level, Target};
 use podbell_core::incident::Incident;
 use podbell_core::notice::{Info, Notice, NoticeBody, NoticeKind};
-use podbell_core::outbox::{Content, Delivery, DeliveryId, DeliveryState, Health, SendId};
+use podbell_core::outbox::{Content, Delivery, DeliveryId, DeliveryState, DestinationHealth, SendId};
 use podbell_core::rollout::Rollouts;
 use podbell_core::rules::Severity;
 use podbell_core::rules::rule::Destination;
@@ -147,7 +147,11 @@ pub(crate) fn fill(writer: &mut dyn Writer) {
         series: vec![series(&web(), 1, 3), SeriesRow { change: None, ..series(&web(), 2, 4) }],
         gaps: vec![Gap::Down { since: NOW, at: after(1) }],
         incidents: vec![incident_row(9)],
-        destinations: vec![("team".into(), "print".into(), serde_json::to_string(&Health::default()).unwrap())],
+        destinations: vec![(
+            "team".into(),
+            "print".into(),
+            serde_json::to_string(&DestinationHealth::default()).unwrap(),
+        )],
         attempts: vec![("hook".into(), NOW)],
         threads: vec![("team".into(), 9, Some(thread))],
         rollouts: vec![((web(), "web".into()), Some("{\"last\":[]}".into()))],
@@ -164,7 +168,7 @@ fn a_new_store_is_empty_and_its_numbers_begin_at_1(location: &Location) {
 }
 
 fn what_was_committed_is_loaded_by_the_next_process(location: &Location) {
-    let health = serde_json::to_string(&Health::default()).unwrap();
+    let health = serde_json::to_string(&DestinationHealth::default()).unwrap();
     let batch = Batch {
         heartbeat: Some(after(1)),
         rules_generation: Some(u64::MAX),

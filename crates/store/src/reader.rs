@@ -10,14 +10,14 @@ use serde::Serialize;
 
 use crate::StoreError;
 use podbell_core::ask::events::Seen;
-use podbell_core::ask::show::ToldOnce;
-use podbell_core::ask::{Kept, Logged};
+use podbell_core::ask::show::NotificationRecord;
+use podbell_core::ask::{Logged, StoredIncident};
 use podbell_core::event::{self, Target};
 use podbell_core::history::{Observation, Report};
 use podbell_core::incident::Incident;
 use podbell_core::mute::Mute;
 use podbell_core::notice::Notice;
-use podbell_core::outbox::{DeliveryPhase, Health};
+use podbell_core::outbox::{DeliveryPhase, DestinationHealth};
 use podbell_core::rollout::RolloutOf;
 use podbell_core::rules::rule::Destination;
 use podbell_core::step::TroubleState;
@@ -72,8 +72,8 @@ pub trait Snapshot: IncidentQueries + ServiceQueries + EventQueries + DeliveryQu
     fn at_place(&self, place: PlaceName<'_>, targets: &[&Target], now: Time) -> Result<AtPlace, StoreError> {
         let PlaceName { cluster, namespace, name } = place;
         Ok(AtPlace {
-            of_service: self.kept(&self.open_of_service(cluster, namespace, name)?)?,
-            of_workload: self.kept(&self.open_of_workload(cluster, namespace, name)?)?,
+            of_service: self.stored_incidents(&self.open_of_service(cluster, namespace, name)?)?,
+            of_workload: self.stored_incidents(&self.open_of_workload(cluster, namespace, name)?)?,
             mutes: self.mutes(now)?,
             seen: self.seen(targets)?,
             rollouts: self.rollouts(targets, now)?,
@@ -96,9 +96,9 @@ pub struct PlaceName<'a> {
 #[derive(Debug, Default)]
 pub struct AtPlace {
     /// The newest open incidents of a service of this name, in no order.
-    pub of_service: Vec<Kept>,
+    pub of_service: Vec<StoredIncident>,
     /// Those of a workload of this name.
-    pub of_workload: Vec<Kept>,
+    pub of_workload: Vec<StoredIncident>,
     /// The mutes in force, wherever.
     pub mutes: Vec<Mute>,
     /// The events of the targets, as [`EventQueries::seen`] reads them.
@@ -236,7 +236,7 @@ pub trait IncidentQueries {
     fn open_of_services(&self, services: &[&Target]) -> Result<Vec<Vec<u64>>, StoreError>;
 
     /// Incidents with their acknowledgements, in the order of the numbers; without those that only gather or are not there.
-    fn kept(&self, ids: &[u64]) -> Result<Vec<Kept>, StoreError>;
+    fn stored_incidents(&self, ids: &[u64]) -> Result<Vec<StoredIncident>, StoreError>;
 
     /// An incident in any phase, also one that only gathers or has ended.
     fn incident(&self, id: u64) -> Result<Option<Incident>, StoreError>;
@@ -248,7 +248,7 @@ pub trait IncidentQueries {
     fn actions(&self, incident: u64) -> Result<Vec<Logged>, StoreError>;
 
     /// What was sent about an incident, the oldest first.
-    fn told(&self, incident: u64) -> Result<Vec<ToldOnce>, StoreError>;
+    fn told(&self, incident: u64) -> Result<Vec<NotificationRecord>, StoreError>;
 
     /// The newest matching decisions, at most `most`, oldest first.
     fn decisions(&self, filter: &DecisionFilter, most: usize) -> Result<Vec<Decision>, StoreError>;
@@ -265,9 +265,6 @@ pub trait IncidentQueries {
 pub trait ServiceQueries {
     /// The services of this name, wherever they are.
     fn services_named(&self, name: &str) -> Result<Vec<Service>, StoreError>;
-
-    /// Services whose names begin with `beginning`, sorted by name.
-    fn services_like(&self, beginning: &str) -> Result<Vec<Service>, StoreError>;
 
     /// One service, once for each source that shows it.
     fn service_at(&self, cluster: &str, namespace: &str, service: &str) -> Result<Vec<Service>, StoreError>;
@@ -336,7 +333,7 @@ pub trait DeliveryQueries {
     fn deliveries_of(&self, incident: u64) -> Result<Vec<ListedDelivery>, StoreError>;
 
     /// The destinations' health: what their deliveries wait for.
-    fn destinations(&self) -> Result<Vec<(Destination, Health)>, StoreError>;
+    fn destinations(&self) -> Result<Vec<(Destination, DestinationHealth)>, StoreError>;
 }
 
 /// The state of the service itself.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use podbell_core::ask::Kept;
+use podbell_core::ask::StoredIncident;
 use podbell_core::ask::events::Seen;
 use podbell_core::diff::ChangeKind;
 use podbell_core::event::{Event, Level, Target};
@@ -195,9 +195,13 @@ impl ObservationRow {
 }
 
 /// An incident for an answer. What its own state says of the acknowledgement comes before the row beside it.
-pub(crate) fn kept(incident: Incident, ended_at: Option<i64>, acknowledged: Option<Acknowledged>) -> Kept {
+pub(crate) fn stored_incident(
+    incident: Incident,
+    ended_at: Option<i64>,
+    acknowledged: Option<Acknowledged>,
+) -> StoredIncident {
     let acknowledged = incident.acknowledged.clone().or(acknowledged);
-    Kept { incident, ended_at: ended_at.map(Time::from_millis), acknowledged }
+    StoredIncident { incident, ended_at: ended_at.map(Time::from_millis), acknowledged }
 }
 
 /// Collects the newest decisions that match, from rows that come newest first.

@@ -190,7 +190,7 @@ impl Member {
 /// Which of several members' answers counts: one that took it is enough, and it is repeated where it may have been taken.
 fn weight(outcome: &Outcome) -> u8 {
     match outcome {
-        Outcome::Delivered | Outcome::Posted(_) => 4,
+        Outcome::Delivered | Outcome::Posted(_) | Outcome::NotNeeded => 4,
         Outcome::Unclear { .. } => 3,
         Outcome::Refused { .. } | Outcome::Orphaned { .. } => 2,
         Outcome::ContentRejected { .. } => 1,

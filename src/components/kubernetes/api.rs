@@ -14,7 +14,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use tokio::runtime::Handle;
 use tokio::sync::Mutex;
-use tokio::task::spawn_blocking;
+use tokio::task::{JoinHandle, spawn_blocking};
 use tokio::time::timeout;
 use url::form_urlencoded::Serializer;
 
@@ -152,8 +152,18 @@ pub(crate) enum From<'a> {
 /// One API server. Clones of its client share connections.
 pub(crate) struct Api {
     config: KubernetesConfig,
-    client: Mutex<Option<Client>>,
+    client: Mutex<ClientState>,
     requests: Arc<AtomicU64>,
+}
+
+/// The client, which is made when it is needed.
+#[derive(Default)]
+struct ClientState {
+    ready: Option<Client>,
+    /// Clients that were made so far.
+    generation: u64,
+    /// Goes on although nobody waits: a credential plugin that hangs would otherwise take another thread at each try.
+    making: Option<JoinHandle<Result<Client, Fault>>>,
 }
 
 #[derive(Deserialize)]
@@ -181,7 +191,7 @@ struct Status {
 impl Api {
     /// A client of this source; nothing is connected yet.
     pub(crate) fn new(config: &KubernetesConfig) -> Self {
-        Self { config: config.clone(), client: Mutex::new(None), requests: Arc::default() }
+        Self { config: config.clone(), client: Mutex::default(), requests: Arc::default() }
     }
 
     /// Requests a page of the list.
@@ -265,33 +275,52 @@ impl Api {
     }
 
     async fn send(&self, request: Request<Body>) -> Result<Response<Body>, Fault> {
-        let client = self.client().await?;
+        let (client, generation) = self.client().await?;
         self.requests.fetch_add(1, Ordering::Relaxed);
         let sent = timeout(self.config.pace.patience, client.send(request)).await;
-        let response = sent.map_err(|_| Fault::silent())?.map_err(|error| Fault::cut(chain(&error)))?;
+        let response = match sent.map_err(|_| Fault::silent())? {
+            Ok(response) => response,
+            Err(error) => {
+                // The cluster may have got another address or authority.
+                self.read_credentials_again(generation).await;
+                return Err(Fault::cut(chain(&error)));
+            }
+        };
         let status = response.status();
         if status.is_success() {
             return Ok(response);
         }
         if status == StatusCode::UNAUTHORIZED {
-            // Read all credentials again.
-            *self.client.lock().await = None;
+            self.read_credentials_again(generation).await;
         }
         Err(refused(response, self.config.pace.patience).await)
     }
 
-    async fn client(&self) -> Result<Client, Fault> {
-        let mut kept = self.client.lock().await;
-        if let Some(client) = &*kept {
-            return Ok(client.clone());
+    /// The client and its generation.
+    async fn client(&self) -> Result<(Client, u64), Fault> {
+        let mut state = self.client.lock().await;
+        if let Some(client) = &state.ready {
+            return Ok((client.clone(), state.generation));
         }
-        // A credential plugin runs in the thread that calls it, for as long as it likes.
-        let (config, runtime) = (self.config.clone(), Handle::current());
-        let making = spawn_blocking(move || runtime.block_on(connect::client(&config)));
+        let making = state.making.get_or_insert_with(|| {
+            // A credential plugin runs in the thread that calls it, for as long as it likes.
+            let (config, runtime) = (self.config.clone(), Handle::current());
+            spawn_blocking(move || runtime.block_on(connect::client(&config)))
+        });
         let made = timeout(self.config.pace.patience, making).await.map_err(|_| Fault::slow_setup())?;
+        state.making = None;
         let made = made.map_err(|error| Fault::setup(&error))??;
-        *kept = Some(made.clone());
-        Ok(made)
+        state.generation += 1;
+        state.ready = Some(made.clone());
+        Ok((made, state.generation))
+    }
+
+    /// Makes the client anew before the next request, unless another request with this one has seen to that.
+    async fn read_credentials_again(&self, generation: u64) {
+        let mut state = self.client.lock().await;
+        if state.generation == generation {
+            state.ready = None;
+        }
     }
 }
 

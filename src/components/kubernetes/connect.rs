@@ -1,5 +1,5 @@
 //! Makes a client from a kubeconfig, or from the pod that podbell runs in. The client itself rereads tokens that
-//! lie in files; after a 401 everything is read again.
+//! lie in files; after a 401 and where there is no connection everything is read again.
 
 use std::error::Error;
 use std::time::Duration;

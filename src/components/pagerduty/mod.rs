@@ -83,7 +83,7 @@ impl Service {
         let (action, alert) = (text("event_action"), text("dedup_key"));
         // Counts are no news for an alert.
         if action == Action::Nothing.as_str() {
-            return Outcome::Delivered;
+            return Outcome::NotNeeded;
         }
         event.insert("routing_key".to_owned(), Value::from(self.key.expose_secret()));
         let body = Value::Object(event).to_string().into_bytes();

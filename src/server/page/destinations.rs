@@ -7,7 +7,7 @@ use crate::chat::lists::DeliveryRow;
 use crate::chat::views::Destinations;
 use podbell_core::message::number;
 use podbell_core::outbox::pace::Pace;
-use podbell_core::outbox::{DeliveryPhase, Health};
+use podbell_core::outbox::{DeliveryPhase, DestinationHealth};
 
 /// What is known of destinations from the configuration: name and pace.
 pub(crate) type Paced = (String, Option<Pace>);
@@ -58,7 +58,7 @@ pub(super) fn view(cx: &Context<'_>, destinations: &Destinations, dead: &[Delive
     }
 }
 
-fn state(cx: &Context<'_>, health: Option<&Health>) -> Markup {
+fn state(cx: &Context<'_>, health: Option<&DestinationHealth>) -> Markup {
     let words = cx.words;
     let Some(health) = health else { return html! { (words.works()) } };
     let until = health.retry_at.max(health.rate_limited_until).filter(|at| *at > cx.style.now);

@@ -15,6 +15,7 @@ use podbell_core::time::Time;
 
 pub(super) fn list(cx: &Context<'_>, services: &Services, beginning: &str, after: u64) -> Markup {
     let words = cx.words;
+    let search = if beginning.is_empty() { String::new() } else { format!("&q={}", encoded(beginning)) };
     html! {
         h1 { (words.services()) }
         form.search method="get" action=(cx.to("/services")) role="search" {
@@ -43,9 +44,9 @@ pub(super) fn list(cx: &Context<'_>, services: &Services, beginning: &str, after
         }
         @if after > 0 || services.next.is_some() {
             nav.paging aria-label=(words.services()) {
-                @if after > 0 { a href=(cx.to("/services")) { (words.first()) } }
+                @if after > 0 { a href=(cx.to(&format!("/services?after=0{search}"))) { (words.first()) } }
                 @if let Some(next) = services.next {
-                    a rel="next" href=(cx.to(&format!("/services?after={next}"))) { (words.next()) }
+                    a rel="next" href=(cx.to(&format!("/services?after={next}{search}"))) { (words.next()) }
                 }
             }
         }

@@ -30,7 +30,7 @@ pub struct Logged {
 
 /// An incident as the store keeps it.
 #[derive(Clone, Debug)]
-pub struct Kept {
+pub struct StoredIncident {
     /// The incident.
     pub incident: Incident,
     /// When it ended for good.
@@ -77,8 +77,8 @@ pub struct Brief {
 
 impl Brief {
     /// Summarizes an incident for a reader who may see only some of its targets.
-    pub fn of(kept: &Kept, scope: &Scope, known: &AnswerFacts, mutes: &[Mute], now: Time) -> Self {
-        let Kept { incident, ended_at, acknowledged } = kept;
+    pub fn of(kept: &StoredIncident, scope: &Scope, known: &AnswerFacts, mutes: &[Mute], now: Time) -> Self {
+        let StoredIncident { incident, ended_at, acknowledged } = kept;
         let target = incident.targets.iter().find(|target| scope.sees(target));
         let one = |field| incident.group.iter().any(|(grouped, _)| *grouped == field);
         let shown =

@@ -26,7 +26,7 @@ mod words;
 
 use serde::Serialize;
 
-pub use brief::{Brief, Kept, Logged, few};
+pub use brief::{Brief, Logged, StoredIncident, few};
 pub use formatter::{Prompt, named, typed, word};
 pub use known::{AnswerFacts, KnownRule};
 pub use mistake::Mistake;

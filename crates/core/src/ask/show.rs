@@ -41,7 +41,7 @@ fn parse(args: Args) -> Result<Option<Query>, Mistake> {
 
 /// A message about an incident, sent or waiting.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct ToldOnce {
+pub struct NotificationRecord {
     /// What it says of the incident.
     pub kind: NoticeKind,
     /// When it became due.
@@ -62,7 +62,7 @@ pub struct Shown {
     /// User actions, the oldest first.
     pub actions: Vec<Logged>,
     /// The messages about it, the oldest first.
-    pub told: Vec<ToldOnce>,
+    pub told: Vec<NotificationRecord>,
 }
 
 /// An answer in its parts.

@@ -8,7 +8,7 @@ use super::brief::Brief;
 use super::formatter::{AnswerFormatter, Prompt};
 use super::mistake::Mistake;
 use super::registry::{Parse, Spec};
-use super::show::ToldOnce;
+use super::show::NotificationRecord;
 use super::{PAGE, Query, pages};
 use crate::incident::hold::Held;
 use crate::message::{self, Block, Message, Span, Style, words};
@@ -60,7 +60,7 @@ pub struct Why {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub next_step: Option<NextStep>,
     /// The messages about it, the oldest first.
-    pub told: Vec<ToldOnce>,
+    pub told: Vec<NotificationRecord>,
 }
 
 impl Why {
@@ -69,7 +69,7 @@ impl Why {
         brief: Brief,
         decisions: Vec<Decision>,
         mut held: Vec<(Destination, Held)>,
-        told: Vec<ToldOnce>,
+        told: Vec<NotificationRecord>,
         (page, now): (u32, Time),
     ) -> Self {
         let newest = decisions.last().and_then(|decision| claimed(decision, brief.id));

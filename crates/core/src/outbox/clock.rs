@@ -1,7 +1,7 @@
 //! Handles a clock that was set: shifts back-offs, ends of `Retry-After`, paces and storms, so that none ends early or
 //! lasts longer.
 
-use super::{DestinationState, Health, Outbox, OutboxWrites};
+use super::{DestinationHealth, DestinationState, Outbox, OutboxWrites};
 use crate::time::{Jump, Time};
 
 impl Outbox {
@@ -27,7 +27,7 @@ impl DestinationState {
         due.clock_set(by);
         threads.clock_set(by, now);
         let rests = sends.values_mut().filter_map(|send| send.rests_until.as_mut());
-        let Health {
+        let DestinationHealth {
             failures: _,
             failing_since,
             retry_at,

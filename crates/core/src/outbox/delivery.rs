@@ -67,7 +67,7 @@ pub struct Delivery {
     pub severity: Severity,
     /// When it became due.
     pub made_at: Time,
-    /// The destination's active time when it became due, see [`super::Health::active`].
+    /// The destination's active time when it became due, see [`super::DestinationHealth::active`].
     pub born: Duration,
     /// How much of it is sent.
     pub content: Content,

@@ -122,7 +122,7 @@ pub struct DestinationState {
     /// The messages that stand for incidents.
     pub threads: Threads,
     /// The part that is stored beside the deliveries.
-    pub health: Health,
+    pub health: DestinationHealth,
     /// Up to when `health.active` is accounted for.
     pub(super) accounted: Time,
     /// The results of its newest requests.
@@ -162,7 +162,7 @@ impl RequestHistory {
 
 /// The stored part of a destination's state.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Health {
+pub struct DestinationHealth {
     /// Failures in a row.
     pub failures: u32,
     /// Since when it fails.

@@ -20,7 +20,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use delivery::{Content, Delivery, DeliveryId, DeliveryPhase, DeliveryState, SendId};
-pub use destination::{DestinationState, Health, OpenSend, Paused};
+pub use destination::{DestinationHealth, DestinationState, OpenSend, Paused};
 pub use plan::{Plan, Windows, plan};
 pub use queue::{Class, Next, Queue};
 pub use record::{Outcome, backoff};

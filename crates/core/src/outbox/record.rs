@@ -20,6 +20,8 @@ pub enum Outcome {
     /// It arrived as a new message that can be changed and replied to: from now on this message stands for the
     /// incident.
     Posted(Parent),
+    /// Its platform needs no request for this: nothing was sent, so nothing is known of the destination.
+    NotNeeded,
     /// Nothing was taken: the message that stood for the incident is gone.
     Orphaned {
         /// The platform's words.
@@ -122,6 +124,10 @@ impl Outbox {
                 state.shown(send, posted, &name, now, writes);
                 state.settle(send, &name, now, writes);
                 state.recover(&name, now, writes);
+            }
+            Outcome::NotNeeded => {
+                state.shown(send, None, &name, now, writes);
+                state.settle(send, &name, now, writes);
             }
             Outcome::Orphaned { .. } => {
                 state.orphaned(send, &name, now, writes);

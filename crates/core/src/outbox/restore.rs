@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::destination::{DestinationState, Health, OpenSend, Paused};
+use super::destination::{DestinationHealth, DestinationState, OpenSend, Paused};
 use super::{Delivery, Outbox, OutboxWrites, Policy, SendId, Thread};
 use crate::rules::rule::Destination;
 use crate::time::Time;
@@ -16,7 +16,7 @@ const AHEAD: Duration = Duration::from_secs(15);
 #[derive(Debug, Default)]
 pub struct RestoredOutbox {
     /// Destinations with the fingerprint they had, and their health.
-    pub destinations: Vec<(Destination, Arc<str>, Health)>,
+    pub destinations: Vec<(Destination, Arc<str>, DestinationHealth)>,
     /// Deliveries that are due or claimed.
     pub deliveries: Vec<(Destination, Delivery, Option<SendId>)>,
     /// Messages that stand for incidents.

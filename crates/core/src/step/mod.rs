@@ -188,7 +188,7 @@ pub enum Input<'a> {
         kept: Option<&'a str>,
     },
     /// A destination took a message.
-    Told {
+    MessageArrived {
         /// Its name.
         destination: &'a Destination,
     },
@@ -274,7 +274,7 @@ pub fn step(state: &mut State, setup: &Setup, input: Input<'_>, now: Time, write
             state.dead(destination, deliveries, why, turn);
         }
         Input::Store { fate, kept } => state.store(fate, kept, turn),
-        Input::Told { destination } => state.count_message(destination),
+        Input::MessageArrived { destination } => state.count_message(destination),
         Input::Tick => {
             state.wake_mutes(turn);
             state.wake_incidents(turn);

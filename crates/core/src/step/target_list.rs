@@ -56,12 +56,14 @@ impl State {
     /// Forgets a target, and closes the incidents that only it shows.
     pub(super) fn gone(&mut self, target: &Target, reason: CloseReason, turn: &mut Turn<'_>) {
         self.leave(target, reason, turn);
+        self.forget_rollouts(target, turn);
+        self.forget_target(target, turn);
+    }
+
+    /// Forgets a target that no incident names. Its workloads may be there, only without events.
+    pub(super) fn forget_target(&mut self, target: &Target, turn: &mut Turn<'_>) {
         self.leave_trouble(target, turn);
         self.unusable(target, 0, turn);
-        // Its workloads may be there, only without events.
-        if reason != CloseReason::NothingLeft {
-            self.forget_rollouts(target, turn);
-        }
         if let Some(state) = self.targets.remove(target) {
             self.episodes = self.episodes.saturating_sub(state.readings.map_or(0, |readings| readings.len()));
         }

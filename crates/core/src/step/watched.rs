@@ -9,7 +9,7 @@ use super::observe::{Reads, SOURCE_MEMORY};
 use super::{Setup, State, Turn};
 use crate::diff::REMEMBER;
 use crate::event::{Event, Target};
-use crate::notice::{CloseReason, TroubleSubject};
+use crate::notice::TroubleSubject;
 use crate::source::{Covers, PartialObservation};
 use crate::time::Time;
 
@@ -118,7 +118,7 @@ impl State {
         let empty = state.readings.as_ref().is_none_or(|readings| readings.is_empty());
         let long = turn.now.since(since) >= REMEMBER;
         if state.discovered && empty && long && !self.by_target.contains_key(target) {
-            self.gone(target, CloseReason::NothingLeft, turn);
+            self.forget_target(target, turn);
         }
     }
 

@@ -139,7 +139,6 @@ translations! {
     closed_by_rule: "Closed, rule removed: ", "规则已移除，告警关闭：";
     closed_unwatched: "Closed, no longer watched: ", "服务已不再监视，告警关闭：";
     closed_by_source: "Closed, source removed: ", "数据源已移除，告警关闭：";
-    closed_by_age: "Closed, nothing is left of it: ", "已无任何事件记录，告警关闭：";
     came_back(n): "came back {n|once|# times}", "已复发 {n} 次";
     flapping_note: "From now on you hear when it gets worse and when it is over for good.", "此后仅在情况恶化或彻底恢复时通知。";
     late(happened, sent): "Late: happened {happened}, sent {sent}.", "延迟送达：发生于 {happened}，发送于 {sent}。";
@@ -280,7 +279,6 @@ impl MessageTexts {
             Some(CloseReason::ServiceDeleted) => self.closed_by_service(),
             Some(CloseReason::NotWatched) => self.closed_unwatched(),
             Some(CloseReason::SourceRemoved) => self.closed_by_source(),
-            Some(CloseReason::NothingLeft) => self.closed_by_age(),
         }
     }
 

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::{AtPlace, PlaceName, Snapshot};
-use podbell_core::ask::Kept;
+use podbell_core::ask::StoredIncident;
 
 pub(super) fn a_reader_sees_what_is_committed_and_a_snapshot_stays_as_it_was(location: &Location) {
     let mut writer = open(location);
@@ -34,7 +34,7 @@ pub(super) fn what_is_read_for_several_at_once_is_in_their_order(location: &Loca
     let mut reader = location.reader().unwrap();
     let snapshot = reader.snapshot().unwrap();
     let ids: Vec<u64> = [7, 400].into_iter().chain((1..=300).rev()).collect();
-    let kept: Vec<u64> = snapshot.kept(&ids).unwrap().iter().map(|kept| kept.incident.id).collect();
+    let kept: Vec<u64> = snapshot.stored_incidents(&ids).unwrap().iter().map(|kept| kept.incident.id).collect();
     let there: Vec<u64> = ids.iter().copied().filter(|id| *id <= 300).collect();
     assert_eq!(kept, there);
     let seen = |targets: &[&Target]| -> Vec<u64> {
@@ -52,7 +52,7 @@ pub(super) fn what_is_read_for_several_at_once_is_in_their_order(location: &Loca
     assert_eq!((open[0].len(), open[1].len()), (0, 50), "the newest");
     let place = crate::PlaceName { cluster: "cls-1", namespace: "shop", name: "web" };
     let at = snapshot.at_place(place, &[&api, &web()], NOW).unwrap();
-    let ids = |kept: &[podbell_core::ask::Kept]| -> std::collections::BTreeSet<u64> {
+    let ids = |kept: &[podbell_core::ask::StoredIncident]| -> std::collections::BTreeSet<u64> {
         kept.iter().map(|kept| kept.incident.id).collect()
     };
     assert_eq!(ids(&at.of_service), open[1].iter().copied().collect());
@@ -60,7 +60,7 @@ pub(super) fn what_is_read_for_several_at_once_is_in_their_order(location: &Loca
     assert_eq!(ids(&at.of_workload), of_workload.into_iter().collect());
     assert!(!at.of_workload.is_empty() && at.mutes.is_empty() && at.rollouts.is_empty());
     assert_eq!(at.seen.iter().map(|seen| seen.event.count).collect::<Vec<_>>(), seen(&[&api, &web()]));
-    assert!(snapshot.kept(&[]).unwrap().is_empty() && snapshot.timelines(&[], NOW).unwrap().is_empty());
+    assert!(snapshot.stored_incidents(&[]).unwrap().is_empty() && snapshot.timelines(&[], NOW).unwrap().is_empty());
 }
 
 /// Names that lie in one place, in two, in more than are read with a name, and in none.
@@ -122,7 +122,7 @@ pub(super) fn what_is_read_with_a_name_is_what_is_read_about_its_place(location:
 
 /// Incidents are in no order.
 fn sorted(mut at: AtPlace) -> AtPlace {
-    let id = |kept: &Kept| kept.incident.id;
+    let id = |kept: &StoredIncident| kept.incident.id;
     at.of_service.sort_by_key(id);
     at.of_workload.sort_by_key(id);
     at

@@ -18,7 +18,7 @@ use crate::{Loaded, StoredDelivery, incident_codec};
 use podbell_core::event::Target;
 use podbell_core::incident::Incident;
 use podbell_core::outbox::{
-    Content, Delivery, DeliveryId, Health, Parent, RestoredOutbox, SendId, StoredThread, Thread,
+    Content, Delivery, DeliveryId, DestinationHealth, Parent, RestoredOutbox, SendId, StoredThread, Thread,
 };
 use podbell_core::rollout::Rollouts;
 use podbell_core::rules::Severity;
@@ -239,7 +239,7 @@ impl Session {
         })?;
         let mut destinations = Vec::with_capacity(rows.len());
         for (name, fingerprint, health) in rows {
-            let health: Health = self.json(format!("destination {name}"), &health)?;
+            let health: DestinationHealth = self.json(format!("destination {name}"), &health)?;
             destinations.push((name, fingerprint, health));
         }
         let deliveries = self.stored_deliveries("d.state IN ('due', 'claimed') ORDER BY d.id", Call::new)?;

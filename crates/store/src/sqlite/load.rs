@@ -13,7 +13,7 @@ use crate::{Loaded, StoredDelivery};
 use podbell_core::event::{Level, Target};
 use podbell_core::mute::Mute;
 use podbell_core::outbox::{
-    Content, Delivery, DeliveryId, Health, Parent, RestoredOutbox, SendId, StoredThread, Thread,
+    Content, Delivery, DeliveryId, DestinationHealth, Parent, RestoredOutbox, SendId, StoredThread, Thread,
 };
 use podbell_core::rollout::Rollouts;
 use podbell_core::rules::Severity;
@@ -126,7 +126,7 @@ impl Store {
             Ok((text(row, 0)?, text(row, 1)?, row.get::<_, String>(2)?))
         })?;
         for (name, fingerprint, health) in rows {
-            let health: Health = self.json(format!("destination {name}"), &health)?;
+            let health: DestinationHealth = self.json(format!("destination {name}"), &health)?;
             destinations.push((name, fingerprint, health));
         }
         let deliveries = self.stored_deliveries("state IN ('due', 'claimed') ORDER BY d.id", [])?;

@@ -9,7 +9,7 @@ use crate::incident_codec;
 use podbell_core::incident::hold::Window;
 use podbell_core::mute::Mute;
 use podbell_core::notice::{Notice, NoticeKind};
-use podbell_core::outbox::{Content, DeliveryPhase, Health, MessageState};
+use podbell_core::outbox::{Content, DeliveryPhase, DestinationHealth, MessageState};
 use podbell_core::rollout::Rollouts;
 use podbell_core::rules::Severity;
 use podbell_core::step::daily::Days;
@@ -33,7 +33,7 @@ const DECODED: [(&str, &str, Decodes); 15] = [
     ("held", "window", is_json::<Window>),
     ("held", "state", is_json::<HeldBack>),
     ("mute", "body", is_json::<Mute>),
-    ("destination", "health", is_json::<Health>),
+    ("destination", "health", is_json::<DestinationHealth>),
     ("thread", "shown", is_json::<MessageState>),
     ("meta WHERE key = 'days'", "value", is_json::<Days>),
 ];

@@ -19,8 +19,8 @@ use url::Url;
 use super::super::{api, app, classify, markdown};
 use super::frame::{self, Address, Frame};
 use super::{DingTalk, Timing};
+use crate::chat::answer_delivery::{AnswerDelivery, Posted};
 use crate::chat::asker::{Answer, ChatAnswer, Rejection};
-use crate::chat::insist::{Insist, Posted};
 use crate::chat::reconnect::{Backoff, Connection, End, Pauses, open_in_time};
 use crate::chat::websocket::{self, Link, Pings};
 use crate::notifiers::post::{Post, post};
@@ -147,7 +147,7 @@ impl DingTalk {
             Address::Group { .. } => (POSTS_WITHIN, &self.press_rate),
         };
         let (chat, deps) = (&self.asker.settings.name, &self.asker.deps);
-        let insist = Insist {
+        let delivery = AnswerDelivery {
             chat,
             deps,
             rate: Some((rate, &*to.conversation)),
@@ -163,7 +163,7 @@ impl DingTalk {
             };
             Posted::from(outcome)
         };
-        insist.post(body(Content::Full), body(Content::Minimal), send).await;
+        delivery.post(body(Content::Full), body(Content::Minimal), send).await;
     }
 
     /// The body of the request that posts it to this address.

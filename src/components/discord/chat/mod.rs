@@ -28,9 +28,9 @@ use super::embed;
 use super::reply::of_webhook;
 use crate::chat::ChatDeps;
 use crate::chat::adapter_notice::AdapterNotice;
+use crate::chat::answer_delivery::{AnswerDelivery, Posted};
 use crate::chat::asker::{Asker, ChatAnswer, ChatSettings, Rejection};
 use crate::chat::endpoint;
-use crate::chat::insist::{Insist, Posted};
 use crate::chat::replays::{Replays, Unproved};
 use crate::guard::{Refused, headers};
 use crate::notifiers::buttons::{Button, Pressable};
@@ -163,7 +163,7 @@ impl Discord {
         };
         let change = |message: Value| send(request(message).patch().below(&original));
         let add = |message: Value| send(request(message).below(&webhook));
-        let insist = Insist {
+        let delivery = AnswerDelivery {
             chat: &self.asker.settings.name,
             deps: &self.asker.deps,
             rate: None,
@@ -174,13 +174,13 @@ impl Discord {
         let contents = [Content::Full, Content::Minimal];
         if how == Follow::InPlace {
             let [full, plain] = contents.map(|content| self.message(said, content));
-            return insist.post(full, plain, change).await;
+            return delivery.post(full, plain, change).await;
         }
         let [full, plain] = contents.map(|content| self.seen_by_its_readers(said, content));
-        insist.post(full, plain, add).await;
+        delivery.post(full, plain, add).await;
         if let (Follow::AfterPress, Some(components)) = (how, without_acknowledge(said)) {
             let without = json!({"components": components});
-            insist.post(without.clone(), without, change).await;
+            delivery.post(without.clone(), without, change).await;
         }
     }
 }

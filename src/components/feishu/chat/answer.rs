@@ -10,8 +10,8 @@ use super::super::api::{code, refused_code};
 use super::Feishu;
 use super::event::{How, Received};
 use crate::chat::adapter_notice::AdapterNotice;
+use crate::chat::answer_delivery::{AnswerDelivery, Posted};
 use crate::chat::asker::{ChatAnswer, Incoming, Rejection, Submitted};
-use crate::chat::insist::{Insist, Posted};
 use crate::chat::rate::Rate;
 use crate::notifiers::{budget, fingerprint};
 use podbell_core::outbox::Content;
@@ -108,7 +108,7 @@ async fn post(chat: &Feishu, said: &ChatAnswer, to: &To) {
             }
         }
     };
-    insist(chat, Some((&chat.rate, &*to.conversation))).post(body(Content::Full), body(Content::Minimal), send).await;
+    delivery(chat, Some((&chat.rate, &*to.conversation))).post(body(Content::Full), body(Content::Minimal), send).await;
 }
 
 /// Puts an answer in the place of the one that was pressed.
@@ -121,10 +121,10 @@ async fn change(chat: &Feishu, said: ChatAnswer, to: &To) {
             Err(outcome) => Posted::from(outcome),
         }
     };
-    insist(chat, None).post(body(Content::Full), body(Content::Minimal), send).await;
+    delivery(chat, None).post(body(Content::Full), body(Content::Minimal), send).await;
 }
 
-fn insist<'a>(chat: &'a Feishu, rate: Option<(&'a Rate, &'a str)>) -> Insist<'a> {
+fn delivery<'a>(chat: &'a Feishu, rate: Option<(&'a Rate, &'a str)>) -> AnswerDelivery<'a> {
     let (name, again) = (&chat.asker.settings.name, chat.timing.post_again);
-    Insist { chat: name, deps: &chat.asker.deps, rate, again, within: POSTS_WITHIN, most: None }
+    AnswerDelivery { chat: name, deps: &chat.asker.deps, rate, again, within: POSTS_WITHIN, most: None }
 }

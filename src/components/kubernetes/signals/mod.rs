@@ -45,7 +45,7 @@ struct Shared {
 #[derive(Default)]
 struct Inner {
     /// By kind, namespace and name of the object.
-    by_object: HashMap<Box<str>, Vec<Kept>>,
+    by_object: HashMap<Box<str>, Vec<NotedSignal>>,
     count: usize,
     /// When an object has a signal that is due then. Entries may be outdated.
     waiting: BTreeSet<(Time, Box<str>)>,
@@ -53,7 +53,7 @@ struct Inner {
 }
 
 /// A signal, and whether the reporter was told of it.
-struct Kept {
+struct NotedSignal {
     signal: StateSignal,
     shown: bool,
 }
@@ -107,8 +107,8 @@ impl Signals {
         signals.truncate(MOST_SIGNALS.saturating_sub(inner.count));
         inner.count += signals.len();
         let was_shown = |id: u128| before.iter().any(|one| one.shown && one.signal.event.id == id);
-        let kept: Vec<Kept> =
-            signals.into_iter().map(|signal| Kept { shown: was_shown(signal.event.id), signal }).collect();
+        let kept: Vec<NotedSignal> =
+            signals.into_iter().map(|signal| NotedSignal { shown: was_shown(signal.event.id), signal }).collect();
         let stays = |id: u128| kept.iter().any(|one| one.signal.event.id == id);
         let gone = before.iter().filter(|one| one.shown && !stays(one.signal.event.id));
         let gone: Vec<Change> = gone.map(|one| Change::Gone(one.signal.event.clone())).collect();

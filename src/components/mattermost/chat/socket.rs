@@ -20,8 +20,8 @@ use super::super::reply;
 use super::event::{self, BotIdentity, Event, Frame};
 use super::missed::{self, Missed};
 use super::{Mattermost, Timing};
+use crate::chat::answer_delivery::{AnswerDelivery, Posted};
 use crate::chat::asker::Rejection;
-use crate::chat::insist::{Insist, Posted};
 use crate::chat::reconnect::{Backoff, Connection, End, Pauses, open_in_time};
 use crate::chat::websocket::{self, Link, Pings};
 use crate::notifiers::post::{Post, post};
@@ -301,7 +301,7 @@ impl Bot {
                 }
             };
             let (name, again) = (&chat.asker.settings.name, chat.config.timing.post_again);
-            let insist = Insist {
+            let delivery = AnswerDelivery {
                 chat: name,
                 deps: &chat.asker.deps,
                 rate: Some((&chat.rate, &*channel)),
@@ -309,7 +309,7 @@ impl Bot {
                 within: POSTS_WITHIN,
                 most: None,
             };
-            insist.post(body(Content::Full), body(Content::Minimal), send).await;
+            delivery.post(body(Content::Full), body(Content::Minimal), send).await;
             drop(permit);
         });
         Ok(())

@@ -12,8 +12,8 @@ use serde_json::{Value, json};
 
 use super::payload::{AnswerTo, Received};
 use super::{Slack, SlackConfig, Timing, answer};
+use crate::chat::answer_delivery::{AnswerDelivery, Posted};
 use crate::chat::asker::ChatAnswer;
-use crate::chat::insist::{Insist, Posted};
 use podbell_core::outbox::Content;
 use podbell_core::time::Time;
 
@@ -29,8 +29,14 @@ pub(super) async fn send(slack: &Slack, received: &Received, said: &ChatAnswer) 
     let SlackConfig { settings, timing: Timing { post_again: again, .. }, .. } = &slack.config;
     let [body, plain] = [Content::Full, Content::Minimal].map(|content| answer::said(said, content, settings.language));
     let deps = &slack.asker.deps;
-    let insist =
-        Insist { chat: &settings.name, deps, rate: None, again: *again, within: POSTS_WITHIN, most: Some(MOST_POSTS) };
+    let delivery = AnswerDelivery {
+        chat: &settings.name,
+        deps,
+        rate: None,
+        again: *again,
+        within: POSTS_WITHIN,
+        most: Some(MOST_POSTS),
+    };
     let incoming = &received.incoming;
     match &received.answer {
         AnswerTo::Command(address) | AnswerTo::Button { address, .. } => {
@@ -46,13 +52,13 @@ pub(super) async fn send(slack: &Slack, received: &Received, said: &ChatAnswer) 
             };
             let changes_answer = matches!(received.answer, AnswerTo::Button { changes_answer: true, .. });
             if !changes_answer {
-                return insist.post(body, plain, send).await;
+                return delivery.post(body, plain, send).await;
             }
             // The last post that Slack takes there is for the change.
-            Insist { most: Some(MOST_POSTS - 1), ..insist }.post(body, plain, send).await;
+            AnswerDelivery { most: Some(MOST_POSTS - 1), ..delivery }.post(body, plain, send).await;
             if let Some(anew) = slack.asker.shown_anew(incoming, said).await {
                 let anew = answer::anew(&anew);
-                Insist { most: Some(1), ..insist }.post(anew.clone(), anew, send).await;
+                AnswerDelivery { most: Some(1), ..delivery }.post(anew.clone(), anew, send).await;
             }
         }
         AnswerTo::Message { thread, direct } => {
@@ -82,7 +88,7 @@ pub(super) async fn send(slack: &Slack, received: &Received, said: &ChatAnswer) 
                 }
             };
             let rate = Some((&slack.rate, &*incoming.channel));
-            Insist { rate, most: None, ..insist }.post(body, plain, send).await;
+            AnswerDelivery { rate, most: None, ..delivery }.post(body, plain, send).await;
         }
     }
 }

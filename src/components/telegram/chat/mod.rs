@@ -24,8 +24,8 @@ use self::api::Api;
 use self::update::{MessageRef, Received, Update};
 use super::{PACE, html, keyboard, refused};
 use crate::chat::ChatDeps;
+use crate::chat::answer_delivery::{AnswerDelivery, Posted};
 use crate::chat::asker::{Asker, ChatAnswer, ChatSettings, Rejection};
-use crate::chat::insist::{Insist, Posted};
 use crate::chat::rate::Rate;
 use crate::chat::reconnect::{Backoff, Connection, End, Pauses};
 use crate::tasks::{Waiting, wait_for_stop};
@@ -228,7 +228,7 @@ impl Telegram {
                 (full, html::arguments(&reply.message, Content::Minimal, &[]))
             }
         };
-        let insist = Insist {
+        let delivery = AnswerDelivery {
             chat: &self.asker.settings.name,
             deps: &self.asker.deps,
             rate: Some((&self.rate, &said.place.chat.to_string())),
@@ -244,7 +244,7 @@ impl Telegram {
                 Ok(reply) => Posted::from(refused(None, &reply)),
             }
         };
-        insist.post(body, plain, send).await;
+        delivery.post(body, plain, send).await;
     }
 }
 

@@ -94,8 +94,8 @@ pub(super) fn queries() -> [String; 4] {
         format!(
             "SELECT {}, p.namespace, p.cluster FROM (SELECT DISTINCT namespace, cluster FROM {first} t) p
              CROSS JOIN LATERAL ({found}) found {}",
-            incidents::KEPT_COLUMNS,
-            incidents::KEPT_OF_FOUND
+            incidents::STORED_COLUMNS,
+            incidents::STORED_OF_FOUND
         )
     };
     [

@@ -8,7 +8,7 @@ use crate::postgres::column::{BadColumn, get, id, optional_id, optional_time, wo
 use crate::rows::sql;
 use crate::{DeliveryQueries, ListedDelivery, Listing, Queue, ServiceState, StoreError};
 use podbell_core::notice::Notice;
-use podbell_core::outbox::{DeliveryPhase, Health};
+use podbell_core::outbox::{DeliveryPhase, DestinationHealth};
 use podbell_core::rules::rule::Destination;
 use podbell_core::step::TroubleState;
 use podbell_core::time::Time;
@@ -89,7 +89,7 @@ impl DeliveryQueries for Snapshot<'_> {
         self.listed(OF_INCIDENT, |query| Call::new(query).number(sql(incident)))
     }
 
-    fn destinations(&self) -> Result<Vec<(Destination, Health)>, StoreError> {
+    fn destinations(&self) -> Result<Vec<(Destination, DestinationHealth)>, StoreError> {
         let select = "SELECT name, health FROM podbell.destination ORDER BY name COLLATE \"C\"";
         Ok(self.session.named("destination", select)?)
     }

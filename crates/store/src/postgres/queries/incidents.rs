@@ -7,8 +7,8 @@ use crate::postgres::call::Call;
 use crate::postgres::column::{BadColumn, Column, get, id, names, time, word};
 use crate::rows::{self, NewestDecisions, sql};
 use crate::{DecisionFilter, IncidentQueries, Incidents, Paging, StoreError, Wanted, incident_codec};
-use podbell_core::ask::show::ToldOnce;
-use podbell_core::ask::{Kept, Logged};
+use podbell_core::ask::show::NotificationRecord;
+use podbell_core::ask::{Logged, StoredIncident};
 use podbell_core::event::Target;
 use podbell_core::incident::Incident;
 use podbell_core::mute::Mute;
@@ -134,9 +134,13 @@ impl IncidentQueries for Snapshot<'_> {
         self.query_each(calls, WHAT, |row| id(row, 0))
     }
 
-    fn kept(&self, ids: &[u64]) -> Result<Vec<Kept>, StoreError> {
+    fn stored_incidents(&self, ids: &[u64]) -> Result<Vec<StoredIncident>, StoreError> {
         let calls = ids.chunks(KEPT_TOGETHER).map(|some| Call::new(KEPT).numbers(some.iter().copied().map(sql)));
-        self.query_each(calls, WHAT, kept)?.into_iter().flatten().map(|row| self.kept_of(row)).collect()
+        self.query_each(calls, WHAT, stored_incident_row)?
+            .into_iter()
+            .flatten()
+            .map(|row| self.stored_incident(row))
+            .collect()
     }
 
     fn incident(&self, id: u64) -> Result<Option<Incident>, StoreError> {
@@ -156,9 +160,9 @@ impl IncidentQueries for Snapshot<'_> {
         rows.iter().rev().map(|body| Ok(self.session.json("an action", body)?)).collect()
     }
 
-    fn told(&self, incident: u64) -> Result<Vec<ToldOnce>, StoreError> {
+    fn told(&self, incident: u64) -> Result<Vec<NotificationRecord>, StoreError> {
         let mut told = self.query(Call::new(TOLD).number(sql(incident)), "what was sent", |row| {
-            Ok(ToldOnce { kind: word(row, 0)?, at: time(row, 1)?, to: get(row, 2)?, state: word(row, 3)? })
+            Ok(NotificationRecord { kind: word(row, 0)?, at: time(row, 1)?, to: get(row, 2)?, state: word(row, 3)? })
         })?;
         told.reverse();
         Ok(told)
@@ -196,37 +200,37 @@ fn decision(row: &tokio_postgres::Row, at: usize) -> Result<Decision, BadColumn>
     rmp_serde::from_slice(get(row, at)?).map_err(|error| BadColumn(format!("column {at}: {error}")))
 }
 
-/// The columns of an incident that is kept: its number, state, end and acknowledgement.
-type KeptRow = (u64, Vec<u8>, Option<i64>, Option<String>);
+/// The columns of a stored incident: its number, state, end and acknowledgement.
+type StoredIncidentRow = (u64, Vec<u8>, Option<i64>, Option<String>);
 
-fn kept(row: &Row) -> Column<KeptRow> {
+fn stored_incident_row(row: &Row) -> Column<StoredIncidentRow> {
     Ok((id(row, 0)?, get(row, 1)?, get(row, 2)?, get(row, 3)?))
 }
 
-/// What is read of an incident that is kept, and of which tables beside those that were found.
-pub(super) const KEPT_COLUMNS: &str = "k.id, k.state, k.ended_at, a.body";
-pub(super) const KEPT_OF_FOUND: &str = "JOIN podbell.incident k ON k.id = found.id
+/// What is read of a stored incident, and of which tables beside those that were found.
+pub(super) const STORED_COLUMNS: &str = "k.id, k.state, k.ended_at, a.body";
+pub(super) const STORED_OF_FOUND: &str = "JOIN podbell.incident k ON k.id = found.id
     LEFT JOIN podbell.acknowledged a ON a.incident = k.id";
 
-/// The incidents that a query finds, as they are kept.
-fn all_kept(found: &str) -> String {
-    format!("SELECT {KEPT_COLUMNS} FROM ({found}) found {KEPT_OF_FOUND}")
+/// The incidents that a query finds, as they are stored.
+fn stored(found: &str) -> String {
+    format!("SELECT {STORED_COLUMNS} FROM ({found}) found {STORED_OF_FOUND}")
 }
 
 #[cfg(test)]
 #[cfg(feature = "outside")]
-pub(super) fn kept_at_places() -> impl Iterator<Item = String> {
-    [OF_SERVICE, OF_WORKLOAD].into_iter().map(all_kept)
+pub(super) fn stored_at_places() -> impl Iterator<Item = String> {
+    [OF_SERVICE, OF_WORKLOAD].into_iter().map(stored)
 }
 
 /// The open incidents of a service.
-pub(super) fn kept_of_service<'a>(cluster: &'a str, namespace: &'a str, service: &'a str) -> Call<'a> {
-    Call::new(all_kept(OF_SERVICE)).text(service).text(namespace).text(cluster)
+pub(super) fn stored_of_service<'a>(cluster: &'a str, namespace: &'a str, service: &'a str) -> Call<'a> {
+    Call::new(stored(OF_SERVICE)).text(service).text(namespace).text(cluster)
 }
 
 /// The open incidents of a workload.
-pub(super) fn kept_of_workload<'a>(cluster: &'a str, namespace: &'a str, workload: &'a str) -> Call<'a> {
-    Call::new(all_kept(OF_WORKLOAD)).text(workload).text(namespace).text(cluster)
+pub(super) fn stored_of_workload<'a>(cluster: &'a str, namespace: &'a str, workload: &'a str) -> Call<'a> {
+    Call::new(stored(OF_WORKLOAD)).text(workload).text(namespace).text(cluster)
 }
 
 /// The mutes in force.
@@ -243,14 +247,17 @@ fn of_service<'a>(cluster: &'a str, namespace: &'a str, service: &'a str) -> Cal
 }
 
 impl Snapshot<'_> {
-    fn kept_of(&self, (id, state, ended_at, body): KeptRow) -> Result<Kept, StoreError> {
+    fn stored_incident(&self, (id, state, ended_at, body): StoredIncidentRow) -> Result<StoredIncident, StoreError> {
         let what = format!("the acknowledgement of {id}");
         let acknowledged = body.map(|body| self.session.json(what, &body)).transpose()?;
-        Ok(rows::kept(self.decoded(id, &state)?, ended_at, acknowledged))
+        Ok(rows::stored_incident(self.decoded(id, &state)?, ended_at, acknowledged))
     }
 
-    pub(super) fn kept_in<'r>(&self, rows: impl IntoIterator<Item = &'r Row>) -> Result<Vec<Kept>, StoreError> {
-        self.session.decode(rows, WHAT, kept)?.into_iter().map(|row| self.kept_of(row)).collect()
+    pub(super) fn kept_in<'r>(
+        &self,
+        rows: impl IntoIterator<Item = &'r Row>,
+    ) -> Result<Vec<StoredIncident>, StoreError> {
+        self.session.decode(rows, WHAT, stored_incident_row)?.into_iter().map(|row| self.stored_incident(row)).collect()
     }
 
     pub(super) fn mutes_of(&self, rows: &[Row]) -> Result<Vec<Mute>, StoreError> {

@@ -82,8 +82,8 @@ impl crate::Snapshot for Snapshot<'_> {
         }
         let PlaceName { cluster, namespace, name } = place;
         let mut calls = vec![
-            incidents::kept_of_service(cluster, namespace, name),
-            incidents::kept_of_workload(cluster, namespace, name),
+            incidents::stored_of_service(cluster, namespace, name),
+            incidents::stored_of_workload(cluster, namespace, name),
             incidents::mutes(now),
         ];
         calls.extend(targets.iter().map(|target| events::of_target(target)));
@@ -153,6 +153,6 @@ pub(super) fn all() -> impl Iterator<Item = String> {
         .flatten()
         .map(|query| (*query).to_owned())
         .chain(deliveries::listings())
-        .chain(incidents::kept_at_places())
+        .chain(incidents::stored_at_places())
         .chain(by_name::queries())
 }

@@ -13,12 +13,10 @@ use podbell_core::timeline::{Bar, QUARTERS, Timeline, quarter};
 
 #[cfg(test)]
 #[cfg(feature = "outside")]
-pub(super) const QUERIES: &[&str] = &[NAMED, PREFIX, AT, OF_WORKLOAD, AFTER, TIMELINE];
+pub(super) const QUERIES: &[&str] = &[NAMED, AT, OF_WORKLOAD, AFTER, TIMELINE];
 
 const NAMED: &str = "SELECT source, cluster, namespace, service, last_good, failing_since FROM podbell.target
     WHERE service COLLATE \"C\" = $1 ORDER BY id LIMIT 2000";
-const PREFIX: &str = "SELECT source, cluster, namespace, service, last_good, failing_since, id FROM podbell.target
-    WHERE service COLLATE \"C\" >= $1 AND service COLLATE \"C\" < $1 || chr(1114111) ORDER BY service COLLATE \"C\" LIMIT 1000";
 const AT: &str = "SELECT source, cluster, namespace, service, last_good, failing_since FROM podbell.target
     WHERE service COLLATE \"C\" = $1 AND namespace = $2 AND cluster = $3 ORDER BY id LIMIT 20";
 const OF_WORKLOAD: &str = "SELECT DISTINCT s.source, s.cluster, s.namespace, s.service FROM
@@ -37,10 +35,6 @@ const WHAT: &str = "a service";
 impl ServiceQueries for Snapshot<'_> {
     fn services_named(&self, name: &str) -> Result<Vec<Service>, StoreError> {
         self.query(named(name), WHAT, service)
-    }
-
-    fn services_like(&self, beginning: &str) -> Result<Vec<Service>, StoreError> {
-        self.query(Call::new(PREFIX).text(beginning), WHAT, service)
     }
 
     fn service_at(&self, cluster: &str, namespace: &str, name: &str) -> Result<Vec<Service>, StoreError> {

@@ -8,7 +8,7 @@ use super::Snapshot;
 use crate::rows::sql;
 use crate::sqlite::load;
 use crate::{DeliveryQueries, ListedDelivery, Listing, Queue, ServiceState, StoreError};
-use podbell_core::outbox::{DeliveryPhase, Health};
+use podbell_core::outbox::{DeliveryPhase, DestinationHealth};
 use podbell_core::rules::rule::Destination;
 use podbell_core::step::TroubleState;
 use podbell_core::time::Time;
@@ -59,7 +59,7 @@ impl DeliveryQueries for Snapshot<'_> {
         self.listed("n.incident = ?1 ORDER BY d.id", [sql(incident)])
     }
 
-    fn destinations(&self) -> Result<Vec<(Destination, Health)>, StoreError> {
+    fn destinations(&self) -> Result<Vec<(Destination, DestinationHealth)>, StoreError> {
         Ok(self.named("destination", "SELECT name, health FROM destination ORDER BY name")?)
     }
 }

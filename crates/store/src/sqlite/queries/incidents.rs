@@ -6,8 +6,8 @@ use super::Snapshot;
 use crate::rows::{self, NewestDecisions, sql};
 use crate::sqlite::load;
 use crate::{DecisionFilter, IncidentQueries, Incidents, Paging, StoreError, Wanted, incident_codec};
-use podbell_core::ask::show::ToldOnce;
-use podbell_core::ask::{Kept, Logged};
+use podbell_core::ask::show::NotificationRecord;
+use podbell_core::ask::{Logged, StoredIncident};
 use podbell_core::event::Target;
 use podbell_core::incident::Incident;
 use podbell_core::mute::Mute;
@@ -114,7 +114,7 @@ impl IncidentQueries for Snapshot<'_> {
         services.iter().map(|of| self.open_of_service(&of.cluster, &of.namespace, &of.service)).collect()
     }
 
-    fn kept(&self, ids: &[u64]) -> Result<Vec<Kept>, StoreError> {
+    fn stored_incidents(&self, ids: &[u64]) -> Result<Vec<StoredIncident>, StoreError> {
         let read = |row: &rusqlite::Row<'_>| {
             Ok((row.get::<_, Vec<u8>>(0)?, row.get::<_, Option<i64>>(1)?, row.get::<_, Option<String>>(2)?))
         };
@@ -126,7 +126,7 @@ impl IncidentQueries for Snapshot<'_> {
             let incident =
                 incident_codec::read(&state).map_err(|error| self.row_error(format!("incident {id}"), error))?;
             let acknowledged = body.map(|body| self.json(format!("the acknowledgement of {id}"), &body)).transpose()?;
-            all.push(rows::kept(incident, ended_at, acknowledged));
+            all.push(rows::stored_incident(incident, ended_at, acknowledged));
         }
         Ok(all)
     }
@@ -141,10 +141,10 @@ impl IncidentQueries for Snapshot<'_> {
         rows.iter().rev().map(|body| Ok(self.json("an action", body)?)).collect()
     }
 
-    fn told(&self, incident: u64) -> Result<Vec<ToldOnce>, StoreError> {
+    fn told(&self, incident: u64) -> Result<Vec<NotificationRecord>, StoreError> {
         let mut told = self.query(TOLD, [sql(incident)], |row| {
             let at = Time::from_millis(row.get(1)?);
-            Ok(ToldOnce { kind: load::word(row, 0)?, at, to: row.get(2)?, state: load::word(row, 3)? })
+            Ok(NotificationRecord { kind: load::word(row, 0)?, at, to: row.get(2)?, state: load::word(row, 3)? })
         })?;
         told.reverse();
         Ok(told)

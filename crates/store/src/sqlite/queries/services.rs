@@ -10,12 +10,10 @@ use podbell_core::event::Target;
 use podbell_core::time::Time;
 use podbell_core::timeline::{Bar, QUARTERS, Timeline, quarter};
 
-pub(super) const QUERIES: &[&str] = &[NAMED, PREFIX, AT, OF_WORKLOAD, AFTER, TIMELINE];
+pub(super) const QUERIES: &[&str] = &[NAMED, AT, OF_WORKLOAD, AFTER, TIMELINE];
 
 const NAMED: &str = "SELECT source, cluster, namespace, service, last_good, failing_since FROM target
     WHERE service = ?1 LIMIT 2000";
-const PREFIX: &str = "SELECT source, cluster, namespace, service, last_good, failing_since, id FROM target
-    INDEXED BY target_service WHERE service >= ?1 AND service < ?1 || char(1114111) ORDER BY service LIMIT 1000";
 const AT: &str = "SELECT source, cluster, namespace, service, last_good, failing_since FROM target
     WHERE service = ?1 AND namespace = ?2 AND cluster = ?3 LIMIT 20";
 const OF_WORKLOAD: &str = "SELECT DISTINCT s.source, s.cluster, s.namespace, s.service FROM
@@ -30,10 +28,6 @@ const TIMELINE: &str = "SELECT y.quarter, y.warnings, y.others FROM target t CRO
 impl ServiceQueries for Snapshot<'_> {
     fn services_named(&self, name: &str) -> Result<Vec<Service>, StoreError> {
         self.query(NAMED, [name], service)
-    }
-
-    fn services_like(&self, beginning: &str) -> Result<Vec<Service>, StoreError> {
-        self.query(PREFIX, [beginning], service)
     }
 
     fn service_at(&self, cluster: &str, namespace: &str, name: &str) -> Result<Vec<Service>, StoreError> {

@@ -29,7 +29,7 @@ pub(crate) enum Posted {
 impl From<Outcome> for Posted {
     fn from(outcome: Outcome) -> Self {
         match outcome {
-            Outcome::Delivered | Outcome::Posted(_) => Self::Done,
+            Outcome::Delivered | Outcome::Posted(_) | Outcome::NotNeeded => Self::Done,
             Outcome::Refused { retry_after, .. } | Outcome::Unclear { retry_after, .. } => Self::Later(retry_after),
             Outcome::ContentRejected { .. } => Self::ContentRejected,
             Outcome::Orphaned { why } => Self::Never(why),
@@ -39,7 +39,7 @@ impl From<Outcome> for Posted {
 }
 
 /// Whose answers, and how long they are tried.
-pub(crate) struct Insist<'a> {
+pub(crate) struct AnswerDelivery<'a> {
     /// The chat's name.
     pub chat: &'a str,
     /// The clock.
@@ -54,7 +54,7 @@ pub(crate) struct Insist<'a> {
     pub most: Option<u32>,
 }
 
-impl Insist<'_> {
+impl AnswerDelivery<'_> {
     /// Posts `body` until it is taken; `plain` is the same in the plainest form.
     pub(crate) async fn post<B, F, A>(&self, body: B, plain: B, post: F)
     where
