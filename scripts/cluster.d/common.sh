@@ -39,7 +39,8 @@ start() {
 }
 
 # The moment a process started, in the kernel's ticks; empty if there is none.
-started() { sed 's/.*) //' "/proc/$1/stat" 2>/dev/null | cut -d' ' -f20; }
+# Also if it has ended, and only its parent has not noticed.
+started() { sed 's/.*) //; /^Z/d' "/proc/$1/stat" 2>/dev/null | cut -d' ' -f20; }
 
 # Whether the process of this name runs; sets `pid`.
 runs() {
@@ -50,8 +51,9 @@ runs() {
 # stop NAME [SIGNAL]: ends it and waits for its end.
 stop() {
   runs "$1" || return 0
-  kill "-${2:-TERM}" "$pid"
-  wait_for "the end of $1" 20 not runs "$1" || kill -KILL "$pid"
+  # It may end by itself in between.
+  kill "-${2:-TERM}" "$pid" || true
+  wait_for "the end of $1" 20 not runs "$1" || { kill -KILL "$pid" && wait_for "the end of $1" 20 not runs "$1"; } || true
   rm -f "$pids/$1"
 }
 

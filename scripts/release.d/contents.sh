@@ -26,7 +26,9 @@ archive() {
   install -D -m 755 "$program" "$folder/podbell"
   install -m 644 LICENSE README.md CHANGELOG.md podbell.example.yaml rules.example.yaml rules.example.test.yaml \
     deploy/systemd/podbell.service "$work/files/podbell-$version.cdx.json" "$folder/"
-  cp -r rules docs "$work/texts/man" "$work/texts/completions" "$folder/"
+  # Of the commit: in the folders may be more.
+  git archive HEAD rules docs | tar -xf - -C "$folder"
+  cp -r "$work/texts/man" "$work/texts/completions" "$folder/"
   chmod -R u=rwX,go=rX "$folder"
   pack "$name" "$to/$name.tar.gz"
 }
@@ -55,7 +57,7 @@ debian_package() {
   install -D -m 644 "$work/texts/completions/podbell.bash" "$root/usr/share/bash-completion/completions/podbell"
   install -D -m 644 "$work/texts/completions/_podbell" "$root/usr/share/zsh/vendor-completions/_podbell"
   install -D -m 644 "$work/texts/completions/podbell.fish" "$root/usr/share/fish/vendor_completions.d/podbell.fish"
-  install -D -m 644 -t "$root/usr/share/podbell/rules" rules/*
+  git ls-files -z rules | xargs -0 install -D -m 644 -t "$root/usr/share/podbell/rules"
   install -m 644 deploy/debian/copyright podbell.example.yaml rules.example.yaml "$doc/"
   install -m 644 "$work/files/podbell-$version.cdx.json" "$doc/podbell.cdx.json"
   gzip -9nc CHANGELOG.md >"$doc/changelog.gz"

@@ -33,6 +33,8 @@ use podbell_core::template::Template;
 use podbell_store::Location;
 
 const SOURCE: &str = "demo";
+/// Its lists are made at once, and their number grows with the square of the length.
+const LONGEST: Duration = Duration::from_secs(3600);
 const POLL_EVERY: Duration = Duration::from_millis(500);
 
 const EXAMPLES: &str = "\
@@ -55,7 +57,7 @@ pub(super) struct Args {
 
 fn duration(text: &str) -> anyhow::Result<Duration> {
     let length = podbell_core::yaml::parse_duration(text)?;
-    anyhow::ensure!(!length.is_zero() && length <= Duration::from_secs(24 * 3600), "from 1s to 24h");
+    anyhow::ensure!(!length.is_zero() && length <= LONGEST, "from 1s to 1h");
     Ok(length)
 }
 

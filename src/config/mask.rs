@@ -46,12 +46,24 @@ pub(crate) fn masked(text: &str) -> String {
 fn value(text: &str, start: usize) -> Range<usize> {
     let rest = &text[start..];
     match rest.chars().next() {
-        Some(quote @ ('"' | '\'')) => {
-            let end = rest[1..].find(quote).map_or(rest.len(), |at| at + 1);
-            start + 1..start + end
-        }
+        Some(quote @ ('"' | '\'')) => start + 1..start + 1 + closing(&rest[1..], quote),
         _ => start..start + reference_aware_end(rest, &[',', '}', ']', '\n', '\r']),
     }
+}
+
+/// Where a quoted scalar ends: a quote may stand in it, as `\"` or `''`.
+fn closing(text: &str, quote: char) -> usize {
+    let mut chars = text.char_indices().peekable();
+    while let Some((at, c)) = chars.next() {
+        let next_is_quote = chars.peek().is_some_and(|(_, next)| *next == quote);
+        match c {
+            '\\' if quote == '"' => drop(chars.next()),
+            c if c == quote && quote == '\'' && next_is_quote => drop(chars.next()),
+            c if c == quote => return at,
+            _ => {}
+        }
+    }
+    text.len()
 }
 
 /// The scalars of a list in brackets.
@@ -176,6 +188,8 @@ mod tests {
             ("url: hooks.example.com/a", "url: *******************"),
             ("name: prod", "name: prod"),
             ("{user: podbell, pass: hunter2, port: 25}", "{user: podbell, pass: *******, port: 25}"),
+            ("{secret_key: \"ab\\\"cd\", region: gz}", "{secret_key: \"******\", region: gz}"),
+            ("secret_key: 'it''s'", "secret_key: '*****'"),
             ("pasword: a b\npwd: c", "pasword: ***\npwd: *"),
             ("smtp_pass: x\npasses: 3", "smtp_pass: *\npasses: 3"),
             ("secret: [abc, \"d e\", ${F}, {file: g}], a: b", "secret: [***, \"***\", ${F}, {file: g}], a: b"),

@@ -104,6 +104,30 @@ fn a_restored_backup_keeps_incidents_and_mutes_tells_what_came_since_and_uses_no
 }
 
 #[test]
+fn a_newer_backup_in_the_place_of_an_older_one_that_ran_is_recognised() {
+    let mut world = World::new(spec());
+    world.watch(&[web()]);
+    world.poll(&web(), &[]);
+    let [older, newer] = ["-older", "-newer"].map(|name| beside(&world.store_path(), name));
+    back_up(&world, &older);
+    trouble(&mut world, 0..9);
+    let made = world.now;
+    back_up(&world, &newer);
+    world.kill();
+    put_back(&older, &world.store_path());
+    world.start();
+    trouble(&mut world, 9..10);
+    world.kill();
+    put_back(&newer, &world.store_path());
+    world.start();
+    trouble(&mut world, 10..11);
+    let fates = fates(&world);
+    let [StoreFate::WentBack { .. }, StoreFate::Restored { from }] = &fates[..] else { panic!("{fates:?}") };
+    assert_eq!(*from, made);
+    assert!(open(&mut world).iter().any(|id| *id >= 1000), "numbers are left out");
+}
+
+#[test]
 fn a_backup_of_the_very_commit_at_which_a_store_was_found_damaged_is_a_backup() {
     let mut world = World::new(spec());
     world.watch(&[web()]);

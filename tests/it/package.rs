@@ -240,6 +240,7 @@ async fn the_package_installs_in_a_minimal_debian_tells_and_leaves_nothing_when_
     let config = config.replace("sqlite:podbell.db", "sqlite:/var/lib/podbell/podbell.db");
     std::fs::write(debian.path("/etc/podbell/podbell.yaml"), config).unwrap();
     std::fs::write(debian.path("/etc/podbell/rules.yaml"), site::QUICK_RULES).unwrap();
+    debian.as_root(&["cp", "-r", "/usr/share/podbell/rules", "/etc/podbell/"]);
     let environment = format!("# Secrets.\nHOOK={}\n", receiver.url("/hook"));
     std::fs::write(debian.path("/etc/podbell/podbell.env"), environment).unwrap();
     let mut service = started(&debian, &debian.read("/usr/lib/systemd/system/podbell.service"));

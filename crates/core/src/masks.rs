@@ -37,10 +37,22 @@ static FORMS: LazyLock<Vec<Regex>> = LazyLock::new(|| {
 /// A name that says secret, and its value: in JSON, YAML, an environment, a query, or words.
 static NAMED: LazyLock<Option<Regex>> = LazyLock::new(|| {
     Regex::new(
-        r#"(?ix)
+        r#"(?imx)
         (?P<name>[\w.-]*(?:passw(?:or)?d|passphrase|pwd|secret|token|api[_-]?key|access[_-]?key|private[_-]?key|account[_-]?key|credential|signature)[\w.-]*|[\w.-]+[_.-]pass)
         (?P<between>['"\\]*\s*[:=]\s*)
-        (?P<value>\\"(?:\\\\\\"|\\[^"]|[^"\\\r\n])*(?:\\"|"|$)|"(?:\\.|[^"\\\r\n])*"|'[^'\r\n]*'|[^\s'",;&}\]]+)
+        (?P<value>\\"(?:\\\\\\"|\\[^"]|[^"\\\r\n])*(?:\\"|"|$)|"(?:\\.|[^"\\\r\n])*(?:"|\\?\r?$)|'[^'\r\n]*(?:'|\r?$)|[^\s'",;&}\]]+)
+        "#,
+    )
+    .ok()
+});
+
+/// A variable of an environment whose name says secret: its value goes up to the next blank, whatever is in it.
+static VARIABLE: LazyLock<Option<Regex>> = LazyLock::new(|| {
+    Regex::new(
+        r#"(?x)
+        (?P<name>\b[A-Z0-9_]*(?:PASSW(?:OR)?D|PASSPHRASE|PWD|SECRET|TOKEN|API_?KEY|ACCESS_?KEY|PRIVATE_?KEY|ACCOUNT_?KEY|CREDENTIAL|SIGNATURE)[A-Z0-9_]*|\b[A-Z0-9_]+_PASS)
+        (?P<between>=)
+        (?P<value>[^\s'"\\]+)
         "#,
     )
     .ok()
@@ -62,7 +74,7 @@ pub fn mask(text: &str) -> String {
         });
         text = Cow::Owned(replaced.into_owned());
     }
-    if let Some(named) = NAMED.as_ref() {
+    for named in [&VARIABLE, &NAMED].into_iter().filter_map(|named| named.as_ref()) {
         text = Cow::Owned(named.replace_all(&text, value_masked).into_owned());
     }
     match RANDOM.as_ref() {
@@ -100,7 +112,7 @@ mod tests {
 
     #[test]
     fn every_expression_is_one() {
-        assert!(FORMS.len() == 10 && NAMED.is_some() && RANDOM.is_some());
+        assert!(FORMS.len() == 10 && VARIABLE.is_some() && NAMED.is_some() && RANDOM.is_some());
     }
 
     #[test]
@@ -152,6 +164,14 @@ mod tests {
                 "GET https://a.blob.example.com/c?sv=1&sig=abc%3D&se=2",
                 "GET https://a.blob.example.com/c?sv=1&sig=***&se=2",
             ),
+            (
+                "{\"user\":\"app\",\"password\":\"hunter2\nnext line",
+                "{\"user\":\"app\",\"password\":\"***\"\nnext line",
+            ),
+            ("password: 'abc1", "password: '***'"),
+            ("{\"token\":\"ab\\", "{\"token\":\"***\""),
+            ("DB_PASSWORD=k9]Rf;2&x DB_HOST=db", "DB_PASSWORD=*** DB_HOST=db"),
+            (r#"{"env":["DB_PASSWORD=k9,Rf","A=b"]}"#, r#"{"env":["DB_PASSWORD=***","A=b"]}"#),
             ("value Zm9vYmFyMTIzNDU2Nzg5MGFiY2RlZmdoaWprbG1ub3A9 read", "value *** read"),
         ];
         for (text, masked) in cases {

@@ -137,6 +137,8 @@ enum CopyError {
     Running(String),
     #[error("{0} holds no store")]
     Missing(String),
+    #[error("{0} belongs to the store that was there, and SQLite would take it for the copy's: move it away")]
+    Log(String),
 }
 
 impl From<CopyError> for StoreError {
@@ -148,6 +150,11 @@ impl From<CopyError> for StoreError {
 /// Why a target cannot take a copy.
 pub(crate) fn not_empty(target: &impl ToString) -> StoreError {
     CopyError::NotEmpty(target.to_string()).into()
+}
+
+/// A log of another store lies where the copy's would be.
+pub(crate) fn log_is_there(log: &impl ToString) -> StoreError {
+    CopyError::Log(log.to_string()).into()
 }
 
 impl Location {

@@ -7,7 +7,7 @@ use rusqlite::config::DbConfig;
 use rusqlite::types::{Value as Field, ValueRef};
 use rusqlite::{Connection, OptionalExtension as _, params_from_iter};
 
-use super::{Ownership, SqliteError, Store, place};
+use super::{Ownership, SqliteError, Store, place, stamp};
 use crate::StoreError;
 use crate::copy::{self, Kind, META, PAGE, Row, Source, Table, Take, Target, Value};
 
@@ -86,6 +86,9 @@ impl CopyTarget {
         if path.exists() {
             return Err(copy::not_empty(&path.display()));
         }
+        if let Some(log) = ["wal", "journal"].map(|log| place::companion(&path, log)).iter().find(|log| log.exists()) {
+            return Err(copy::log_is_there(&log.display()));
+        }
         let fresh = place::beside(&path, "copying");
         let io = |source| SqliteError::io(&path, &fresh, source);
         remove(&fresh).map_err(io)?;
@@ -142,6 +145,8 @@ impl Target for CopyTarget {
         closed.map_err(|(_, source)| SqliteError::of(&self.fresh, source))?;
         let io = |source| SqliteError::io(&self.path, &self.fresh, source);
         std::fs::File::open(&self.fresh).and_then(|file| file.sync_all()).map_err(io)?;
+        // That of a store which was here before says nothing of this one.
+        place::remove(&stamp::path(&self.path)).map_err(io)?;
         // A link does not replace a file that came there meanwhile; the name under which it was written goes.
         Ok(std::fs::hard_link(&self.fresh, &self.path).map_err(io)?)
     }
@@ -231,6 +236,22 @@ pub(crate) fn dump(path: &Path) -> Vec<String> {
 mod tests {
     use super::*;
     use crate::copy::TABLES;
+
+    #[test]
+    fn what_lies_beside_the_place_of_a_store_that_is_gone_is_not_taken_for_the_copys() {
+        let folder = tempfile::tempdir().unwrap();
+        let [from, to] = ["from.db", "to.db"].map(|name| folder.path().join(name));
+        let [source, target] = [&from, &to].map(|path| crate::Location::from(path.clone()));
+        drop(source.writer(std::time::Duration::ZERO, podbell_core::time::Time::default()).unwrap());
+        super::super::fill_every_table(&from);
+        std::fs::write(place::companion(&to, "wal"), "of the store that was there").unwrap();
+        let error = source.copy_to(&target).unwrap_err().to_string();
+        assert!(error.contains("to.db-wal belongs to the store that was there"), "{error}");
+        std::fs::remove_file(place::companion(&to, "wal")).unwrap();
+        std::fs::write(stamp::path(&to), "of the store that was there").unwrap();
+        source.copy_to(&target).unwrap();
+        assert!(to.exists() && !stamp::path(&to).exists());
+    }
 
     #[test]
     fn every_column_of_every_table_is_copied() {

@@ -139,6 +139,8 @@ fn keep_copy(connection: &Connection, path: &Path, found: i64) -> Result<(), Sql
     let unfinished = place::beside(path, &format!("v{found}.backup.unfinished"));
     let io = |source| SqliteError::Io { path: copy.clone(), source };
     place::remove(&unfinished).map_err(io)?;
+    // SQLite takes an empty file, and would make one with the rights of the umask.
+    place::private(&unfinished).map_err(io)?;
     let vacuum = connection.execute("VACUUM INTO ?1", [unfinished.to_string_lossy()]);
     vacuum.map_err(|source| SqliteError::of(&copy, source))?;
     std::fs::rename(&unfinished, &copy).map_err(io)?;
@@ -148,6 +150,8 @@ fn keep_copy(connection: &Connection, path: &Path, found: i64) -> Result<(), Sql
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
     use super::*;
 
     #[test]
@@ -161,7 +165,9 @@ mod tests {
         prepare(&connection, &path, &newer).unwrap();
         let count = |c: &Connection| c.query_row("SELECT count(*) FROM source", [], |r| r.get::<_, i64>(0)).unwrap();
         assert_eq!(count(&connection), 1);
-        let copy = Connection::open(folder.path().join(format!("podbell.db.v{VERSION}.backup"))).unwrap();
+        let copy = folder.path().join(format!("podbell.db.v{VERSION}.backup"));
+        assert_eq!(copy.metadata().unwrap().permissions().mode() & 0o777, 0o600, "it is as private as the store");
+        let copy = Connection::open(copy).unwrap();
         assert_eq!(count(&copy), 1);
         // And an old program refuses the new file.
         assert!(matches!(prepare(&connection, &path, MIGRATIONS), Err(SqliteError::Newer { .. })));

@@ -142,7 +142,8 @@ fn examine(
         return Ok(Some(restored(&peek).unwrap_or(replaced)));
     }
     if peek.commit >= stamp.commit {
-        return Ok(None);
+        // A newer backup may follow an older one that ran for a while.
+        return Ok(restored(&peek).filter(|_| peek.commit > stamp.commit));
     }
     // The next commit overwrites what the log holds beyond its last valid commit.
     let kept = if log > 0 { Some(keep(path, now, Keep::Copied)?) } else { None };
