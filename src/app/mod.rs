@@ -144,7 +144,7 @@ pub async fn run(service: Service, stop: impl Future<Output = ()>) -> Result<(),
         Some(ended) => ended,
         None => periods.await,
     };
-    // The last engine had the other end of its queue, so it ends by itself if the collector takes what is left.
+    // The engine held the last sender of its queue, so the exporter ends once the queue is empty.
     let exported = async { while exports.join_next().await.is_some() {} };
     if tokio::time::timeout(EXPORT_END, exported).await.is_err() {
         tracing::warn!("the OTLP collector did not take the last records in time; they are lost");

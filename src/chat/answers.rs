@@ -168,8 +168,8 @@ impl Answers<'_> {
         let filter = DecisionFilter { incident: Some(id), ..DecisionFilter::default() };
         let mut decisions = self.store.decisions(&filter, usize::MAX)?;
         decisions.retain(|decision| self.scope.sees(&decision.target));
-        let telling = kept.incident.notifications.iter();
-        let held = telling.filter_map(|(to, telling)| Some((to.clone(), telling.held.clone()?))).collect();
+        let states = kept.incident.notifications.iter();
+        let held = states.filter_map(|(to, state)| Some((to.clone(), state.held.clone()?))).collect();
         let brief = self.brief(&kept, &self.store.mutes(self.now)?);
         let rule = self.known.rule(&kept.incident.rule);
         let next_step = rule.and_then(|rule| kept.incident.next_step(&rule.unacknowledged));

@@ -141,18 +141,18 @@ pub(crate) struct DeliveryRow {
 
 /// Error: `after` is not a key that podbell issued.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct NoKey;
+pub(crate) struct InvalidCursor;
 
 /// A page, or the error that its key is invalid.
-pub(crate) type Listed<T> = Result<Result<Page<T>, NoKey>, StoreError>;
+pub(crate) type Listed<T> = Result<Result<Page<T>, InvalidCursor>, StoreError>;
 
 impl Filter {
     fn limit(&self) -> usize {
         self.limit.unwrap_or(USUAL).clamp(1, MOST) as usize
     }
 
-    fn number(&self, first: u64) -> Result<u64, NoKey> {
-        self.after.as_deref().map_or(Ok(first), |key| key.parse().map_err(|_| NoKey))
+    fn number(&self, first: u64) -> Result<u64, InvalidCursor> {
+        self.after.as_deref().map_or(Ok(first), |key| key.parse().map_err(|_| InvalidCursor))
     }
 
     /// Whether the filter names no place.
@@ -175,7 +175,7 @@ impl Answers<'_> {
 
     /// Incidents, the newest first.
     pub(super) fn incident_page(&self, filter: &Filter) -> Listed<Brief> {
-        let Ok(mut key) = filter.number(u64::MAX) else { return Ok(Err(NoKey)) };
+        let Ok(mut key) = filter.number(u64::MAX) else { return Ok(Err(InvalidCursor)) };
         let everything = self.scope.is_everything() && filter.is_anywhere();
         let mutes = self.store.mutes(self.now)?;
         let which = if filter.over { Incidents::All } else { Incidents::Open };
@@ -205,7 +205,7 @@ impl Answers<'_> {
 
     /// Watched services, in no particular order.
     pub(super) fn target_page(&self, filter: &Filter) -> Listed<ListedService> {
-        let Ok(mut key) = filter.number(0) else { return Ok(Err(NoKey)) };
+        let Ok(mut key) = filter.number(0) else { return Ok(Err(InvalidCursor)) };
         let mut items = Vec::new();
         loop {
             let rows = self.store.services_after(key, MOST)?;
@@ -228,7 +228,7 @@ impl Answers<'_> {
     /// The events of a service by its exact name, wherever it is, the newest first.
     pub(super) fn event_page(&self, service: &str, filter: &Filter) -> Listed<EventRow> {
         let after = filter.after.as_deref().map(EventKey::read).transpose();
-        let Ok(after) = after else { return Ok(Err(NoKey)) };
+        let Ok(after) = after else { return Ok(Err(InvalidCursor)) };
         let mut rows: Vec<(EventKey, Seen)> = Vec::new();
         for found in self.store.services_named(service)? {
             if self.sees(filter, &found.target) {
@@ -248,7 +248,7 @@ impl Answers<'_> {
 
     /// Deliveries, newest first. They belong to all teams: only for readers who may see everything.
     pub(super) fn delivery_page(&self, filter: &Filter) -> Listed<DeliveryRow> {
-        let Ok(key) = filter.number(u64::MAX) else { return Ok(Err(NoKey)) };
+        let Ok(key) = filter.number(u64::MAX) else { return Ok(Err(InvalidCursor)) };
         let (most, to) = (u32::try_from(filter.limit()).unwrap_or(MOST), filter.destination.as_deref());
         let rows = self.store.deliveries_below(key, most, to, filter.state)?;
         let next = rows.last().filter(|_| rows.len() == filter.limit()).map(|row| row.id.to_string());
@@ -332,9 +332,9 @@ impl EventKey {
         Self(event.last_seen.millis(), hash.digest())
     }
 
-    fn read(text: &str) -> Result<Self, NoKey> {
-        let (date, hash) = text.rsplit_once('.').ok_or(NoKey)?;
-        Ok(Self(date.parse().map_err(|_| NoKey)?, u64::from_str_radix(hash, 16).map_err(|_| NoKey)?))
+    fn read(text: &str) -> Result<Self, InvalidCursor> {
+        let (date, hash) = text.rsplit_once('.').ok_or(InvalidCursor)?;
+        Ok(Self(date.parse().map_err(|_| InvalidCursor)?, u64::from_str_radix(hash, 16).map_err(|_| InvalidCursor)?))
     }
 }
 

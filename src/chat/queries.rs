@@ -5,7 +5,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use super::answers::Answers;
-use super::lists::{DeliveryRow, EventRow, Filter, Listed, ListedService, NoKey, Page};
+use super::lists::{DeliveryRow, EventRow, Filter, InvalidCursor, Listed, ListedService, Page};
 use super::plans::{self, Plan};
 use super::{ActError, CommandSink, Queries, Question, Repeated, Reply};
 use crate::tasks::Waiting;
@@ -56,7 +56,7 @@ pub(crate) struct ListRequest {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ListError {
     /// `after` is not a key that podbell issued.
-    NoKey,
+    InvalidCursor,
     /// The list contains what this reader may not see.
     NotYours,
     /// The store cannot be read, or takes too long.
@@ -177,7 +177,7 @@ impl QueryService {
         let (known, ListRequest { scope, filter, now }) = (self.catalog.get(), asked);
         let read = move |store: &dyn Snapshot| list(&Answers { store, known: &known, scope: &scope, now }, &filter);
         match self.readers.read(self.patience, read).await {
-            Ok(page) => page.map_err(|NoKey| ListError::NoKey),
+            Ok(page) => page.map_err(|InvalidCursor| ListError::InvalidCursor),
             Err(error) => {
                 tracing::warn!(%error, "a list could not be read");
                 Err(ListError::Unreadable)

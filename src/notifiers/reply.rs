@@ -82,6 +82,21 @@ impl Reply {
             words => format!("status {}: {words}", self.status),
         }
     }
+
+    /// It means that the URL or the credential is not valid any more. `code`: the platform's own, or the status.
+    pub(crate) fn invalid_destination(&self, code: impl ToString, advice: impl Into<String>) -> Outcome {
+        Outcome::InvalidDestination { code: code.to_string(), text: self.said(), advice: advice.into() }
+    }
+
+    /// It means that the platform refuses this content.
+    pub(crate) fn content_rejected(&self) -> Outcome {
+        Outcome::ContentRejected { why: self.said() }
+    }
+
+    /// It means "not now": nothing was taken.
+    pub(crate) fn refused(&self) -> Outcome {
+        Outcome::Refused { retry_after: self.retry_after, why: self.said() }
+    }
 }
 
 /// Words of the other side, safe to show: without secrets, on one line, at most 200 characters.
@@ -141,26 +156,24 @@ pub(crate) fn wants_tls(reply: &Reply) -> bool {
 
 /// What a status means if the body says nothing.
 pub(crate) fn by_status(reply: &Reply) -> Outcome {
-    let dead = |advice: &str| Outcome::InvalidDestination {
-        code: reply.status.to_string(),
-        text: reply.said(),
-        advice: advice.to_owned(),
-    };
+    let invalid = |advice: &str| reply.invalid_destination(reply.status, advice);
     match reply.status {
         200..=299 => Outcome::Delivered,
         // Following a redirect could carry the message to a stranger.
-        300..=399 => dead("redirects are not followed: put the final URL into podbell.yaml"),
-        400 if wants_tls(reply) => dead("the receiver speaks TLS: write https:// in podbell.yaml"),
-        401 | 403 => dead("the receiver refuses podbell: check URL and secret in podbell.yaml"),
-        404 | 410 => dead("nobody receives at this URL any more: correct it in podbell.yaml"),
-        405 => dead("the receiver does not take POST requests here: check the URL in podbell.yaml"),
-        407 => dead("the proxy wants a login: put user and password into http: proxy: of podbell.yaml"),
-        421 => dead("the server there is not responsible for this host: check the URL in podbell.yaml, and the proxy"),
-        426 => dead("the receiver wants another protocol: check that the URL in podbell.yaml begins with https"),
-        451 => dead("the receiver may not take this for legal reasons: ask whoever runs it"),
-        429 => Outcome::Refused { retry_after: reply.retry_after, why: reply.said() },
+        300..=399 => invalid("redirects are not followed: put the final URL into podbell.yaml"),
+        400 if wants_tls(reply) => invalid("the receiver speaks TLS: write https:// in podbell.yaml"),
+        401 | 403 => invalid("the receiver refuses podbell: check URL and secret in podbell.yaml"),
+        404 | 410 => invalid("nobody receives at this URL any more: correct it in podbell.yaml"),
+        405 => invalid("the receiver does not take POST requests here: check the URL in podbell.yaml"),
+        407 => invalid("the proxy wants a login: put user and password into http: proxy: of podbell.yaml"),
+        421 => {
+            invalid("the server there is not responsible for this host: check the URL in podbell.yaml, and the proxy")
+        }
+        426 => invalid("the receiver wants another protocol: check that the URL in podbell.yaml begins with https"),
+        451 => invalid("the receiver may not take this for legal reasons: ask whoever runs it"),
+        429 => reply.refused(),
         408 | 425 | 500.. => Outcome::Unclear { retry_after: reply.retry_after, why: reply.said() },
-        400..=499 => Outcome::ContentRejected { why: reply.said() },
+        400..=499 => reply.content_rejected(),
         _ => unclear(reply, "an answer that is none"),
     }
 }

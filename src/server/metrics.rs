@@ -46,8 +46,8 @@ pub(super) fn page(health: &HealthStatus) -> String {
     page
 }
 
-/// Whether this process owns the store. The others only where several replicas use it, so that what is alerted on is
-/// there exactly where it means something.
+/// Whether this process owns the store. Metrics of the lease exist only with several replicas: alerts on them mean
+/// nothing elsewhere.
 fn ownership(registry: &mut Registry, health: &HealthStatus, unknown_commits: u64) {
     let active = health.role() == Role::Active;
     gauge(

@@ -10,7 +10,9 @@ use podbell_core::event::{Level, Target};
 use podbell_core::history::Report;
 use podbell_core::incident::{Incident, Phase};
 use podbell_core::notice::Notice;
-use podbell_core::outbox::{Delivery, DeliveryId, DeliveryState, MessageState, Outbox, OutboxWrites, Parent, SendId};
+use podbell_core::outbox::{
+    Delivery, DeliveryId, DeliveryState, MessageState, Outbox, OutboxWrites, Parent, SendId, SendResult,
+};
 use podbell_core::rules::rule::Destination;
 use podbell_core::series::EpisodeKey;
 use podbell_core::step::WorkloadKey;
@@ -90,7 +92,7 @@ pub struct Batch {
     /// Retried sends, with the number of the attempt.
     pub(crate) repeated: Vec<(SendId, u32)>,
     /// Settled sends, with their result.
-    pub(crate) settled: Vec<(SendId, &'static str)>,
+    pub(crate) settled: Vec<(SendId, SendResult)>,
     /// Attempts, by endpoint.
     pub(crate) attempts: Vec<(Arc<str>, Time)>,
     /// The message that stands for an incident at a destination; `None`: no longer.

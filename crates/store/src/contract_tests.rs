@@ -13,7 +13,7 @@ use podbell_core::diff::ChangeKind;
 use podbell_core::event::{Event, Level, Target};
 use podbell_core::incident::Incident;
 use podbell_core::notice::{Info, Notice, NoticeBody, NoticeKind};
-use podbell_core::outbox::{Content, Delivery, DeliveryId, DeliveryState, DestinationHealth, SendId};
+use podbell_core::outbox::{Content, Delivery, DeliveryId, DeliveryState, DestinationHealth, SendId, SendResult};
 use podbell_core::rollout::Rollouts;
 use podbell_core::rules::Severity;
 use podbell_core::rules::rule::Destination;
@@ -347,7 +347,7 @@ fn deliveries_go_through_their_states(location: &Location) {
         (DeliveryId(1), DeliveryState::Dead { at: after(2), why: "gone".into() }),
         (DeliveryId(2), DeliveryState::Folded { at: after(2), into: DeliveryId(1) }),
     ];
-    let settled = vec![(SendId(1), "refused"), (SendId(2), "refused")];
+    let settled = vec![(SendId(1), SendResult::Refused), (SendId(2), SendResult::Refused)];
     writer.commit(&Batch { delivery_states: states, settled, ..at(2) }).unwrap();
     let dead = |writer: &dyn Writer| {
         let of = |to| writer.dead_deliveries(to).unwrap().iter().map(|one| one.delivery.id.0).collect::<Vec<_>>();
@@ -383,7 +383,9 @@ fn numbers_are_never_used_twice_after_their_rows_were_deleted(location: &Locatio
     let mut writer = open(location);
     writer.commit(&told(41)).unwrap();
     let sent = vec![(DeliveryId(41), DeliveryState::Sent { at: after(2) })];
-    writer.commit(&Batch { delivery_states: sent, settled: vec![(SendId(41), "delivered")], ..at(2) }).unwrap();
+    writer
+        .commit(&Batch { delivery_states: sent, settled: vec![(SendId(41), SendResult::Delivered)], ..at(2) })
+        .unwrap();
     while writer.delete_old(after(100 * 86_400)).unwrap() {}
     assert!(writer.deliveries(&[DeliveryId(41)]).unwrap().is_empty());
     let loaded = writer.load().unwrap();

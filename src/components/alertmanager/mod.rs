@@ -280,5 +280,5 @@ fn classify(reply: &Reply) -> Outcome {
         }
         _ => return reply::of_platform(reply),
     };
-    Outcome::InvalidDestination { code: reply.status.to_string(), text: reply.said(), advice: advice.to_owned() }
+    reply.invalid_destination(reply.status, advice)
 }

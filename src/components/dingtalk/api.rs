@@ -163,12 +163,8 @@ fn is_about_the_token(reply: &Reply) -> bool {
 /// What the refusal of key and secret means.
 pub(super) fn of_credentials(reply: &Reply) -> Outcome {
     match (reply.status, code(reply)) {
-        (400..=499, Some(code)) if !is_too_fast(reply.status, &code) => Outcome::InvalidDestination {
-            code,
-            text: reply.said(),
-            advice: "DingTalk refuses the application's key and secret: copy Client ID and Client Secret from its page into podbell.yaml (`app_key`, `app_secret`)".to_owned(),
-        },
-        (400..=499, Some(_)) => Outcome::Refused { retry_after: reply.retry_after, why: reply.said() },
+        (400..=499, Some(code)) if !is_too_fast(reply.status, &code) => reply.invalid_destination(code, "DingTalk refuses the application's key and secret: copy Client ID and Client Secret from its page into podbell.yaml (`app_key`, `app_secret`)"),
+        (400..=499, Some(_)) => reply.refused(),
         _ => common(reply),
     }
 }
@@ -182,29 +178,23 @@ pub(super) fn of_message(reply: &Reply) -> Outcome {
         };
     };
     let is_about = |words: &[&str]| words.iter().any(|word| code.to_ascii_lowercase().contains(word));
-    let dead = |advice: &str| Outcome::InvalidDestination {
-        code: code.clone(),
-        text: reply.said(),
-        advice: advice.to_owned(),
-    };
+    let invalid = |advice: &str| reply.invalid_destination(code.clone(), advice);
     match reply.status {
-        429 => Outcome::Refused { retry_after: reply.retry_after, why: reply.said() },
-        400..=499 if is_too_fast(reply.status, &code) => {
-            Outcome::Refused { retry_after: reply.retry_after, why: reply.said() }
-        }
+        429 => reply.refused(),
+        400..=499 if is_too_fast(reply.status, &code) => reply.refused(),
         400..=499 if is_about_the_token(reply) => {
-            dead("DingTalk refuses access tokens that it has just granted: check `app_key` and `app_secret`")
+            invalid("DingTalk refuses access tokens that it has just granted: check `app_key` and `app_secret`")
         }
-        403 => dead(
+        403 => invalid(
             "give the application the right to send messages by its robot (企业内机器人发送消息权限, qyapi_robot_sendmsg), and add podbell's address to its IP list",
         ),
-        400..=499 if is_about(&["robotcode", "bot.", "robot.", "template."]) => dead(
+        400..=499 if is_about(&["robotcode", "bot.", "robot.", "template."]) => invalid(
             "the robot is switched off, is not in the group, or belongs to another application: check `robot_code`",
         ),
         400..=499 if is_about(&["conversation", "resource.not.found", "chat."]) => {
-            dead("the group does not exist any more, or the robot is not in it: check `conversation`")
+            invalid("the group does not exist any more, or the robot is not in it: check `conversation`")
         }
-        400..=499 if is_about(&["msg", "param.", "content"]) => Outcome::ContentRejected { why: reply.said() },
+        400..=499 if is_about(&["msg", "param.", "content"]) => reply.content_rejected(),
         400..=499 => reply::unclear(reply, "an error"),
         _ => common(reply),
     }

@@ -110,25 +110,19 @@ struct Answer {
 pub(super) fn of(reply: &Reply) -> CardResult {
     let Some(code) = api::code(reply) else { return of_success(reply) };
     let code = code.to_ascii_lowercase();
-    let dead = |advice: &str| {
-        CardResult::Not(Outcome::InvalidDestination {
-            code: code.clone(),
-            text: reply.said(),
-            advice: advice.to_owned(),
-        })
-    };
+    let invalid = |advice: &str| CardResult::Not(reply.invalid_destination(code.clone(), advice));
     match code.as_str() {
         "param.cardalreadyexist" => CardResult::Exists,
         "param.cardnotexist" => CardResult::Gone(reply.said()),
-        "param.contentunsafe" => CardResult::Not(Outcome::ContentRejected { why: reply.said() }),
-        code if code.contains("permission") => dead(
+        "param.contentunsafe" => CardResult::Not(reply.content_rejected()),
+        code if code.contains("permission") => invalid(
             "give the application the right to write cards (互动卡片实例写权限, Card.Instance.Write), or leave `cards` away",
         ),
         code if code.contains("template") => {
-            dead("DingTalk does not have its template of cards here: leave `cards` away")
+            invalid("DingTalk does not have its template of cards here: leave `cards` away")
         }
-        code if code.contains("openspace") => dead("the group does not exist any more: check `conversation`"),
-        code if code.contains("delivermodel") => dead("the robot cannot write in the group: check `robot_code`"),
+        code if code.contains("openspace") => invalid("the group does not exist any more: check `conversation`"),
+        code if code.contains("delivermodel") => invalid("the robot cannot write in the group: check `robot_code`"),
         _ => CardResult::Not(api::of_message(reply)),
     }
 }

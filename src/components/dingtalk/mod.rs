@@ -151,16 +151,12 @@ fn classify(reply: &Reply) -> Outcome {
         130_101 | 130_102 | 410_100 => {
             Outcome::Refused { retry_after: Some(reply.retry_after.unwrap_or(BLOCKED)), why: reply.said() }
         }
-        310_000 if errmsg.contains("keyword") || errmsg.contains("关键词") => {
-            Outcome::ContentRejected { why: reply.said() }
+        310_000 if errmsg.contains("keyword") || errmsg.contains("关键词") => reply.content_rejected(),
+        300_001 | 300_005 | 310_000 | 400_013 | 400_101 | 400_102 | 400_106 => {
+            reply.invalid_destination(errcode, advice(errcode))
         }
-        300_001 | 300_005 | 310_000 | 400_013 | 400_101 | 400_102 | 400_106 => Outcome::InvalidDestination {
-            code: errcode.to_string(),
-            text: reply.said(),
-            advice: advice(errcode).to_owned(),
-        },
         // Errors of the content: none, its type, its length, words that the platform forbids.
-        40_035 | 43_004 | 400_105 | 430_101..=430_104 | 460_101 => Outcome::ContentRejected { why: reply.said() },
+        40_035 | 43_004 | 400_105 | 430_101..=430_104 | 460_101 => reply.content_rejected(),
         _ => reply::unclear(reply, "an error"),
     }
 }

@@ -47,19 +47,10 @@ pub(super) fn of_webhook(request: Option<&Request>, reply: &Reply) -> Outcome {
         (404, 10_008) if request.is_some_and(Request::needs_a_message) => Outcome::Orphaned { why: reply.said() },
         // It stands in a thread that is archived; a new message brings the thread back.
         (400, 50_083) if request.is_some_and(Request::needs_a_message) => {
-            request.map_or(Outcome::ContentRejected { why: reply.said() }, |one| one.is_too_late(reply.said()))
+            request.map_or(reply.content_rejected(), |one| one.is_too_late(reply.said()))
         }
-        (400, 220_001) => Outcome::InvalidDestination {
-            code: code.to_string(),
-            text: reply.said(),
-            advice: "the webhook is one of a forum: add `?thread_id=` and the id of a post to its URL".to_owned(),
-        },
-        (401 | 403 | 404, _) if code != 0 => Outcome::InvalidDestination {
-            code: code.to_string(),
-            text: reply.said(),
-            advice: "the webhook was deleted or its URL is wrong: make one in the channel's settings (Integrations), and put its URL into podbell.yaml"
-                .to_owned(),
-        },
+        (400, 220_001) => reply.invalid_destination(code, "the webhook is one of a forum: add `?thread_id=` and the id of a post to its URL"),
+        (401 | 403 | 404, _) if code != 0 => reply.invalid_destination(code, "the webhook was deleted or its URL is wrong: make one in the channel's settings (Integrations), and put its URL into podbell.yaml"),
         (401 | 403 | 404 | 405, _) => reply::unclear(reply, "an answer that is not Discord's (wrong host, or a proxy in between?)"),
         _ => reply::of_platform(reply),
     }
@@ -124,5 +115,5 @@ fn of_access(refusal: &Refusal, reply: &Reply) -> Option<Outcome> {
         _ => return None,
     };
     let code = if refusal.code == 0 { reply.status.to_string() } else { refusal.code.to_string() };
-    Some(Outcome::InvalidDestination { code, text: reply.said(), advice: advice.to_owned() })
+    Some(reply.invalid_destination(code, advice))
 }

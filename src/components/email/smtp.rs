@@ -184,19 +184,19 @@ impl Server {
     fn refused(&self, stage: Stage, error: &Error) -> Outcome {
         let said = self.said(error);
         let code = error.status().map(|code| code.to_string());
-        let dead = |advice: &str| Outcome::InvalidDestination {
+        let invalid = |advice: &str| Outcome::InvalidDestination {
             code: code.clone().unwrap_or_else(|| "login".to_owned()),
             text: said.clone(),
             advice: advice.to_owned(),
         };
         match stage {
             Stage::Login if error.is_permanent() => {
-                dead("the server refuses the login: check `user` and `password` in podbell.yaml")
+                invalid("the server refuses the login: check `user` and `password` in podbell.yaml")
             }
-            Stage::Login if error.is_client() => dead(
+            Stage::Login if error.is_client() => invalid(
                 "the server takes no login of podbell's kinds: leave `user` and `password` out, or use its port for clients",
             ),
-            Stage::Sender if error.is_permanent() => dead(
+            Stage::Sender if error.is_permanent() => invalid(
                 "the server does not take mail from podbell: check `from`, and whether it wants `user` and `password`",
             ),
             Stage::Content if error.is_permanent() => Outcome::ContentRejected { why: said },

@@ -215,7 +215,7 @@ pub(super) fn refused_code(reply: &Reply) -> Outcome {
     let Some(code) = code(reply) else {
         return reply::not_of(reply, "Feishu");
     };
-    let dead = |advice: &str| Outcome::InvalidDestination {
+    let invalid = |advice: &str| Outcome::InvalidDestination {
         code: code.to_string(),
         text: why.clone(),
         advice: advice.to_owned(),
@@ -224,19 +224,19 @@ pub(super) fn refused_code(reply: &Reply) -> Outcome {
         // The limits of the API, of a chat, and of a message; a token that was refused as soon as it was fetched.
         99_991_400 | 230_020 | 11_232 | 11_233 => Outcome::Refused { retry_after: reply.retry_after, why },
         _ if is_about_token(reply) => Outcome::Refused { retry_after: reply.retry_after, why },
-        230_002 | 232_011 => {
-            dead("the bot is not in the chat: add it (设置 → 群机器人 → 添加机器人), and check `chat` in podbell.yaml")
-        }
+        230_002 | 232_011 => invalid(
+            "the bot is not in the chat: add it (设置 → 群机器人 → 添加机器人), and check `chat` in podbell.yaml",
+        ),
         230_006 | 232_025 => {
-            dead("the app has no bot: turn it on (应用能力 → 机器人) and publish a version of the app")
+            invalid("the app has no bot: turn it on (应用能力 → 机器人) and publish a version of the app")
         }
-        230_027 | 99_991_672 | 99_991_679 => dead(
+        230_027 | 99_991_672 | 99_991_679 => invalid(
             "the app lacks a permission: give it im:message:send_as_bot (权限管理) and publish a version of the app",
         ),
-        230_013 | 230_018 | 230_029 | 230_034 | 230_035 | 230_038 | 230_053 | 232_009 | 232_010 => dead(
+        230_013 | 230_018 | 230_029 | 230_034 | 230_035 | 230_038 | 230_053 | 232_009 | 232_010 => invalid(
             "the bot may not write in this chat, or there is no such chat: check `chat` in podbell.yaml and who may write there",
         ),
-        230_001 if why.contains("receive_id") => dead("there is no such chat: correct `chat` in podbell.yaml"),
+        230_001 if why.contains("receive_id") => invalid("there is no such chat: correct `chat` in podbell.yaml"),
         // Form, length, audit.
         230_001 | 230_022 | 230_025 | 230_028 | 230_099 | 9499 => Outcome::ContentRejected { why },
         _ => reply::unclear(reply, "an error"),

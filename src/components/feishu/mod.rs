@@ -157,12 +157,10 @@ fn classify(reply: &Reply) -> Outcome {
     match code {
         0 => Outcome::Delivered,
         // Over 5 in a second or 100 in a minute; also at full and half hours, when everybody sends.
-        11232 => Outcome::Refused { retry_after: reply.retry_after, why: reply.said() },
-        19001 | 19021 | 19022 => {
-            Outcome::InvalidDestination { code: code.to_string(), text: reply.said(), advice: advice(code).to_owned() }
-        }
+        11232 => reply.refused(),
+        19001 | 19021 | 19022 => reply.invalid_destination(code, advice(code)),
         // Errors of the content: its form, its length, a missing keyword.
-        9499 | 10_000..=11_231 | 19002 | 19024 | 19036 => Outcome::ContentRejected { why: reply.said() },
+        9499 | 10_000..=11_231 | 19002 | 19024 | 19036 => reply.content_rejected(),
         _ => reply::unclear(reply, "an error"),
     }
 }

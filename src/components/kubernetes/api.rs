@@ -58,7 +58,9 @@ pub enum FaultKind {
     Expired,
     /// The server does not understand this kind of request (400, 422).
     NotUnderstood,
-    /// Not allowed (401, 403), or not there at all (404): only the operator can fix it.
+    /// The credential is not valid (401): it is read again, because it may only have run out.
+    Unauthenticated,
+    /// Not allowed (403), or not there at all (404): only the operator can fix it.
     Refused,
     /// Anything else: try again.
     Passing,
@@ -113,9 +115,10 @@ impl Fault {
     /// A status that the server answered with.
     pub(crate) fn status(code: u16, reason: &str, words: &str) -> Self {
         let (kind, advice) = match code {
-            401 => {
-                (FaultKind::Refused, "renew the token or certificate of this source's kubeconfig or service account")
-            }
+            401 => (
+                FaultKind::Unauthenticated,
+                "renew the token or certificate of this source's kubeconfig or service account",
+            ),
             403 => {
                 (FaultKind::Refused, "allow `list` and `watch` of events to podbell's account, see docs/kubernetes.md")
             }

@@ -47,7 +47,7 @@ pub(super) async fn keep(watch: NodeWatch) {
             Happening::Opened | Happening::Heard(_) => {}
             Happening::Failed(fault) => {
                 keeper.watch.listed.send_replace(true);
-                if fault.kind == FaultKind::Refused && fault.error.code != "http-401" {
+                if fault.kind == FaultKind::Refused {
                     if !std::mem::replace(&mut keeper.is_refused, true) {
                         let (source, code, text) = (&keeper.watch.config.name, &fault.error.code, &fault.error.text);
                         tracing::info!(%source, resource = "nodes", code, text,

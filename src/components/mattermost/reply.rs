@@ -26,14 +26,9 @@ pub(super) fn of_webhook(reply: &Reply) -> Outcome {
         (200, _) if reply.body.trim() == "ok" => Outcome::Delivered,
         (200, _) => reply::unclear(reply, "a success that is not Mattermost's (a proxy or a login page in between?)"),
         (400 | 413, Some(id)) if [".too_large", ".msg.", ".parse.", ".decode.", ".text."].iter().any(|word| id.contains(word)) => {
-            Outcome::ContentRejected { why: reply.said() }
+            reply.content_rejected()
         }
-        (400 | 401 | 403 | 404 | 501, Some(_)) => Outcome::InvalidDestination {
-            code: reply.status.to_string(),
-            text: reply.said(),
-            advice: "the webhook was deleted, its channel is gone, or webhooks are switched off: make one (Integrations) and put its URL into podbell.yaml"
-                .to_owned(),
-        },
+        (400 | 401 | 403 | 404 | 501, Some(_)) => reply.invalid_destination(reply.status, "the webhook was deleted, its channel is gone, or webhooks are switched off: make one (Integrations) and put its URL into podbell.yaml"),
         (400 | 401 | 403 | 404 | 405, None) => {
             reply::unclear(reply, "an answer that is not Mattermost's (wrong host, or a proxy in between?)")
         }
@@ -62,17 +57,8 @@ pub(super) fn of_bot(request: &Request, reply: &Reply) -> Outcome {
 /// What the reply to a question means.
 pub(super) fn of_question(reply: &Reply) -> Outcome {
     match (reply.status, refusal(reply)) {
-        (400, Some(id)) if id.contains("_deleted.") => Outcome::InvalidDestination {
-            code: reply.status.to_string(),
-            text: reply.said(),
-            advice: "the channel is archived: unarchive it, or put another one into podbell.yaml (`channel`)".to_owned(),
-        },
-        (401 | 403 | 404, Some(_)) => Outcome::InvalidDestination {
-            code: reply.status.to_string(),
-            text: reply.said(),
-            advice: "the bot's token is not valid any more, or the bot is not in the channel: check both, and `channel` in podbell.yaml"
-                .to_owned(),
-        },
+        (400, Some(id)) if id.contains("_deleted.") => reply.invalid_destination(reply.status, "the channel is archived: unarchive it, or put another one into podbell.yaml (`channel`)"),
+        (401 | 403 | 404, Some(_)) => reply.invalid_destination(reply.status, "the bot's token is not valid any more, or the bot is not in the channel: check both, and `channel` in podbell.yaml"),
         (401 | 403 | 404 | 405, None) => {
             reply::unclear(reply, "an answer that is not Mattermost's (wrong host, or a proxy in between?)")
         }

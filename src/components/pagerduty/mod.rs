@@ -139,12 +139,7 @@ fn classify(reply: &Reply) -> Outcome {
         200..=299 => reply::unclear(reply, "a success that is not PagerDuty's (a proxy or a login page in between?)"),
         // What PagerDuty itself says is JSON.
         401 | 403 | 404 | 405 if reply.is_page() => reply::in_between(reply),
-        400 | 401 | 403 | 404 if says("routing_key") || says("routing key") => Outcome::InvalidDestination {
-            code: reply.status.to_string(),
-            text: reply.said(),
-            advice: "the integration is gone or its key is wrong: add an Events API v2 integration to the service and put its key into podbell.yaml (`routing_key`)"
-                .to_owned(),
-        },
+        400 | 401 | 403 | 404 if says("routing_key") || says("routing key") => reply.invalid_destination(reply.status, "the integration is gone or its key is wrong: add an Events API v2 integration to the service and put its key into podbell.yaml (`routing_key`)"),
         _ => reply::of_platform(reply),
     }
 }

@@ -168,13 +168,11 @@ fn refused(request: &Request, code: &str, reply: &Reply) -> Outcome {
         {
             match (request.refresh, code) {
                 // The message exists, and replies in its thread still work: only this update is given up.
-                (true, "cant_update_message" | "edit_window_closed") => Outcome::ContentRejected { why: reply.said() },
+                (true, "cant_update_message" | "edit_window_closed") => reply.content_rejected(),
                 _ => Outcome::Orphaned { why: reply.said() },
             }
         }
-        "ratelimited" | "rate_limited" | "message_limit_exceeded" => {
-            Outcome::Refused { retry_after: reply.retry_after, why: reply.said() }
-        }
+        "ratelimited" | "rate_limited" | "message_limit_exceeded" => reply.refused(),
         "internal_error" | "fatal_error" | "service_unavailable" | "request_timeout" | "team_added_to_org" => {
             Outcome::Unclear { retry_after: reply.retry_after, why: reply.said() }
         }
@@ -186,16 +184,14 @@ fn refused(request: &Request, code: &str, reply: &Reply) -> Outcome {
         | "invalid_attachments"
         | "too_many_attachments"
         | "markdown_text_conflict"
-        | "invalid_arguments" => Outcome::ContentRejected { why: reply.said() },
+        | "invalid_arguments" => reply.content_rejected(),
         _ => match advice(code) {
-            Some(advice) => {
-                Outcome::InvalidDestination { code: code.to_owned(), text: reply.said(), advice: advice.to_owned() }
-            }
+            Some(advice) => reply.invalid_destination(code.to_owned(), advice),
             // Only this update is given up: people who read the channel must not wait for it.
-            None if request.refresh => Outcome::ContentRejected { why: reply.said() },
+            None if request.refresh => reply.content_rejected(),
             // An unknown error, but a definite no: nothing was posted, so it is tried again, and reported after a
             // while.
-            None => Outcome::Refused { retry_after: reply.retry_after, why: reply.said() },
+            None => reply.refused(),
         },
     }
 }

@@ -109,10 +109,8 @@ async fn identity(
     };
     if !who.ok {
         let outcome = match requests::advice(&who.error) {
-            Some(advice) => {
-                Outcome::InvalidDestination { code: who.error, text: reply.said(), advice: advice.to_owned() }
-            }
-            None => Outcome::Refused { retry_after: reply.retry_after, why: reply.said() },
+            Some(advice) => reply.invalid_destination(who.error, advice),
+            None => reply.refused(),
         };
         return Err((outcome, reply.clocks));
     }

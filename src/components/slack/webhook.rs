@@ -33,10 +33,8 @@ fn classify(reply: &Reply) -> Outcome {
     match reply.status {
         200 if code == "ok" => Outcome::Delivered,
         200..=299 => reply::unclear(reply, "a success that is not Slack's (a proxy or a login page in between?)"),
-        400 if is_code => Outcome::ContentRejected { why: reply.said() },
-        401 | 403 | 404 | 410 if is_code => {
-            Outcome::InvalidDestination { code: code.to_owned(), text: reply.said(), advice: advice(code).to_owned() }
-        }
+        400 if is_code => reply.content_rejected(),
+        401 | 403 | 404 | 410 if is_code => reply.invalid_destination(code.to_owned(), advice(code)),
         // These are not Slack's words: something in between answers, which says nothing about the URL.
         401 | 403 | 404 | 410 => reply::unclear(reply, "an answer that is not Slack's (a proxy in between?)"),
         _ => reply::of_platform(reply),

@@ -75,9 +75,9 @@ pub(crate) const NOTIFIER: NotifierKind = NotifierKind {
 fn classify(reply: &Reply) -> Outcome {
     match reply.status {
         200 if reply.body.trim() == "1" => Outcome::Delivered,
-        200 if reply.body.contains("error 413") => Outcome::ContentRejected { why: reply.said() },
+        200 if reply.body.contains("error 413") => reply.content_rejected(),
         200 if reply.body.contains("error 429") => {
-            Outcome::Refused { retry_after: reply.retry_after, why: reply.said() }
+            reply.refused()
         }
         200 if !reply.body.trim().is_empty() => {
             reply::unclear(reply, "a success that is not that of a workflow (a proxy or a login page in between?)")
@@ -85,13 +85,8 @@ fn classify(reply: &Reply) -> Outcome {
         // What a workflow says is JSON.
         400..=499 if reply.is_page() => reply::in_between(reply),
         400 if reply::wants_tls(reply) => reply::by_status(reply),
-        400 if !reply.body.contains("WorkflowTriggerIsNotEnabled") => Outcome::ContentRejected { why: reply.said() },
-        400 | 401 | 403 | 404 | 410 => Outcome::InvalidDestination {
-            code: reply.status.to_string(),
-            text: reply.said(),
-            advice: "the workflow was deleted, switched off, or lets only people of the tenant start it: check it in Teams (Workflows), let anyone start it, and put its URL into podbell.yaml"
-                .to_owned(),
-        },
+        400 if !reply.body.contains("WorkflowTriggerIsNotEnabled") => reply.content_rejected(),
+        400 | 401 | 403 | 404 | 410 => reply.invalid_destination(reply.status, "the workflow was deleted, switched off, or lets only people of the tenant start it: check it in Teams (Workflows), let anyone start it, and put its URL into podbell.yaml"),
         _ => reply::by_status(reply),
     }
 }

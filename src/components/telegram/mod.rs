@@ -71,7 +71,7 @@ pub(crate) const NOTIFIER: NotifierKind = NotifierKind {
             ((4..=32).contains(&id.len()) && id.bytes().all(fits)).then(|| id.to_owned())
         },
     }),
-    preview: |url| Arc::new(Chat::new(SecretString::from(url.path().to_owned()), "0", Some(url), false)),
+    preview: |url| Arc::new(Chat::new(SecretString::from(url.path().to_owned()), "0", url, false)),
 };
 
 fn read(map: &mut MapReader<'_>, around: &ConfiguredChats, reader: &mut Reader) -> Option<Draft<dyn Notifier>> {
@@ -80,7 +80,7 @@ fn read(map: &mut MapReader<'_>, around: &ConfiguredChats, reader: &mut Reader) 
     let (token, chat, api) = (token?, chat?, api?);
     Some(Draft::<dyn Notifier>::new(move |secrets| {
         let token = secrets.get(&token)?;
-        Some(Arc::new(Chat::new(token, &chat, Some(api.clone()), buttons)))
+        Some(Arc::new(Chat::new(token, &chat, api.clone(), buttons)))
     }))
 }
 
@@ -107,7 +107,7 @@ struct Chat {
     token: SecretString,
     /// As podbell.yaml writes it.
     chat: String,
-    api: Option<Url>,
+    api: Url,
     place: Arc<str>,
     /// Whether messages have buttons.
     buttons: bool,
@@ -120,19 +120,16 @@ impl fmt::Debug for Chat {
 }
 
 impl Chat {
-    fn new(token: SecretString, chat: &str, api: Option<Url>, buttons: bool) -> Self {
-        let place = fingerprint([api.as_ref().map_or("", Url::as_str), chat]);
+    fn new(token: SecretString, chat: &str, api: Url, buttons: bool) -> Self {
+        let place = fingerprint([api.as_str(), chat]);
         Self { token, chat: chat.to_owned(), api, place, buttons }
     }
 
     /// A method of the Bot API, whose address holds the token.
     async fn call(&self, client: &reqwest::Client, method: &str, request: Post) -> Result<Reply, Outcome> {
-        let Some(api) = &self.api else {
-            return Err(Outcome::Unclear { retry_after: None, why: "Telegram's `api` is not an address".into() });
-        };
         let bot = format!("bot{}", self.token.expose_secret());
         let redactor = Redactor::new(bot.as_str(), std::slice::from_ref(&self.token), &[]);
-        post(client, api, request.below(&[&bot, method]), &redactor).await
+        post(client, &self.api, request.below(&[&bot, method]), &redactor).await
     }
 
     async fn send(&self, attempt: Attempt<'_>) -> Outcome {
@@ -169,7 +166,7 @@ impl Chat {
 
 impl Notifier for Chat {
     fn policy(&self) -> Policy {
-        let api = self.api.as_ref().map_or("", Url::as_str);
+        let api = self.api.as_str();
         let token = self.token.expose_secret();
         let threads = ThreadPolicy {
             place: self.place.clone(),
@@ -270,8 +267,7 @@ fn refused(request: Option<&Request>, reply: &Reply) -> Outcome {
     };
     let why = reply.said();
     let says = |words: &[&str]| words.iter().any(|word| description.contains(word));
-    let dead =
-        |advice: String| Outcome::InvalidDestination { code: reply.status.to_string(), text: reply.said(), advice };
+    let invalid = |advice: String| reply.invalid_destination(reply.status, advice);
     let changes = request.filter(|request| request.needs_a_message());
     match reply.status {
         429 => {
@@ -289,7 +285,7 @@ fn refused(request: Option<&Request>, reply: &Reply) -> Outcome {
         400 if says(&["message can't be edited"]) => {
             changes.map_or(Outcome::ContentRejected { why: why.clone() }, |one| one.is_too_late(why))
         }
-        400 if let Some(chat) = parameters.as_ref().and_then(|parameters| parameters.migrate_to_chat_id) => dead(
+        400 if let Some(chat) = parameters.as_ref().and_then(|parameters| parameters.migrate_to_chat_id) => invalid(
             format!("the group became a supergroup: its number is {chat} now; put that into podbell.yaml (`chat`)"),
         ),
         400 if says(&[
@@ -307,13 +303,13 @@ fn refused(request: Option<&Request>, reply: &Reply) -> Outcome {
             "MESSAGE_THREAD_NOT_FOUND",
         ]) =>
         {
-            dead(
+            invalid(
                 "the bot is not in the chat or may not write there: add it, and check `chat` in podbell.yaml"
                     .to_owned(),
             )
         }
-        403 => dead("the bot was removed from the chat or blocked: add it again".to_owned()),
-        401 | 404 => dead(
+        403 => invalid("the bot was removed from the chat or blocked: add it again".to_owned()),
+        401 | 404 => invalid(
             "the token is not valid any more: ask @BotFather for the bot's token and put it into podbell.yaml"
                 .to_owned(),
         ),

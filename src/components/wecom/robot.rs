@@ -97,13 +97,9 @@ pub(crate) fn classify(reply: &Reply) -> Outcome {
             retry_after: Some(reply.retry_after.unwrap_or(Duration::from_secs(60))),
             why: reply.said(),
         },
-        40001 | 40014 | 42001 | 40013 | 93000..=93999 => Outcome::InvalidDestination {
-            code: errcode.to_string(),
-            text: reply.said(),
-            advice: advice(errcode).to_owned(),
-        },
+        40001 | 40014 | 42001 | 40013 | 93000..=93999 => reply.invalid_destination(errcode, advice(errcode)),
         // Errors of the content: its type, a parameter, its length, empty.
-        40004..=40063 | 44001..=45008 | 47001 => Outcome::ContentRejected { why: reply.said() },
+        40004..=40063 | 44001..=45008 | 47001 => reply.content_rejected(),
         _ => reply::unclear(reply, "an error"),
     }
 }

@@ -142,7 +142,7 @@ async fn answer<T: Serialize, F: Future<Output = Result<Page<T>, ListError>>>(
     let Ok(Query(filter)) = asking else { return unreadable() };
     match list(ListRequest { scope: token.scope.clone(), filter, now: clock::now() }).await {
         Ok(page) => ([(header::CACHE_CONTROL, "no-store")], Json(page)).into_response(),
-        Err(ListError::NoKey) => {
+        Err(ListError::InvalidCursor) => {
             let error = "`after` is the `next` of the page before, as it was";
             wrong(StatusCode::BAD_REQUEST, "an API request with an invalid key", error)
         }

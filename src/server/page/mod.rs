@@ -254,7 +254,7 @@ impl Asking<'_> {
         let words = self.context().words;
         match error {
             ListError::NotYours => self.say(StatusCode::FORBIDDEN, words.not_yours(), ""),
-            ListError::NoKey => self.nothing(),
+            ListError::InvalidCursor => self.nothing(),
             ListError::Unreadable => self.say(StatusCode::SERVICE_UNAVAILABLE, words.unavailable(), ""),
         }
     }

@@ -376,7 +376,7 @@ impl Grouped {
     }
 }
 
-/// Whether a topic after the first `known` is of a family that none of those has.
+/// Whether a topic beyond the first `known` belongs to a new family.
 fn tells_of_another(topics: &[Topic], known: usize) -> bool {
     let (told, new) = topics.split_at(known.min(topics.len()));
     let is_told = |topic: &Topic| told.iter().any(|other| other.family == topic.family || other.family.is_empty());

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::queue::{Class, Queue};
 use super::{
     Claimed, Content, DEAD_TOLD_EVERY, Delivery, DeliveryId, DeliveryState, GIVE_UP_AFTER, Job, MessageState,
-    OutboxWrites, SendId, Storm, StormFacts, Thread, Threads, UNREACHABLE_AFTER, is_end,
+    OutboxWrites, SendId, SendResult, Storm, StormFacts, Thread, Threads, UNREACHABLE_AFTER, is_end,
 };
 use crate::rules::Severity;
 use crate::rules::rule::Destination;
@@ -379,7 +379,7 @@ impl DestinationState {
         }
         let carries = |send: &OpenSend| !send.in_flight && send.deliveries.iter().any(|delivery| delivery.id == id);
         let send = self.sends.iter().find(|(_, send)| carries(send)).map(|(send, _)| *send)?;
-        writes.settled.push((send, "dropped"));
+        writes.settled.push((send, SendResult::Dropped));
         Some(self.close_send(send).into_iter().map(|delivery| delivery.id).collect())
     }
 
@@ -417,7 +417,7 @@ impl DestinationState {
         let idle = self.sends.iter().filter(|(_, send)| !send.in_flight && carries(send));
         for id in idle.map(|(id, _)| *id).collect::<Vec<_>>() {
             dead.extend(self.close_send(id).into_iter().map(|delivery| delivery.id));
-            writes.settled.push((id, "given up"));
+            writes.settled.push((id, SendResult::GivenUp));
         }
         if dead.is_empty() {
             return;

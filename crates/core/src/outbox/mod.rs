@@ -1,6 +1,6 @@
 //! The outbox: every notice on its way to its destinations, until it is sent, folded or dead.
 //!
-//! Pure like the rest of the core: [`Outbox`] mirrors the store, its methods say in
+//! Pure like the rest of the core: [`Outbox`] holds in memory what the store does, its methods say in
 //! [`OutboxWrites`] what must be committed *before* a request may leave, and [`plan()`] decides what
 //! a destination is asked next.
 
@@ -23,7 +23,7 @@ pub use delivery::{Content, Delivery, DeliveryId, DeliveryPhase, DeliveryState, 
 pub use destination::{DestinationHealth, DestinationState, OpenSend, Paused};
 pub use plan::{Plan, Windows, plan};
 pub use queue::{Class, Next, Queue};
-pub use record::{Outcome, backoff};
+pub use record::{Outcome, SendResult, backoff};
 pub use restore::{RestoredOutbox, StoredThread};
 pub use storm::{MOST_MESSAGES, Storm, StormFacts};
 pub use thread::{MessageState, Parent, Thread, ThreadPolicy, Threads, Upkeep, is_end};
@@ -80,7 +80,7 @@ pub struct OutboxWrites {
     /// Sends that are tried again, with the number of the attempt.
     pub repeated: Vec<(SendId, u32)>,
     /// Sends that are settled, and how.
-    pub settled: Vec<(SendId, &'static str)>,
+    pub settled: Vec<(SendId, SendResult)>,
     /// Attempts, by endpoint.
     pub attempts: Vec<(Arc<str>, Time)>,
     /// Incidents whose message at a destination changed, or is gone.
@@ -234,7 +234,7 @@ impl Outbox {
     }
 
     /// Until when the endpoint of a destination may not be asked, whichever of its destinations was told so.
-    fn wall(&self, name: &Destination) -> Option<Time> {
+    fn rate_limited_until(&self, name: &Destination) -> Option<Time> {
         let endpoint = &self.policies.get(name)?.endpoint;
         let same = self.policies.iter().filter(|(_, policy)| policy.endpoint == *endpoint);
         same.filter_map(|(other, _)| self.destinations.get(other)?.health.rate_limited_until).max()
@@ -242,11 +242,11 @@ impl Outbox {
 
     fn claim_for(&mut self, name: &Destination, now: Time, writes: &mut OutboxWrites) -> Vec<Job> {
         let mut jobs = Vec::new();
-        let wall = self.wall(name);
+        let limited_until = self.rate_limited_until(name);
         let (Some(policy), Some(state)) = (self.policies.get(name), self.destinations.get_mut(name)) else {
             return jobs;
         };
-        if wall.is_some_and(|until| until > now) {
+        if limited_until.is_some_and(|until| until > now) {
             return jobs;
         }
         if state.is_idle() {
@@ -293,18 +293,19 @@ impl Outbox {
     /// When something may be sent or given up, if nothing else happens.
     pub fn next_wake(&mut self, now: Time) -> Option<Time> {
         let mut next: Option<Time> = None;
-        let walls: Vec<Option<Time>> = self.policies.keys().map(|name| self.wall(name)).collect();
-        for ((name, policy), wall) in self.policies.iter().zip(walls) {
+        let limits: Vec<Option<Time>> = self.policies.keys().map(|name| self.rate_limited_until(name)).collect();
+        for ((name, policy), limited_until) in self.policies.iter().zip(limits) {
             let Some(state) = self.destinations.get_mut(name) else { continue };
             if state.is_idle() {
                 continue;
             }
             state.due.wake(now);
-            let planned = match (wall.filter(|until| *until > now), plan(state, policy, &mut self.windows, now)) {
-                (Some(until), _) => Some(until),
-                (None, Plan::Wait(until)) => until,
-                (None, _) => Some(now),
-            };
+            let planned =
+                match (limited_until.filter(|until| *until > now), plan(state, policy, &mut self.windows, now)) {
+                    (Some(until), _) => Some(until),
+                    (None, Plan::Wait(until)) => until,
+                    (None, _) => Some(now),
+                };
             next = [next, planned, state.gives_up_at(now), state.told_at()].into_iter().flatten().min();
         }
         next

@@ -91,6 +91,46 @@ pub fn backoff(failures: u32, outage: Duration, chance: f64) -> Duration {
     jittered(doubled.min(YOUNG.max(outage / PART_OF_AGE)).min(LONGEST), chance)
 }
 
+/// How a send ended, for those who look into the store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SendResult {
+    /// It arrived, or was not needed.
+    Delivered,
+    /// It was not taken; its deliveries are due again.
+    Refused,
+    /// It was not taken, because the destination is not valid.
+    Paused,
+    /// A refresh that was not taken.
+    NotTaken,
+    /// Its content was refused.
+    ContentRefused,
+    /// The message that it was to change or answer is gone.
+    MessageGone,
+    /// Somebody dropped its delivery.
+    Dropped,
+    /// Its deliveries waited for too long.
+    GivenUp,
+    /// A refresh that was in flight when podbell ended.
+    Left,
+}
+
+impl SendResult {
+    /// The word in the store.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Delivered => "delivered",
+            Self::Refused => "refused",
+            Self::Paused => "paused",
+            Self::NotTaken => "not taken",
+            Self::ContentRefused => "content refused",
+            Self::MessageGone => "its message is gone",
+            Self::Dropped => "dropped",
+            Self::GivenUp => "given up",
+            Self::Left => "left",
+        }
+    }
+}
+
 /// How long a request pauses that was refused while others were taken, for the `refused`th time in a row.
 fn rest(refused: u32, chance: f64) -> Duration {
     let grown = 1.3f64.powi(i32::try_from(refused.clamp(1, 40)).unwrap_or(40) - 1);
@@ -136,7 +176,7 @@ impl Outbox {
             }
             Outcome::Refused { retry_after, why } => {
                 let failure = state.judge(attempt, retry_after, why);
-                state.not_taken(send, "refused", failure, now, writes);
+                state.not_taken(send, SendResult::Refused, failure, now, writes);
             }
             Outcome::Unclear { retry_after, why } => {
                 let failure = state.judge(attempt, retry_after, why);
@@ -151,7 +191,7 @@ impl Outbox {
                 state.recover(&name, now, writes);
             }
             Outcome::InvalidDestination { code, text, advice } => {
-                state.not_taken(send, "paused", Failure::OfDestination, now, writes);
+                state.not_taken(send, SendResult::Paused, Failure::OfDestination, now, writes);
                 state.pause(&name, Problem { code, text, advice, gone: false }, fingerprint, now, writes);
             }
         }
@@ -193,7 +233,7 @@ impl DestinationState {
     /// Settles a send that arrived: of each incident the newest delivery counts as sent, the others as folded into it.
     fn settle(&mut self, send: SendId, name: &Destination, now: Time, writes: &mut OutboxWrites) {
         let deliveries = self.close_send(send);
-        writes.settled.push((send, "delivered"));
+        writes.settled.push((send, SendResult::Delivered));
         let newest: HashMap<u64, DeliveryId> =
             deliveries.iter().filter_map(|delivery| Some((delivery.incident?, delivery.id))).collect();
         for delivery in deliveries {
@@ -243,7 +283,7 @@ impl DestinationState {
         let incident = self.sends.get(&send).and_then(OpenSend::incident);
         // Also after an unclear attempt: a message that is not there has not taken it.
         let deliveries = self.close_send(send);
-        writes.settled.push((send, "its message is gone"));
+        writes.settled.push((send, SendResult::MessageGone));
         if let Some(incident) = incident {
             self.anchor(incident, None, name, now, writes);
         }
@@ -254,13 +294,13 @@ impl DestinationState {
     fn drop_refresh(&mut self, send: SendId, writes: &mut OutboxWrites) -> Option<u64> {
         let incident = self.sends.get(&send)?.refreshes?;
         self.close_send(send);
-        writes.settled.push((send, "not taken"));
+        writes.settled.push((send, SendResult::NotTaken));
         Some(incident)
     }
 
     /// This attempt was not taken. After a first attempt nothing was, and the deliveries are due again. A repetition
     /// follows an unclear attempt: it keeps its id, by which the platform knows what it has taken.
-    fn not_taken(&mut self, send: SendId, why: &'static str, failure: Failure, now: Time, writes: &mut OutboxWrites) {
+    fn not_taken(&mut self, send: SendId, result: SendResult, failure: Failure, now: Time, writes: &mut OutboxWrites) {
         if let Some(incident) = self.drop_refresh(send, writes) {
             return self.threads.show(incident, None, now);
         }
@@ -268,7 +308,7 @@ impl DestinationState {
             return self.repeat_later(send, failure, now);
         }
         let deliveries = self.close_send(send);
-        writes.settled.push((send, why));
+        writes.settled.push((send, result));
         let ids: Vec<DeliveryId> = deliveries.iter().map(|delivery| delivery.id).collect();
         self.due_again(deliveries, writes);
         if let Failure::OfRequest { chance } = failure {
@@ -299,7 +339,7 @@ impl DestinationState {
             return self.threads.reduce(incident, now);
         }
         let deliveries = self.close_send(send);
-        writes.settled.push((send, "content refused"));
+        writes.settled.push((send, SendResult::ContentRefused));
         let content = deliveries.iter().map(|delivery| delivery.content).max().unwrap_or_default();
         let Some(less) = content.less() else {
             let why = format!("the platform does not take it: {why}");
@@ -356,7 +396,7 @@ impl DestinationState {
         let rate_limited_minutes = self
             .health
             .rate_limited_until
-            .map(|wall| wall.since(now).as_secs().div_ceil(60))
+            .map(|until| until.since(now).as_secs().div_ceil(60))
             .filter(|minutes| *minutes > 0);
         let (text, advice) = match rate_limited_minutes {
             Some(minutes) => (

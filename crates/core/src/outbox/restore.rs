@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::destination::{DestinationHealth, DestinationState, OpenSend, Paused};
-use super::{Delivery, Outbox, OutboxWrites, Policy, SendId, Thread};
+use super::{Delivery, Outbox, OutboxWrites, Policy, SendId, SendResult, Thread};
 use crate::rules::rule::Destination;
 use crate::time::Time;
 
@@ -45,7 +45,7 @@ pub struct StoredThread {
 }
 
 impl Outbox {
-    /// Rebuilds the mirror of a store. Destinations that are gone give up their deliveries, renamed ones keep them, and
+    /// Rebuilds the state in memory from a store. Destinations that are gone give up their deliveries, renamed ones keep them, and
     /// a changed URL or credential ends a pause.
     pub fn restore(
         restored: RestoredOutbox,
@@ -75,7 +75,7 @@ impl Outbox {
             // A request that was in flight when the process ended is unclear: it will be repeated.
             let Some(deliveries) = carried.remove(&send) else {
                 // It only brought a message up to date: whether that is still needed is found anew.
-                writes.settled.push((send, "left"));
+                writes.settled.push((send, SendResult::Left));
                 continue;
             };
             let state = outbox.destinations.entry(destination).or_default();

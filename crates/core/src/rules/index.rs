@@ -193,7 +193,7 @@ impl FieldLiterals {
 struct Offer<'a> {
     /// The exact keys and every combination of their values, hashed.
     exact: Option<(Vec<Field>, Vec<u64>)>,
-    /// Per key: for each of its patterns the requirements of which one is enough.
+    /// Per key and pattern: the literals, one of which must occur.
     literals: Vec<(Field, Vec<Vec<literals::Requirement>>)>,
     /// Any key with a pattern, in case there is no path.
     other: Option<&'a (Field, Vec<Pattern>)>,

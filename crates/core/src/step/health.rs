@@ -137,8 +137,8 @@ impl State {
         self.workloads.clock_set(by);
     }
 
-    /// The health of the workloads that an incident is about, together. One that is known not to be ready is enough to
-    /// be not ready; `None` where none is, and the health is not known of all of them or says nothing of such a trouble.
+    /// The health of the workloads that an incident is about, together: not ready if any is known not to be ready, ready
+    /// if all are known and such a trouble shows in their health, otherwise `None`.
     pub(super) fn status(&self, incident: &Incident) -> Option<Status> {
         let (status, is_whole) = self.known_status(incident)?;
         (is_whole || matches!(status, Status::NotReady { .. })).then_some(status)

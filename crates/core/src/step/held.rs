@@ -128,7 +128,7 @@ impl State {
     }
 
     /// Evaluates the incidents whose inhibitors ended: once a step, however many ended in it.
-    pub(super) fn attend_released(&mut self, turn: &mut Turn<'_>) {
+    pub(super) fn evaluate_released(&mut self, turn: &mut Turn<'_>) {
         // An incident that ends here may have inhibited others. Inhibition has no cycles, so this terminates.
         while !self.released.is_empty() {
             let rules = std::mem::take(&mut self.released);

@@ -190,7 +190,7 @@ impl State {
         }
     }
 
-    /// Removes an incident that is over for good from the mirror.
+    /// Removes an incident that is over for good.
     pub(super) fn end(&mut self, id: u64, turn: &mut Turn<'_>) {
         let Some(incident) = self.incidents.remove(&id) else { return };
         self.by_problem.remove(&self.identities.problem(&incident.rule, &incident.group));

@@ -1,7 +1,7 @@
 //! The one pure step: `step(state, setup, input, now)` decides what is to be written and sent.
 //!
-//! The service, the demo, backtests and rule tests run the same function. [`State`] mirrors the store: when a commit
-//! fails, the mirror is thrown away and read again. So nothing in it may matter unless [`Writes`] carries it out.
+//! The service, the demo, backtests and rule tests run the same function. [`State`] is what the store holds: when a commit
+//! fails, it is thrown away and read again. So nothing in it may matter unless [`Writes`] carries it out.
 
 mod ages;
 mod clock;
@@ -284,5 +284,5 @@ pub fn step(state: &mut State, setup: &Setup, input: Input<'_>, now: Time, write
             state.wake_sources(turn);
         }
     }
-    state.attend_released(turn);
+    state.evaluate_released(turn);
 }

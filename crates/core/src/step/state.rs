@@ -1,4 +1,4 @@
-//! The mirror of the store that steps work on, and how it is rebuilt.
+//! The state in memory that steps work on, the same as in the store, and how it is rebuilt.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
@@ -56,7 +56,7 @@ impl Failing {
     }
 }
 
-/// The mirror of the store that steps work on.
+/// The state in memory that steps work on: what the store holds.
 #[derive(Debug)]
 pub struct State {
     pub(super) identities: Identities,
@@ -137,7 +137,7 @@ impl TargetState {
 }
 
 impl State {
-    /// Rebuilds the mirror of a store at `now`. Incidents whose rule is gone are closed with the first tick.
+    /// Rebuilds the state from a store at `now`. Incidents whose rule is gone are closed with the first tick.
     pub fn restore(restored: Restored, setup: &Setup, now: Time) -> Self {
         let mut state = Self {
             identities: Identities::new(restored.seed),

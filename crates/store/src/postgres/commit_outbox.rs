@@ -111,7 +111,7 @@ fn deliveries<'a>(calls: &mut Vec<Call<'a>>, batch: &'a Batch) {
     );
 }
 
-/// A state as its columns. The statement says which of those that are not given stay and which are cleared.
+/// A delivery's state as columns. The statement decides which of the absent ones are kept and which are cleared.
 #[derive(Default)]
 struct StateRow<'a> {
     state: &'static str,
@@ -166,7 +166,7 @@ fn sends<'a>(calls: &mut Vec<Call<'a>>, batch: &'a Batch) {
         let update =
             "UPDATE podbell.send s SET settled = u.settled FROM unnest($1, $2) AS u (id, settled) WHERE s.id = u.id";
         let call = Call::new(update).numbers(rows.iter().map(|(send, _)| sql(send.0)));
-        calls.push(call.texts(rows.iter().map(|(_, result)| *result)));
+        calls.push(call.texts(rows.iter().map(|(_, result)| result.as_str())));
     }
     if !batch.attempts.is_empty() {
         let insert = Call::new("INSERT INTO podbell.attempt SELECT * FROM unnest($1, $2)");

@@ -62,7 +62,7 @@ const ASK_LIMIT: Duration = Duration::from_secs(2);
 pub(crate) struct Candidate {
     server: Arc<Server>,
     replica: String,
-    /// From the last question, to which the answer was that another replica owns the store.
+    /// The session of the last attempt, which found that another replica owns the store: the next one uses it.
     kept: Option<Session>,
 }
 

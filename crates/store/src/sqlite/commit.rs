@@ -290,7 +290,7 @@ fn outbox(connection: &Connection, batch: &Batch) -> rusqlite::Result<()> {
     })?;
     let update = "UPDATE send SET settled = ?2 WHERE id = ?1";
     each(connection, update, &batch.settled, |statement, (send, result)| {
-        statement.execute(params![sql(send.0), result])
+        statement.execute(params![sql(send.0), result.as_str()])
     })?;
     let insert = "INSERT INTO attempt VALUES (?1, ?2)";
     each(connection, insert, &batch.attempts, |statement, (endpoint, at)| {

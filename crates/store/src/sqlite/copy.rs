@@ -243,7 +243,6 @@ mod tests {
         let [from, to] = ["from.db", "to.db"].map(|name| folder.path().join(name));
         let [source, target] = [&from, &to].map(|path| crate::Location::from(path.clone()));
         drop(source.writer(std::time::Duration::ZERO, podbell_core::time::Time::default()).unwrap());
-        super::super::fill_every_table(&from);
         std::fs::write(place::companion(&to, "wal"), "of the store that was there").unwrap();
         let error = source.copy_to(&target).unwrap_err().to_string();
         assert!(error.contains("to.db-wal belongs to the store that was there"), "{error}");

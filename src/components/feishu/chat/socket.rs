@@ -217,7 +217,7 @@ fn request(
     (me, answers): (&str, &mpsc::UnboundedSender<Vec<u8>>),
 ) {
     let Some(payload) = pieces.add(&mut frame, chat.asker.now()) else { return };
-    // The connection that does not take an answer is at its end, and what was not answered comes again.
+    // If the connection is gone, Feishu sends what was not answered again.
     let done = |frame: Frame, status| drop(answers.send(frame.answer(status, None)));
     let said = match event::read(&payload, me) {
         Some(Event::Message(said)) => *said,

@@ -12,8 +12,8 @@ impl Owners {
         self.objects.get("Pod")?.get(&*key(namespace, pod))?.node.clone()
     }
 
-    /// The node of all pods of a workload that have one, if that is the same. Those that wait for a node count for nothing:
-    /// where a node is away, they replace the pods that were on it.
+    /// The workload's node, if all its scheduled pods share one. Pods that wait for a node do not count: where a node is
+    /// away, they replace those that were on it.
     pub(crate) fn only_node(&self, kind: &str, namespace: &str, workload: &str) -> Option<Arc<str>> {
         let prefix = format!("{namespace}/{workload}-");
         let mut nodes = HashSet::new();

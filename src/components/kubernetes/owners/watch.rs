@@ -144,7 +144,7 @@ impl OwnerWatch {
     async fn failed(&self, fault: &Fault, progress: &mut Progress) {
         self.listed.send_replace(true);
         // Any other failure affects events, too, and is reported there.
-        if fault.kind != FaultKind::Refused || fault.error.code == "http-401" {
+        if fault.kind != FaultKind::Refused {
             return;
         }
         if progress.refused.as_deref() != Some(&fault.error.code) {

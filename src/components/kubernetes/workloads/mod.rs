@@ -194,7 +194,7 @@ impl Keeper {
     /// What was reported is taken back when it cannot be read any more, or has not been for too long. Returns whether
     /// anything was.
     async fn failed(&mut self, fault: &Fault) -> bool {
-        let is_refused = fault.kind == FaultKind::Refused && fault.error.code != "http-401";
+        let is_refused = fault.kind == FaultKind::Refused;
         if is_refused {
             self.watch.listed.send_replace(true);
         }

@@ -1,5 +1,5 @@
 //! Readers beside the writer. What a person waits for is found by an index, and a test asks PostgreSQL for the plan of each such
-//! query. All rows are read only of what is watched, for a reader who may see a part of it, and of the history, for a backtest.
+//! query. Whole tables are read in two cases: the watched services, for a reader who sees some of them, and the history, for a backtest.
 
 mod by_name;
 mod deliveries;
