@@ -26,8 +26,8 @@ archive() {
   install -D -m 755 "$program" "$folder/podbell"
   install -m 644 LICENSE README.md CHANGELOG.md podbell.example.yaml rules.example.yaml rules.example.test.yaml \
     deploy/systemd/podbell.service "$work/files/podbell-$version.cdx.json" "$folder/"
-  # Of the commit: in the folders may be more.
-  git archive HEAD rules docs | tar -xf - -C "$folder"
+  # Only what git has: in the folders may be more.
+  git ls-files -z rules docs | xargs -0 cp --parents -t "$folder"
   cp -r "$work/texts/man" "$work/texts/completions" "$folder/"
   chmod -R u=rwX,go=rX "$folder"
   pack "$name" "$to/$name.tar.gz"

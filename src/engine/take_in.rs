@@ -40,7 +40,7 @@ impl Engine {
     fn record(&mut self, send: SendId, outcome: &Outcome, memory: &mut InMemoryState, turn: &mut Turn) {
         let delivered = outcome.arrived();
         turn.totals.delivered += u64::from(delivered);
-        turn.totals.undelivered += u64::from(!delivered);
+        turn.totals.undelivered += u64::from(!delivered && *outcome != Outcome::NotNeeded);
         if let Some(destination) = memory.outbox.receiver_of(send) {
             self.throttle.of_destination(destination, outcome, turn.now);
             // Updating an existing message notifies nobody.

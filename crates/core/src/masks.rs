@@ -40,7 +40,7 @@ static NAMED: LazyLock<Option<Regex>> = LazyLock::new(|| {
         r#"(?imx)
         (?P<name>[\w.-]*(?:passw(?:or)?d|passphrase|pwd|secret|token|api[_-]?key|access[_-]?key|private[_-]?key|account[_-]?key|credential|signature)[\w.-]*|[\w.-]+[_.-]pass)
         (?P<between>['"\\]*\s*[:=]\s*)
-        (?P<value>\\"(?:\\\\\\"|\\[^"]|[^"\\\r\n])*(?:\\"|"|$)|"(?:\\.|[^"\\\r\n])*(?:"|\\?\r?$)|'[^'\r\n]*(?:'|\r?$)|[^\s'",;&}\]]+)
+        (?P<value>\\"(?:\\\\\\"|\\[^"]|[^"\\\r\n])*(?:\\"|"|$)|"(?:\\.|[^"\\\r\n])*"|"[^\s,}\]"](?:\\.|[^"\\\r\n])*\\?\r?$|'[^'\r\n]*'|'[^\s,}\]'"][^'"\r\n]*\r?$|[^\s'",;&}\]]+)
         "#,
     )
     .ok()
@@ -52,7 +52,7 @@ static VARIABLE: LazyLock<Option<Regex>> = LazyLock::new(|| {
         r#"(?x)
         (?P<name>\b[A-Z0-9_]*(?:PASSW(?:OR)?D|PASSPHRASE|PWD|SECRET|TOKEN|API_?KEY|ACCESS_?KEY|PRIVATE_?KEY|ACCOUNT_?KEY|CREDENTIAL|SIGNATURE)[A-Z0-9_]*|\b[A-Z0-9_]+_PASS)
         (?P<between>=)
-        (?P<value>[^\s'"\\]+)
+        (?P<value>(?:[^\s'"\\]|\\[^\s'"])+)
         "#,
     )
     .ok()
@@ -74,12 +74,30 @@ pub fn mask(text: &str) -> String {
         });
         text = Cow::Owned(replaced.into_owned());
     }
-    for named in [&VARIABLE, &NAMED].into_iter().filter_map(|named| named.as_ref()) {
+    if let Some(variable) = VARIABLE.as_ref() {
+        text = Cow::Owned(variable.replace_all(&text, variable_masked).into_owned());
+    }
+    if let Some(named) = NAMED.as_ref() {
         text = Cow::Owned(named.replace_all(&text, value_masked).into_owned());
     }
     match RANDOM.as_ref() {
         Some(random) => random.replace_all(&text, |found: &Captures<'_>| random_masked(&found[0])).into_owned(),
         None => text.into_owned(),
+    }
+}
+
+/// Other variables may follow without a blank, and brackets around all of them.
+fn variable_masked(found: &Captures<'_>) -> String {
+    let value = &found["value"];
+    let is_assignment = |text: &str| {
+        text.split_once('=')
+            .is_some_and(|(name, _)| !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_'))
+    };
+    let next = value.match_indices([';', ',', '&']).find(|(at, _)| is_assignment(&value[at + 1..]));
+    let end = next.map_or_else(|| value.trim_end_matches([']', '}', ')', ',', ';']).len(), |(at, _)| at);
+    match value[..end].trim_start_matches('*').is_empty() {
+        true => found[0].to_owned(),
+        false => format!("{}={MASK}{}", &found["name"], &value[end..]),
     }
 }
 
@@ -171,6 +189,11 @@ mod tests {
             ("password: 'abc1", "password: '***'"),
             ("{\"token\":\"ab\\", "{\"token\":\"***\""),
             ("DB_PASSWORD=k9]Rf;2&x DB_HOST=db", "DB_PASSWORD=*** DB_HOST=db"),
+            (r#"{"env":["DB_PASSWORD=a\u0026bcd9"]}"#, r#"{"env":["DB_PASSWORD=***"]}"#),
+            (r"DB_PASSWORD=ab\cd9 x", "DB_PASSWORD=*** x"),
+            ("Server=db;UID=sa;PWD=x1;Database=shop failed", "Server=db;UID=sa;PWD=***;Database=shop failed"),
+            ("[A=b TOKEN=a1,HOST=c]", "[A=b TOKEN=***,HOST=c]"),
+            ("[DB_PASSWORD=a1]", "[DB_PASSWORD=***]"),
             (r#"{"env":["DB_PASSWORD=k9,Rf","A=b"]}"#, r#"{"env":["DB_PASSWORD=***","A=b"]}"#),
             ("value Zm9vYmFyMTIzNDU2Nzg5MGFiY2RlZmdoaWprbG1ub3A9 read", "value *** read"),
         ];
@@ -190,6 +213,9 @@ mod tests {
             "dial tcp 10.0.0.1:5432: connect: connection refused",
             "http://db:5432/path and user@example.com",
             "passwordless login is on",
+            r#"{"t":1,"msg":"Enter password: "}"#,
+            r#"{"msg":"Unexpected token: ' in x","level":"error"}"#,
+            r#"msg="invalid token: " status=401 path=/x"#,
             "http://db:5432/users?mail=user@example.com is 404",
             "tests: pass=12 fail=0",
             "http://[fd00::1]:8080/u?mail=a@b",

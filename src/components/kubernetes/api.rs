@@ -4,7 +4,7 @@
 use std::fmt::Display;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use http::{Request, Response, StatusCode, header};
 use http_body_util::BodyExt;
@@ -33,6 +33,8 @@ const MOST_LINE: usize = 4 << 20;
 /// A page may hold large objects.
 const MOST_PAGE: usize = 128 << 20;
 const MOST_WORDS: usize = 300;
+/// A credential plugin that takes longer is left alone, and another one started.
+const HANGS: Duration = Duration::from_secs(600);
 /// The longest `Retry-After` that is obeyed.
 const LONGEST_WAIT: Duration = Duration::from_secs(600);
 /// When nothing came for this long, everything has come: buffered data comes faster.
@@ -165,8 +167,11 @@ struct ClientState {
     ready: Option<Client>,
     /// Clients that were made so far.
     generation: u64,
-    /// Goes on although nobody waits: a credential plugin that hangs would otherwise take another thread at each try.
-    making: Option<JoinHandle<Result<Client, Fault>>>,
+    /// When the newest was.
+    made: Option<Instant>,
+    /// Since when the next one is made. That goes on although nobody waits: a credential plugin that hangs would
+    /// otherwise take another thread at each try.
+    making: Option<(Instant, JoinHandle<Result<Client, Fault>>)>,
 }
 
 #[derive(Deserialize)]
@@ -284,8 +289,7 @@ impl Api {
         let response = match sent.map_err(|_| Fault::silent())? {
             Ok(response) => response,
             Err(error) => {
-                // The cluster may have got another address or authority.
-                self.read_credentials_again(generation).await;
+                self.not_reached(generation).await;
                 return Err(Fault::cut(chain(&error)));
             }
         };
@@ -305,17 +309,29 @@ impl Api {
         if let Some(client) = &state.ready {
             return Ok((client.clone(), state.generation));
         }
-        let making = state.making.get_or_insert_with(|| {
+        state.making.take_if(|(since, _)| since.elapsed() >= HANGS);
+        let (_, making) = state.making.get_or_insert_with(|| {
             // A credential plugin runs in the thread that calls it, for as long as it likes.
             let (config, runtime) = (self.config.clone(), Handle::current());
-            spawn_blocking(move || runtime.block_on(connect::client(&config)))
+            (clock::monotonic(), spawn_blocking(move || runtime.block_on(connect::client(&config))))
         });
         let made = timeout(self.config.pace.patience, making).await.map_err(|_| Fault::slow_setup())?;
         state.making = None;
         let made = made.map_err(|error| Fault::setup(&error))??;
         state.generation += 1;
+        state.made = Some(clock::monotonic());
         state.ready = Some(made.clone());
         Ok((made, state.generation))
+    }
+
+    /// The cluster may have got another address or authority: the client is made anew, but not for each request of a
+    /// long outage, because a credential plugin takes time.
+    async fn not_reached(&self, generation: u64) {
+        let mut state = self.client.lock().await;
+        let is_old = state.made.is_none_or(|made| made.elapsed() >= self.config.pace.longest_pause);
+        if state.generation == generation && is_old {
+            state.ready = None;
+        }
     }
 
     /// Makes the client anew before the next request, unless another request with this one has seen to that.

@@ -145,10 +145,10 @@ impl Target for CopyTarget {
         closed.map_err(|(_, source)| SqliteError::of(&self.fresh, source))?;
         let io = |source| SqliteError::io(&self.path, &self.fresh, source);
         std::fs::File::open(&self.fresh).and_then(|file| file.sync_all()).map_err(io)?;
-        // That of a store which was here before says nothing of this one.
-        place::remove(&stamp::path(&self.path)).map_err(io)?;
         // A link does not replace a file that came there meanwhile; the name under which it was written goes.
-        Ok(std::fs::hard_link(&self.fresh, &self.path).map_err(io)?)
+        std::fs::hard_link(&self.fresh, &self.path).map_err(io)?;
+        // That of a store which was here before says nothing of this one.
+        Ok(place::remove(&stamp::path(&self.path)).map_err(io)?)
     }
 }
 

@@ -56,8 +56,8 @@ impl Snapshot<'_> {
         }
         let here = |row: &Row| Ok(get::<&str>(row, 4)? == place.namespace && get::<&str>(row, 5)? == place.cluster);
         let mut at = AtPlace {
-            of_service: self.kept_in(self.those(&known.of_service, here)?)?,
-            of_workload: self.kept_in(self.those(&known.of_workload, here)?)?,
+            of_service: self.stored_in(self.those(&known.of_service, here)?)?,
+            of_workload: self.stored_in(self.those(&known.of_workload, here)?)?,
             mutes: self.mutes_of(&known.mutes)?,
             ..AtPlace::default()
         };

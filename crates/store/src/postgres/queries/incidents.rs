@@ -29,7 +29,7 @@ pub(super) const QUERIES: &[&str] = &[
     OF_SERVICE,
     OF_WORKLOAD,
     ESCALATED,
-    KEPT,
+    STORED,
     MUTES,
     ACTIONS,
     TOLD,
@@ -59,11 +59,11 @@ pub(super) const OF_WORKLOAD: &str =
     AND EXISTS (SELECT FROM podbell.shown WHERE shown.incident = i.id AND shown.namespace = $2 AND shown.cluster = $3)
     ORDER BY last_at DESC, id DESC LIMIT 50";
 /// In the order of the numbers, which are one parameter, so that a long list is planned once.
-const KEPT: &str = "SELECT i.id, i.state, i.ended_at, a.body FROM unnest($1::int8[]) WITH ORDINALITY AS u (id, at)
+const STORED: &str = "SELECT i.id, i.state, i.ended_at, a.body FROM unnest($1::int8[]) WITH ORDINALITY AS u (id, at)
     JOIN podbell.incident i ON i.id = u.id AND i.phase <> 'gathering'
     LEFT JOIN podbell.acknowledged a ON a.incident = i.id ORDER BY u.at";
 /// How many incidents one statement reads, so that its answer stays small.
-const KEPT_TOGETHER: usize = 100;
+const STORED_TOGETHER: usize = 100;
 const MUTES: &str = "SELECT body FROM podbell.mute WHERE ended_at IS NULL AND until > $1 ORDER BY until, id LIMIT 1000";
 const ACTIONS: &str = "SELECT body FROM podbell.action WHERE incident = $1 ORDER BY id DESC LIMIT 100";
 const TOLD: &str = "SELECT n.kind, n.made_at, d.destination, d.state FROM podbell.notice n
@@ -135,7 +135,7 @@ impl IncidentQueries for Snapshot<'_> {
     }
 
     fn stored_incidents(&self, ids: &[u64]) -> Result<Vec<StoredIncident>, StoreError> {
-        let calls = ids.chunks(KEPT_TOGETHER).map(|some| Call::new(KEPT).numbers(some.iter().copied().map(sql)));
+        let calls = ids.chunks(STORED_TOGETHER).map(|some| Call::new(STORED).numbers(some.iter().copied().map(sql)));
         self.query_each(calls, WHAT, stored_incident_row)?
             .into_iter()
             .flatten()
@@ -253,7 +253,7 @@ impl Snapshot<'_> {
         Ok(rows::stored_incident(self.decoded(id, &state)?, ended_at, acknowledged))
     }
 
-    pub(super) fn kept_in<'r>(
+    pub(super) fn stored_in<'r>(
         &self,
         rows: impl IntoIterator<Item = &'r Row>,
     ) -> Result<Vec<StoredIncident>, StoreError> {

@@ -1,5 +1,5 @@
 //! Readers beside the writer. What a person waits for is found by an index, and a test asks PostgreSQL for the plan of each such
-//! query. Whole tables are read in two cases: the watched services, for a reader who sees some of them, and the history, for a backtest.
+//! query. Whole tables are read in two cases: the watched services, for a search and for a reader who sees some of them, and the history, for a backtest.
 
 mod by_name;
 mod deliveries;
@@ -91,7 +91,7 @@ impl crate::Snapshot for Snapshot<'_> {
         let rows = self.session.pipeline(&calls, super::CALL_LIMIT).map_err(|failed| failed.error)?;
         let mut rows = rows.iter();
         let mut next = || rows.next().map_or(&[] as &[Row], |rows| rows);
-        let (of_service, of_workload) = (self.kept_in(next())?, self.kept_in(next())?);
+        let (of_service, of_workload) = (self.stored_in(next())?, self.stored_in(next())?);
         let mut at = AtPlace { of_service, of_workload, mutes: self.mutes_of(next())?, ..AtPlace::default() };
         for _ in targets {
             at.seen.extend(self.seen_of(next())?);
