@@ -42,8 +42,32 @@ fn metrics(query: &str) -> BTreeSet<String> {
     name.find_iter(query).map(|found| found.as_str().to_owned()).collect()
 }
 
+/// The one that only replicas have; `replicas::takeover` asks for it.
+const OF_REPLICAS: &str = "podbell_lease_epoch";
+/// The labels that Prometheus adds to whatever it scrapes.
+const ADDED: [&str; 2] = ["instance", "job"];
+
+/// The texts that name labels of what a query finds, each with the query: the legends of panels, the words of alerts.
+fn of_labels() -> Vec<(String, String)> {
+    let panels = dashboard()["panels"].as_array().unwrap().clone();
+    let targets = panels.iter().flat_map(|panel| panel["targets"].as_array().unwrap());
+    let word = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let mut all: Vec<_> = targets.map(|target| (word(&target["legendFormat"]), word(&target["expr"]))).collect();
+    for (_, rule) in alerts() {
+        let words = rule["annotations"].as_object().unwrap().values();
+        all.extend(words.map(|text| (word(text), word(&rule["expr"]))));
+    }
+    all
+}
+
+/// The labels that a text names: `{{destination}}`, `{{ $labels.source }}`.
+fn labels(text: &str) -> Vec<String> {
+    let label = Regex::new(r"\{\{ *(?:\$labels\.)?([a-z_]+) *\}\}").unwrap();
+    label.captures_iter(text).map(|found| found[1].to_owned()).collect()
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn every_metric_of_the_alerts_and_of_the_dashboard_is_in_the_answer_of_a_podbell_that_runs() {
+async fn every_metric_and_label_of_the_alerts_and_of_the_dashboard_is_in_the_answer_of_a_podbell_that_runs() {
     let emulator = emulator(ONE_EVENT, 1, None).await;
     let receiver = Receiver::start().await;
     receiver.otherwise(Answer::new(500, "not now"));
@@ -68,8 +92,18 @@ async fn every_metric_of_the_alerts_and_of_the_dashboard_is_in_the_answer_of_a_p
         assert!(!metrics.is_empty(), "{query}");
         named.extend(metrics);
     }
-    let missing: Vec<_> = named.iter().filter(|name| !is_there(name)).collect();
+    let missing: Vec<_> = named.iter().filter(|name| !is_there(name) && *name != OF_REPLICAS).collect();
     assert!(named.len() > 15 && missing.is_empty(), "{missing:?} is not in\n{page}");
+    for (text, query) in of_labels() {
+        for label in labels(&text) {
+            let has = |line: &&str| line.contains(&format!("{label}=\""));
+            let of_metric = |name: &String| page.lines().filter(|line| line.starts_with(name)).any(|line| has(&line));
+            assert!(
+                ADDED.contains(&label.as_str()) || metrics(&query).iter().any(of_metric),
+                "{label} of {text}: {query}"
+            );
+        }
+    }
     // What waits no longer has no age.
     receiver.otherwise(Answer::new(200, "ok"));
     running.reaches("podbell_sends_delivered_total", |sent| sent > 0).await;

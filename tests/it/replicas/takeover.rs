@@ -30,6 +30,10 @@ async fn one_replica_is_active_and_after_its_kill_the_other_goes_on_within_fifte
     tokio::time::timeout(PATIENCE, standby).await.expect("a standby is ready");
     assert_eq!(fleet.running(0).metric("podbell_engine_active ").await, Some(1));
     assert_eq!(fleet.running(1).metric("podbell_engine_active ").await, Some(0));
+    // What the alert on takeovers counts.
+    let epoch = fleet.running(0).metric("podbell_lease_epoch ").await;
+    assert!(epoch > Some(0), "{epoch:?}");
+    assert_eq!(fleet.running(1).metric("podbell_lease_epoch ").await, Some(0));
     first_after(&turmoil.receiver, clock::now(), PATIENCE).await.expect("the active one tells");
 
     let (killed, before) = (clock::now(), starved());
@@ -38,6 +42,7 @@ async fn one_replica_is_active_and_after_its_kill_the_other_goes_on_within_fifte
     println!("the next message came {took:?} after the kill at {killed:?}");
     assert!(took < Duration::from_secs(15) + (starved() - before), "{took:?}\n{}", fleet.logs());
     assert_eq!(fleet.active().await, 1);
+    assert!(fleet.running(1).metric("podbell_lease_epoch ").await > epoch);
     settle(&turmoil, &mut fleet).await;
     fleet.check_epochs();
     let epochs = fleet.epochs_of_sends();
