@@ -25,7 +25,7 @@ archive() {
   local folder=$work/$name
   install -D -m 755 "$program" "$folder/podbell"
   install -m 644 LICENSE README.md CHANGELOG.md podbell.example.yaml rules.example.yaml rules.example.test.yaml \
-    deploy/systemd/podbell.service "$work/files/podbell-$version.cdx.json" "$folder/"
+    deploy/systemd/podbell.service "$work/files/$name.cdx.json" "$folder/"
   # Only what git has: in the folders may be more.
   git ls-files -z rules docs | xargs -0 cp --parents -t "$folder"
   cp -r "$work/texts/man" "$work/texts/completions" "$folder/"
@@ -59,7 +59,7 @@ debian_package() {
   install -D -m 644 "$work/texts/completions/podbell.fish" "$root/usr/share/fish/vendor_completions.d/podbell.fish"
   git ls-files -z rules | xargs -0 install -D -m 644 -t "$root/usr/share/podbell/rules"
   install -m 644 deploy/debian/copyright podbell.example.yaml rules.example.yaml "$doc/"
-  install -m 644 "$work/files/podbell-$version.cdx.json" "$doc/podbell.cdx.json"
+  install -m 644 "$work/files/podbell-$version-$2-linux.cdx.json" "$doc/podbell.cdx.json"
   gzip -9nc CHANGELOG.md >"$doc/changelog.gz"
   chmod 644 "$root/usr/lib/systemd/system/podbell.service" "$root"/usr/share/man/man1/* "$doc"/*
 

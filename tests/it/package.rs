@@ -11,6 +11,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::support::emulated::{ONE_EVENT, emulator};
+use crate::support::page::Page;
 use crate::support::process::{PATIENCE, Process, eventually, printed};
 use crate::support::receiver::Receiver;
 use crate::support::site;
@@ -145,6 +146,9 @@ fn the_bill_of_materials_names_every_crate_in_the_program_with_the_checksum_of_t
     }
 }
 
+/// How the pages have podbell started.
+const STARTS: &str = "systemctl enable --now podbell\njournalctl -u podbell -f\n";
+
 /// A Debian in a folder of its own.
 struct Debian {
     folder: TempDir,
@@ -177,10 +181,44 @@ impl Debian {
         good(&mut self.command("root:root", words))
     }
 
+    /// Prepares a folder for the blocks of a page, with programs in place of those that are not there or that somebody sits at:
+    /// `editor` writes what is meant for a file of that name, `cargo` has the program, and systemd's are only noted down.
+    fn prepare_walk(&self) {
+        let bin = self.path("/tmp/bin");
+        for folder in [&bin, &self.path("/tmp/walk"), &self.path("/tmp/typed")] {
+            std::fs::create_dir_all(folder).unwrap();
+        }
+        let note = "printf '%s %s\\n' \"${0##*/}\" \"$*\" >>/tmp/noted";
+        let programs = [
+            ("editor", "cat \"/tmp/typed/${1##*/}\" >\"$1\"".to_owned()),
+            ("cargo", format!("{note}; install -D -m 755 /tmp/podbell /usr/local/bin/podbell")),
+            ("systemctl", note.to_owned()),
+            ("journalctl", note.to_owned()),
+        ];
+        for (name, text) in programs {
+            std::fs::write(bin.join(name), format!("#!/bin/sh\n{text}\n")).unwrap();
+            good(Command::new("chmod").arg("755").arg(bin.join(name)));
+        }
+    }
+
+    /// Runs commands of a page as root, in that folder, with what is typed into them.
+    fn walk(&self, commands: &str, typed: &str) -> String {
+        std::fs::write(self.path("/tmp/typed/stdin"), typed).unwrap();
+        // Some read /dev/stdin, which is in /proc.
+        let inside = "mount -t proc proc \"$0/proc\" && exec chroot \"$0\" bash -euc 'cd /tmp/walk; exec <\"$1\"; eval \"$0\"' \"$@\"";
+        let mut command = Command::new("unshare");
+        command.args(["--mount", "sh", "-c", inside]).arg(self.folder.path()).args([commands, "/tmp/typed/stdin"]);
+        command.env_clear().env("PATH", "/tmp/bin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin");
+        good(&mut command)
+    }
+
     /// Every path, but those of logs, of what runs, and of the package manager; and every account.
     fn everything(&self) -> BTreeSet<String> {
         let find = ["find", "/", "-xdev", "-not", "-path", "/var/lib/dpkg/*", "-not", "-path", "/var/log/*"];
         let backups = [
+            "-not",
+            "-path",
+            "/var/lib/apt/*",
             "-not",
             "-path",
             "/etc/*-",
@@ -220,8 +258,14 @@ fn started(debian: &Debian, unit: &str) -> Process {
 async fn the_package_installs_in_a_minimal_debian_tells_and_leaves_nothing_when_it_is_purged() {
     let debian = Debian::new();
     let before = debian.everything();
-    std::fs::copy(RELEASE.file(".deb"), debian.path("/tmp/podbell.deb")).unwrap();
-    debian.as_root(&["dpkg", "--install", "/tmp/podbell.deb"]);
+    debian.prepare_walk();
+    let package = RELEASE.file(".deb");
+    let name = package.file_name().unwrap().to_str().unwrap();
+    std::fs::copy(&package, debian.path("/tmp/walk").join(name)).unwrap();
+    let block = Page::read("deploy-outside.md").blocks("The Debian package", "sh").remove(0);
+    let (install, configure) = block.split_once('\n').unwrap();
+    assert_eq!(install, format!("apt install ./{name}"));
+    debian.walk(install, "");
     assert_eq!(debian.as_root(&["dpkg", "--verify", "podbell"]), "");
     assert_eq!(debian.as_root(&["podbell", "--version"]), concat!("podbell ", env!("CARGO_PKG_VERSION"), "\n"));
     // The configuration that comes with it has no mistake, and secrets are nobody else's.
@@ -238,11 +282,15 @@ async fn the_package_installs_in_a_minimal_debian_tells_and_leaves_nothing_when_
     let notifier = "  - {name: audit, kind: webhook, url: \"${HOOK}\"}";
     let config = site::config(&emulator.endpoint(), "{cluster: c, namespace: shop, names: [web]}", notifier);
     let config = config.replace("sqlite:podbell.db", "sqlite:/var/lib/podbell/podbell.db");
-    std::fs::write(debian.path("/etc/podbell/podbell.yaml"), config).unwrap();
+    std::fs::write(debian.path("/tmp/typed/podbell.yaml"), config).unwrap();
     std::fs::write(debian.path("/etc/podbell/rules.yaml"), site::QUICK_RULES).unwrap();
-    debian.as_root(&["cp", "-r", "/usr/share/podbell/rules", "/etc/podbell/"]);
     let environment = format!("# Secrets.\nHOOK={}\n", receiver.url("/hook"));
-    std::fs::write(debian.path("/etc/podbell/podbell.env"), environment).unwrap();
+    std::fs::write(debian.path("/tmp/typed/podbell.env"), environment).unwrap();
+    std::fs::write(debian.path("/tmp/walk/prod.kubeconfig"), "").unwrap();
+    debian.walk(configure, "");
+    assert_eq!(debian.read("/tmp/noted"), STARTS);
+    assert_eq!(owned("/etc/podbell/podbell.env"), "root:podbell 640\n");
+    assert_eq!(owned("/etc/podbell/secrets/kubeconfig"), "root:podbell 640\n");
     let mut service = started(&debian, &debian.read("/usr/lib/systemd/system/podbell.service"));
     let told = || receiver.received().iter().any(|one| one.json()["type"] == "incident.opened").then_some(());
     eventually(PATIENCE, "told", told).await;
@@ -257,6 +305,49 @@ async fn the_package_installs_in_a_minimal_debian_tells_and_leaves_nothing_when_
     debian.as_root(&["dpkg", "--purge", "podbell"]);
     let after = debian.everything();
     assert_eq!(after.symmetric_difference(&before).collect::<Vec<_>>(), Vec::<&String>::new());
+}
+
+#[test]
+fn what_the_page_installs_without_the_package_is_what_the_unit_needs() {
+    let debian = Debian::new();
+    debian.prepare_walk();
+    let page = Page::read("deploy-outside.md");
+    for copied in ["rules", "deploy"] {
+        good(Command::new("cp").arg("-r").arg(root().join(copied)).arg(debian.path("/tmp/walk")));
+    }
+    std::fs::copy(&RELEASE.program, debian.path("/tmp/podbell")).unwrap();
+    let kubeconfig = page.blocks("An account in each cluster", "sh").remove(1);
+    let (_, kubeconfig) = kubeconfig.split_once("<<END\n").unwrap();
+    let kubeconfig = kubeconfig.replace("END\n", "").replace("$server", "https://127.0.0.1:1");
+    let kubeconfig = kubeconfig.replace(", certificate-authority-data: \"$(secret ca.crt)\"", "");
+    std::fs::write(debian.path("/tmp/walk/prod.kubeconfig"), kubeconfig.replace("$(secret token | base64 -d)", "t"))
+        .unwrap();
+    // The page's configuration, but for the second cluster, whose credential the unit does not have.
+    let config = page.blocks("podbell.yaml", "yaml").remove(0);
+    let config: String = config.split_inclusive('\n').filter(|line| !line.contains("staging")).collect();
+    std::fs::write(debian.path("/tmp/walk/podbell.yaml"), config).unwrap();
+    let block = page.blocks("With systemd, without the package", "sh").remove(0);
+    debian.walk(&block, "https://hooks.slack.com/services/T000/B000/xyz");
+    let reload = "systemctl daemon-reload\n";
+    assert_eq!(
+        debian.read("/tmp/noted"),
+        format!("cargo install --path . --locked --root /usr/local\n{reload}{STARTS}")
+    );
+
+    // As systemd does: an account of its own, with the credentials and the folder that the unit names.
+    let unit = debian.read("/etc/systemd/system/podbell.service");
+    let program = setting(&unit, "ExecStart").split(' ').next().unwrap();
+    let account = "65534:65534";
+    for line in unit.lines().filter_map(|line| line.strip_prefix("LoadCredential=")) {
+        let (name, file) = line.split_once(':').unwrap();
+        assert_eq!(debian.as_root(&["stat", "--format=%U %a", file]), "root 600\n", "{file}");
+        let credential = format!("/run/credentials/podbell.service/{name}");
+        debian.as_root(&["install", "-D", "-m", "400", "-o", "65534", file, &credential]);
+    }
+    debian.as_root(&["install", "-d", "-m", "700", "-o", "65534", setting(&unit, "WorkingDirectory")]);
+    let check = [program, "check", "--config", "/etc/podbell/podbell.yaml"];
+    let said = good(&mut debian.command(account, &check));
+    assert!(said.contains("all good"), "{said}");
 }
 
 #[test]

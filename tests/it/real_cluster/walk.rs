@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use super::live::cluster;
 use super::{install, root};
+use crate::support::page::Page;
 use crate::support::process::{output, podbell, printed, within};
 use crate::support::receiver::{Answer, Receiver};
 
@@ -19,32 +20,6 @@ const PATIENCE: Duration = Duration::from_secs(180);
 const DOCTOR: &str = "kubectl -n podbell exec podbell-0 -- podbell doctor --config /etc/podbell/podbell.yaml";
 const RESTART: &str =
     "kubectl -n podbell rollout restart statefulset/podbell\nkubectl -n podbell rollout status statefulset/podbell";
-
-/// A page of the documentation.
-struct Page(String);
-
-impl Page {
-    fn read(name: &str) -> Self {
-        Self(std::fs::read_to_string(root().join("docs").join(name)).unwrap())
-    }
-
-    /// The blocks of a language under a heading, without the indentation of the list that they stand in.
-    fn blocks(&self, heading: &str, language: &str) -> Vec<String> {
-        let (_, section) = self.0.split_once(&format!("\n## {heading}\n")).unwrap_or_else(|| panic!("no {heading}"));
-        let section = section.split("\n## ").next().unwrap();
-        let mut blocks = Vec::new();
-        let mut lines = section.lines();
-        while let Some(line) = lines.next() {
-            let indentation = line.len() - line.trim_start().len();
-            if line.trim_start() == format!("```{language}") {
-                let body = lines.by_ref().take_while(|line| line.trim_start() != "```");
-                blocks.push(body.map(|line| line.get(indentation..).unwrap_or("").to_owned() + "\n").collect());
-            }
-        }
-        assert!(!blocks.is_empty(), "{heading} has no {language}");
-        blocks
-    }
-}
 
 /// A folder with what a clone has, and a shell whose `kubectl` and `helm` are those of the cluster.
 struct Shell {
@@ -205,7 +180,10 @@ async fn helm(shell: &Shell, chat: &Receiver) {
     shell.run(&blocks[1], "").await;
     // When the kubelet has delivered it.
     shell.doctor_says("in 3 files").await;
-    assert!(page.0.contains("With Helm: `--set 'namespaces={shop,pay}'` does both"), "the next command is the page's");
+    assert!(
+        page.text.contains("With Helm: `--set 'namespaces={shop,pay}'` does both"),
+        "the next command is the page's"
+    );
     shell
         .run("helm upgrade podbell deploy/helm/podbell -n podbell --reuse-values --set 'namespaces={shop,pay}'", "")
         .await;

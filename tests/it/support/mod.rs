@@ -24,6 +24,8 @@ pub mod kube_objects;
 pub mod mattermost;
 pub mod notices;
 pub mod one_address;
+#[cfg(feature = "outside")]
+pub mod page;
 pub mod platform;
 #[cfg(feature = "outside")]
 pub mod postgres;
