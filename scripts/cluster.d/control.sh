@@ -2,7 +2,9 @@
 
 # A network namespace with one address; nothing leaves it. A pair of devices, because not every kernel has `dummy`.
 make_network() {
-  [[ -e /run/netns/$netns ]] && return
+  [[ -e /run/netns/$netns && -e $conf/network ]] && return
+  # Half of one is none.
+  [[ ! -e /run/netns/$netns ]] || ip netns del "$netns"
   ip netns add "$netns"
   ip -n "$netns" link set lo up
   ip -n "$netns" link add node0 type veth peer name node0-peer
@@ -17,6 +19,7 @@ make_network() {
   for chain in PREROUTING OUTPUT; do
     inside iptables -t nat -A "$chain" -d "$api_ip/32" -p tcp --dport 443 -j DNAT --to-destination "$node_ip:6443"
   done
+  touch "$conf/network"
 }
 
 # certificate NAME SUBJECT [ALTERNATIVE NAMES]

@@ -27,8 +27,18 @@ mount_disk() {
 prepare_cgroups() {
   local root=/sys/fs/cgroup controller
   [[ -e $root/cgroup.controllers ]] || return 0
+  [[ -e $conf/subtree-control ]] || cat "$root/cgroup.subtree_control" >"$conf/subtree-control"
   for controller in $(<"$root/cgroup.controllers"); do
     echo "+$controller" >"$root/cgroup.subtree_control" 2>/dev/null || say "cgroup v2: $controller cannot be passed on"
+  done
+}
+
+# Takes back what was passed on.
+forget_cgroups() {
+  local root=/sys/fs/cgroup controller
+  [[ -e $conf/subtree-control ]] || return 0
+  for controller in $(<"$root/cgroup.subtree_control"); do
+    grep -qw "$controller" "$conf/subtree-control" || echo "-$controller" >"$root/cgroup.subtree_control" 2>/dev/null || true
   done
 }
 
@@ -139,4 +149,5 @@ stop_node() {
   [[ ! -e $conf/kernel-settings ]] || sysctl -qp "$conf/kernel-settings"
   # The innermost groups first. v1 has a tree for each controller.
   find /sys/fs/cgroup -depth -type d -path '*/kubepods*' -exec rmdir {} + 2>/dev/null || true
+  forget_cgroups
 }
