@@ -50,7 +50,8 @@ make_workloads() {
   for namespace in "${namespaces[@]}"; do
     kubectl create namespace "$namespace" --dry-run=client -o yaml | apply
   done
-  deployment shop web 3 "$serve" "$ready" 'spec.progressDeadlineSeconds: 60'
+  deployment shop web 3 "$serve" "$ready"
+  deployment shop offers 2 "$sleeps"
   deployment shop search 2 "$serve" "$ready"
   deployment shop checkout 2 'exec httpd -f -p 8080 -h /www' "${live_folder[@]}"
   deployment pay api 2 "$sleeps"

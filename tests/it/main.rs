@@ -24,6 +24,8 @@ mod deploy;
 mod destinations;
 mod diff;
 mod dingtalk_chat;
+#[cfg(feature = "outside")]
+mod docker;
 mod docs;
 mod doctor;
 mod doctor_destinations;

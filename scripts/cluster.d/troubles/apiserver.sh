@@ -1,6 +1,9 @@
-# The API server is restarted; the controllers lose their leases and end.
+# The control plane is restarted, and an image is missing right after it.
 make() {
-  stop apiserver
-  start_apiserver
+  local program
+  # Without the API server they lose their leases, and end.
+  for program in scheduler controller-manager apiserver; do stop "$program"; done
+  start_control
+  image=$registry/pay/payout:v2 deployment pay payout 1 "$sleeps"
 }
-mend() { start_control; }
+mend() { deployment pay payout 1 "$sleeps"; }

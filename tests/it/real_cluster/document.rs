@@ -3,6 +3,7 @@
 
 use std::fmt::Write as _;
 use std::path::Path;
+use std::time::Duration;
 
 use podbell_core::time::Time;
 
@@ -15,6 +16,23 @@ fn command() -> String {
     format!("PODBELL_UPDATE_DOCS=1 {run}")
 }
 
+/// The image that was installed.
+pub struct Image {
+    /// Of its archive.
+    pub bytes: u64,
+    /// From the moment at which a container was made for it to podbell's word that it runs, for each installation.
+    pub started_within: Vec<Duration>,
+}
+
+impl std::fmt::Display for Image {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let megabytes = self.bytes as f64 / 1e6;
+        let times: Vec<String> = self.started_within.iter().map(|time| format!("{} ms", time.as_millis())).collect();
+        let times = times.join(" and ");
+        write!(f, "The image has {megabytes:.1} MB. podbell ran {times} after its containers were made.")
+    }
+}
+
 /// A table for each set of rules.
 pub fn tables(all: &[(Rules, Vec<Row>)]) -> String {
     let mut text = String::new();
@@ -24,19 +42,23 @@ pub fn tables(all: &[(Rules, Vec<Row>)]) -> String {
             Rules::Builtin => "Without rules",
         };
         let _ = writeln!(text, "## {title}\n");
-        let head =
-            "| trouble | told after | messages | its reasons, then | command | its end, after the repair | its words |";
-        let _ = writeln!(text, "{head}\n|---|---:|---:|---|---|---:|---|");
+        let head = "| trouble | told after | messages | its words | rule | command | its end, after the repair | the end's words |";
+        let _ = writeln!(text, "{head}\n|---|---:|---:|---|---|---|---:|---|");
         for row in rows {
             let seconds = |time: Option<u64>| time.map_or("-".to_owned(), |time| format!("{time} s"));
             let clean = |text: &str| text.replace('|', "/");
+            let incidents = match row.incidents {
+                0 | 1 => String::new(),
+                several => format!(" of {several} incidents"),
+            };
             let _ = writeln!(
                 text,
-                "| {} | {} | {} | {} | `{}` | {} | {} |",
+                "| {} | {} | {}{incidents} | {} | {} | `{}` | {} | {} |",
                 row.trouble,
                 seconds(row.told_after),
                 row.messages,
-                row.reasons.join(", "),
+                clean(&middle_left_out(&row.words)),
+                row.rule,
                 row.command,
                 seconds(row.ended_after),
                 clean(&row.end)
@@ -47,8 +69,19 @@ pub fn tables(all: &[(Rules, Vec<Row>)]) -> String {
     text.trim_end().to_owned() + "\n"
 }
 
+/// A long text without its middle.
+fn middle_left_out(text: &str) -> String {
+    const EACH: usize = 80;
+    let chars: Vec<char> = text.chars().collect();
+    if chars.len() <= 2 * EACH {
+        return text.to_owned();
+    }
+    let (begin, end) = (&chars[..EACH], &chars[chars.len() - EACH..]);
+    format!("{} … {}", String::from_iter(begin).trim_end(), String::from_iter(end).trim_start())
+}
+
 /// Writes the document, and beside the recording what was told and where it comes from.
-pub fn write(run: &Path, rows: &[(Rules, Vec<Row>)], now: Time) {
+pub fn write(run: &Path, image: &Image, rows: &[(Rules, Vec<Row>)], now: Time) {
     let (date, command) = (now.timestamp().strftime("%-d %B %Y").to_string(), command());
     let document = format!(
         "# A real cluster\n\n\
@@ -56,10 +89,12 @@ pub fn write(run: &Path, rows: &[(Rules, Vec<Row>)], now: Time) {
          and mended: as a pod of the shipped manifests, in an image of the Dockerfile, once with the shipped rules and once with none. This page\n\
          was written by\n\n\
          ```sh\n{command}\n```\n\n\
-         The troubles are those of `scripts/cluster list`. When those of workloads were told, podbell was killed and the API server restarted; then\n\
-         both nodes were stopped. When that was told, too, everything was mended at once. No trouble was told more than once by that, and no\n\
-         end before its repair. \"Messages\" counts those before the end: more than one, where it got worse. An autoscaler and a rollout of the same\n\
-         workload are one incident without rules. How a trouble ends is in [reporters.md](reporters.md).\n\n{}",
+         {image}\n\n\
+         The troubles are those of `scripts/cluster list`. When those of workloads were told, podbell was killed, then the control plane\n\
+         restarted, each with a new trouble before it was back (the rows `podbell` and `apiserver`); then both nodes were stopped. When that was\n\
+         told, too, everything was mended at once. Each rule told its incident of a trouble once, and no end came before its repair. \"Messages\"\n\
+         counts those before the end: more than one, where it got worse or a second incident of the same workload joined. A quota's, a\n\
+         volume's and a cron job's end also wait for the next try of their controllers. How a trouble ends is in [reporters.md](reporters.md).\n\n{}",
         tables(rows)
     );
     std::fs::write(run.join("real-cluster.md"), document).unwrap();

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use super::live::cluster;
 use super::{Rules, root};
+use crate::support::process::output;
 
 /// The namespace of an installation.
 fn namespace(rules: Rules) -> &'static str {
@@ -38,6 +39,33 @@ pub async fn install_all(destination: impl Fn(Rules) -> String) {
     }
 }
 
+/// How long podbell of this installation needed from the moment at which a container was made for it to its word that it runs.
+pub async fn started_within(rules: Rules) -> Duration {
+    let id = "jsonpath={.status.containerStatuses[0].containerID}";
+    let id = cluster(&["kubectl", "-n", namespace(rules), "get", "pod", "podbell-0", "-o", id]).await;
+    let mut command = Command::new("ctr");
+    command.args([
+        "--address",
+        &format!("{}/run/containerd.sock", top()),
+        "--namespace",
+        "k8s.io",
+        "containers",
+        "info",
+    ]);
+    command.arg(id.strip_prefix("containerd://").unwrap());
+    let container: Value = serde_json::from_slice(&output(command).await.stdout).unwrap();
+    let log = cluster(&["kubectl", "-n", namespace(rules), "logs", "podbell-0", "--timestamps"]).await;
+    let runs = log.lines().find(|line| line.contains("podbell runs")).unwrap_or_else(|| panic!("{log}"));
+    let time = |text: &str| text.parse::<jiff::Timestamp>().unwrap();
+    let made = time(container["CreatedAt"].as_str().unwrap());
+    time(runs.split(' ').next().unwrap()).duration_since(made).unsigned_abs()
+}
+
+/// Where the cluster keeps what it writes.
+fn top() -> String {
+    std::env::var("PODBELL_CLUSTER").unwrap_or_else(|_| "/tmp/podbell-cluster".into())
+}
+
 fn install(rules: Rules, destination: &str) {
     let namespace = namespace(rules);
     let files = match rules {
@@ -65,9 +93,8 @@ fn install(rules: Rules, destination: &str) {
     }
 }
 
-/// Kills both as the kernel would, and waits until they were started again and are ready.
-pub async fn kill_all() {
-    cluster(&["kill", "podbell"]).await;
+/// Waits until both were started again and are ready.
+pub async fn were_restarted() {
     for rules in Rules::ALL {
         let mut turns = tokio::time::interval(Duration::from_secs(1));
         let state = "jsonpath={.status.containerStatuses[0].restartCount} {.status.containerStatuses[0].ready}";
@@ -114,8 +141,7 @@ fn move_to(object: &mut Value, namespace: &str) {
 
 /// A fresh disk of the node for the store, as an administrator without a provisioner prepares it.
 pub fn make_disk(namespace: &str) {
-    let top = std::env::var("PODBELL_CLUSTER").unwrap_or_else(|_| "/tmp/podbell-cluster".into());
-    let folder = format!("{top}/disk/{namespace}");
+    let folder = format!("{}/disk/{namespace}", top());
     let _ = std::fs::remove_dir_all(&folder);
     std::fs::create_dir_all(&folder).unwrap();
     std::os::unix::fs::chown(&folder, Some(10_001), Some(10_001)).unwrap();

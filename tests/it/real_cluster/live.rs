@@ -9,8 +9,9 @@ use podbell::clock;
 use podbell_core::time::Time;
 use serde_json::Value;
 
+use super::document::Image;
 use super::rows::{self, Message, Played, Row};
-use super::{NODES, Rules, WORKLOADS, document, install, replay, root};
+use super::{Expected, NODES, RESTARTS, Rules, WORKLOADS, document, install, replay, root};
 use crate::support::process::{Process, output, podbell, printed};
 use crate::support::receiver::Receiver;
 
@@ -49,6 +50,7 @@ fn path(rules: Rules) -> &'static str {
 struct Run {
     folder: PathBuf,
     begun: Instant,
+    image: Image,
     receiver: Receiver,
     played: Played,
     /// What was waited for in vain.
@@ -62,8 +64,15 @@ impl Run {
         let _ = std::fs::remove_dir_all(&folder);
         std::fs::create_dir_all(&folder).unwrap();
         let receiver = Receiver::at(ADDRESS).await;
-        let run = Self { folder, begun: clock::monotonic(), receiver, played: Played::default(), late: Vec::new() };
+        let begun = clock::monotonic();
         install::install_all(|rules| format!("http://{ADDRESS}{}", path(rules))).await;
+        let mut started_within = Vec::new();
+        for rules in Rules::ALL {
+            started_within.push(install::started_within(rules).await);
+        }
+        let archive = std::env::var("PODBELL_IMAGE").unwrap();
+        let image = Image { bytes: std::fs::metadata(archive).unwrap().len(), started_within };
+        let run = Self { folder, begun, image, receiver, played: Played::default(), late: Vec::new() };
         run.say("both are installed");
         run
     }
@@ -73,15 +82,15 @@ impl Run {
         println!("{:4} s: {what}", self.begun.elapsed().as_secs());
     }
 
-    async fn make(&mut self, names: impl Iterator<Item = &'static str>) {
-        for name in names {
+    async fn make(&mut self, troubles: &[Expected]) {
+        for Expected { name, .. } in troubles {
             self.played.make(name, clock::now());
             cluster(&["trouble", name]).await;
         }
     }
 
-    async fn mend(&mut self, names: impl Iterator<Item = &'static str>) {
-        for name in names {
+    async fn mend(&mut self, troubles: &[Expected]) {
+        for Expected { name, .. } in troubles {
             self.played.mend(name, clock::now());
             cluster(&["mend", name]).await;
         }
@@ -96,7 +105,7 @@ impl Run {
     fn rows(&self, rules: Rules) -> Vec<Row> {
         let told = self.told(rules);
         let messages: Vec<Message<'_>> = told.iter().filter_map(|(at, body)| Message::of_webhook(*at, body)).collect();
-        rows::rows(&messages, &self.played, rules)
+        rows::rows(&messages, &self.played)
     }
 
     /// Waits until the rows of both are as they should be, or the time is up. Looks once a second: all messages are read for it, and
@@ -159,35 +168,31 @@ async fn every_trouble_of_a_real_cluster_is_told_by_a_pod_and_so_is_its_end() {
     let for_documentation = std::env::var_os("PODBELL_UPDATE_DOCS").is_some();
     let mut run = Run::start().await;
     let recorder = recorder(&run.folder);
-    let workloads = || WORKLOADS.iter().map(|one| one.name);
-    let nodes = || NODES.iter().map(|one| one.name);
-
-    run.make(workloads()).await;
+    run.make(&WORKLOADS).await;
     run.wait(480, "all troubles of workloads are told", rows::all_told).await;
 
     // What was told once is not told again by a podbell that was killed, or whose API server was away.
-    install::kill_all().await;
-    cluster(&["trouble", "apiserver"]).await;
-    cluster(&["mend", "apiserver"]).await;
-    run.say("podbell was killed, and the API server restarted");
+    for one in &RESTARTS {
+        run.make(std::slice::from_ref(one)).await;
+        run.wait(240, &format!("what happens during the restart of {} is told", one.name), rows::all_told).await;
+    }
+    install::were_restarted().await;
 
     // Both nodes at once, with everything on them, podbell included; its process goes on.
-    run.make(nodes()).await;
+    run.make(&NODES).await;
     run.wait(300, "the nodes are told", rows::all_told).await;
 
-    run.mend(nodes()).await;
-    run.mend(workloads()).await;
-    run.wait(720, "all ends are told that follow within minutes", rows::all_ended_soon).await;
-    if for_documentation {
-        run.wait(1_500, "all ends are told", rows::all_ended).await;
+    for troubles in [&NODES[..], &WORKLOADS, &RESTARTS] {
+        run.mend(troubles).await;
     }
+    run.wait(900, "all ends are told", rows::all_ended).await;
     run.wait_for_recording().await;
 
     drop(recorder);
     run.write();
     let rows = Rules::ALL.map(|rules| (rules, run.rows(rules)));
-    document::write(&run.folder, &rows, clock::now());
-    println!("{}", document::tables(&rows));
+    document::write(&run.folder, &run.image, &rows, clock::now());
+    println!("{}\n{}", run.image, document::tables(&rows));
     let of_rows = rows
         .iter()
         .flat_map(|(rules, rows)| rows.iter().map(move |row| (rules, row)))

@@ -6,7 +6,7 @@ use podbell_core::time::Time;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{End, Expected, Rules, all_expected};
+use super::{Expected, all_expected};
 
 /// What was done, and when.
 #[derive(Default)]
@@ -112,18 +112,9 @@ impl<'a> Message<'a> {
         self.text.lines().next().unwrap_or_default()
     }
 
-    fn is_of_metrics(&self) -> bool {
-        self.reasons.iter().any(|reason| reason.contains("Metric"))
-    }
-
-    /// Whether it is about a workload's trouble. The autoscaler and the rollout hit the same workload.
-    fn is_of_workload(&self, expected: &Expected) -> bool {
-        let fits = match expected.name {
-            "autoscaler" => self.is_of_metrics(),
-            "rollout" => self.reasons.iter().any(|reason| !reason.contains("Metric")),
-            _ => true,
-        };
-        fits && self.place == expected.place
+    /// The line that says this.
+    fn line_with(&self, words: &str) -> Option<&'a str> {
+        self.text.lines().find(|line| line.contains(words)).map(str::trim)
     }
 }
 
@@ -133,14 +124,17 @@ pub struct Row {
     pub trouble: String,
     /// Seconds from the trouble to its first message.
     pub told_after: Option<u64>,
-    /// The first line of the first message, and its reasons.
-    pub words: String,
-    pub reasons: Vec<String>,
+    /// The rule of the first message, and its command.
+    pub rule: String,
     pub command: String,
-    /// How many messages there were of it, but for its end.
+    /// The line that says what is wrong.
+    pub words: String,
+    /// How many messages there were of it, but for ends, and of how many incidents.
     pub messages: usize,
-    /// Seconds from the repair to the message of the end.
+    pub incidents: usize,
+    /// Seconds from the repair to the last message of an end. Nothing before all its incidents are over.
     pub ended_after: Option<u64>,
+    /// The first line of the end of the first incident.
     pub end: String,
     /// What is not as it is expected of the trouble; nothing, if all is well.
     #[serde(skip)]
@@ -152,38 +146,49 @@ fn seconds(from: Time, to: Time) -> u64 {
 }
 
 /// A row for each trouble that was made.
-pub fn rows(messages: &[Message<'_>], played: &Played, rules: Rules) -> Vec<Row> {
-    played.0.iter().map(|trouble| row(messages, trouble, rules)).collect()
+pub fn rows(messages: &[Message<'_>], played: &Played) -> Vec<Row> {
+    played.0.iter().map(|trouble| row(messages, trouble)).collect()
 }
 
 /// The messages about a trouble. Nodes are one incident, of which not every message names each of them.
 fn about<'a>(messages: &'a [Message<'a>], trouble: &Trouble) -> Vec<&'a Message<'a>> {
     let after = messages.iter().filter(|one| one.at >= trouble.made);
     let Some(node) = trouble.expected.place.strip_prefix('/') else {
-        return after.filter(|one| one.is_of_workload(trouble.expected)).collect();
+        return after.filter(|one| one.place == trouble.expected.place).collect();
     };
     let names = |one: &&Message<'_>| one.reasons.contains(&"NodeNotReady") && one.text.contains(node);
     let incidents: BTreeSet<u64> = messages.iter().filter(names).map(|one| one.incident).collect();
     after.filter(|one| incidents.contains(&one.incident)).collect()
 }
 
-fn row(messages: &[Message<'_>], trouble: &Trouble, rules: Rules) -> Row {
+fn row(messages: &[Message<'_>], trouble: &Trouble) -> Row {
     let mine = about(messages, trouble);
     let (ends, news): (Vec<&Message<'_>>, Vec<&Message<'_>>) = mine.iter().partition(|one| one.kind == "resolved");
     let first = news.first();
-    let end = ends.last().filter(|end| trouble.mended.is_some_and(|mended| end.at >= mended));
+    let incidents: BTreeSet<u64> = news.iter().map(|one| one.incident).collect();
+    let end_of = |incident: u64| {
+        let last = mine.iter().rfind(|one| one.incident == incident)?;
+        (last.kind == "resolved").then_some(last)
+    };
+    let end = first
+        .and_then(|first| end_of(first.incident))
+        .filter(|end| trouble.mended.is_some_and(|mended| end.at >= mended));
+    // Of each of its incidents; none, if one of them is not over.
+    let all_ends: Option<Vec<Time>> = incidents.iter().map(|incident| Some(end_of(*incident)?.at)).collect();
+    let last_end = end.and(all_ends).and_then(|all| all.into_iter().max());
     let mut row = Row {
         trouble: trouble.expected.name.to_owned(),
         told_after: first.map(|first| seconds(trouble.made, first.at)),
-        words: first.map(|first| first.first_line().to_owned()).unwrap_or_default(),
-        reasons: first.iter().flat_map(|first| first.reasons.iter().map(|&one| one.to_owned())).collect(),
+        rule: first.map(|first| first.rule.to_owned()).unwrap_or_default(),
         command: first.map(|first| first.command().to_owned()).unwrap_or_default(),
+        words: news.iter().find_map(|one| one.line_with(trouble.expected.words)).unwrap_or_default().to_owned(),
         messages: news.len(),
-        ended_after: end.and_then(|end| Some(seconds(trouble.mended?, end.at))),
+        incidents: incidents.len(),
+        ended_after: last_end.and_then(|end| Some(seconds(trouble.mended?, end))),
         end: end.map(|end| end.first_line().to_owned()).unwrap_or_default(),
         wrong: Vec::new(),
     };
-    row.wrong = wrong(&row, trouble, &news, &ends, rules);
+    row.wrong = wrong(&row, trouble, &news, &ends);
     if first.is_some_and(|first| pods_of_nodes(messages, trouble, first.at) > 2) {
         row.wrong.push("the node and its pods were more than two messages in five minutes".to_owned());
     }
@@ -200,7 +205,7 @@ fn pods_of_nodes(messages: &[Message<'_>], trouble: &Trouble, first: Time) -> us
     mine.into_iter().filter(soon).count() + messages.iter().filter(soon).filter(|one| one.place == "shop/cache").count()
 }
 
-fn wrong(row: &Row, trouble: &Trouble, news: &[&Message<'_>], ends: &[&Message<'_>], rules: Rules) -> Vec<String> {
+fn wrong(row: &Row, trouble: &Trouble, news: &[&Message<'_>], ends: &[&Message<'_>]) -> Vec<String> {
     let expected = trouble.expected;
     let mut wrong = Vec::new();
     let mut demand = |holds: bool, what: String| {
@@ -215,24 +220,12 @@ fn wrong(row: &Row, trouble: &Trouble, news: &[&Message<'_>], ends: &[&Message<'
         *opened.entry(one.rule).or_default() += 1;
     }
     demand(opened.values().all(|times| *times == 1), format!("it was told more than once: {opened:?}"));
-    // Of an incident of both, a message quotes one and suggests its command: which, is a matter of milliseconds.
-    let mixed = rules.is_mixed(expected.name);
-    let quoted = (mixed && expected.name == "autoscaler") || news.iter().any(|one| one.text.contains(expected.words));
-    demand(quoted, format!("nothing says {:?}", expected.words));
-    let typed = mixed || row.command.starts_with(expected.command);
-    demand(typed, format!("it says to type {:?}", row.command));
+    demand(!row.words.is_empty(), format!("nothing says {:?}", expected.words));
+    demand(row.command.starts_with(expected.command), format!("it says to type {:?}", row.command));
     let begun_again = |end: &Message<'_>| news.iter().any(|one| one.incident == end.incident && one.at > end.at);
     let early = ends.iter().find(|end| before_its_repair(end.at) && begun_again(end));
     demand(early.is_none(), "its end was told before its repair, and then it went on".to_owned());
-    let known_by = match expected.end {
-        _ if mixed => None,
-        End::Recovered => Some("Recovered, "),
-        End::NodeReady => Some("NodeReady"),
-        End::Later => None,
-    };
-    if let Some(known_by) = known_by {
-        demand(row.end.contains(known_by), format!("its end is {:?}", row.end));
-    }
+    demand(row.end.contains(expected.end), format!("its end is {:?}", row.end));
     wrong
 }
 
@@ -240,16 +233,6 @@ fn wrong(row: &Row, trouble: &Trouble, news: &[&Message<'_>], ends: &[&Message<'
 #[cfg(feature = "outside")]
 pub fn all_told(rows: &[Row]) -> bool {
     rows.iter().all(|row| row.told_after.is_some())
-}
-
-/// Whether the end was told of everything that ends within minutes.
-#[cfg(feature = "outside")]
-pub fn all_ended_soon(rows: &[Row]) -> bool {
-    let soon = |row: &&Row| {
-        let expected = all_expected().find(|one| one.name == row.trouble).unwrap();
-        expected.end != End::Later
-    };
-    rows.iter().filter(soon).all(|row| row.ended_after.is_some())
 }
 
 /// Whether every end was told.

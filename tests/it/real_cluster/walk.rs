@@ -1,5 +1,7 @@
 //! The pages about deployments, as a new user walks through them: their commands are read from the pages and run as they stand
-//! there, on a real cluster. What the pages tell people to change is changed, and nothing else.
+//! there, on a real cluster. What the pages tell people to change is changed, and nothing else. The blocks about the Debian package
+//! and systemd are walked by `package.rs`, that about Docker by `docker.rs`. Left out are `docker build` and `docker push`, for which no
+//! registry is reachable: `scripts/image` builds the same Dockerfile.
 
 use std::io::Write as _;
 use std::os::unix::fs::PermissionsExt as _;
@@ -194,6 +196,8 @@ async fn helm(shell: &Shell, chat: &Receiver) {
         .run("kubectl -n podbell exec podbell-0 -- podbell send-test team-slack --config /etc/podbell/podbell.yaml", "")
         .await;
     assert!(chat.received().len() > before);
+    shell.write("my-values.yaml", "namespaces: [shop]\n");
+    assert!(shell.run(&blocks[2], "").await.contains("namespace: ops"));
     shell.run("helm uninstall podbell -n podbell", "").await;
     // The store stays.
     shell.run("kubectl -n podbell get pvc store-podbell-0", "").await;
