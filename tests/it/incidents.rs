@@ -723,6 +723,28 @@ fn unhealthy_opens_at_five_within_fifteen_minutes_under_the_built_in_rules() {
 }
 
 #[test]
+fn a_mount_that_works_at_the_second_try_is_not_told_by_the_built_in_rules_and_one_that_never_does_is_at_once() {
+    let mount = |count, last| {
+        let words = "MountVolume.SetUp failed for volume \"rules\" : failed to sync configmap cache: timed out waiting for the condition";
+        [warning(POD, "FailedMount", words, count, 60, last)]
+    };
+    let mut world = started("");
+    world.run_until(61);
+    world.poll(&web(), &mount(1, 60));
+    world.run_until(62);
+    let mut mended = mount(1, 60).to_vec();
+    mended.push(normal(warning(POD, "Started", "Started container", 1, 62, 62)));
+    world.poll(&web(), &mended);
+    world.run_until(1000);
+    assert_eq!(world.told(), [""; 0]);
+    let mut world = started("");
+    world.run_until(65);
+    world.poll(&web(), &mount(4, 64));
+    world.run_until(100);
+    assert_eq!(world.told(), ["80s team opened #1"]);
+}
+
+#[test]
 fn what_gathers_survives_a_restart() {
     let mut world = started("");
     let probe = |count, last| [warning(POD, "Unhealthy", "Readiness probe failed: timeout", count, 30, last)];

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::KubernetesConfig;
-use super::api::Fault;
+use super::fault::Fault;
 use super::follow::Purpose;
 use super::look::{Look, Missing, NamespaceRights, look};
 use crate::clock;

@@ -8,7 +8,8 @@ use serde_json::value::RawValue;
 use tokio::time::{sleep_until, timeout};
 
 use super::KubernetesConfig;
-use super::api::{Api, Fault, FaultKind, From, Line, Lines};
+use super::api::{Api, From, Line, Lines};
+use super::fault::{Fault, FaultKind};
 use super::object;
 use crate::clock;
 use podbell_core::health::WorkloadKind;

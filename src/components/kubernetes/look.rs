@@ -6,9 +6,10 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::KubernetesConfig;
-use super::api::{Api, Fault};
+use super::api::Api;
 use super::enrich::Enrich;
 use super::event;
+use super::fault::Fault;
 use super::follow::Resource;
 use crate::http::Clocks;
 use podbell_core::time::Time;

@@ -20,6 +20,7 @@ pub mod event;
 #[cfg(feature = "kubernetes")]
 mod examine;
 #[cfg(feature = "kubernetes")]
+mod fault;
 pub(crate) mod follow;
 pub(crate) mod kubectl;
 #[cfg(feature = "kubernetes")]

@@ -8,7 +8,8 @@ use serde_json::value::RawValue;
 use tokio::sync::{mpsc, watch};
 
 use super::KubernetesConfig;
-use super::api::{Api, FaultKind};
+use super::api::Api;
+use super::fault::FaultKind;
 use super::follow::{Follower, Happening, Resource};
 use super::object::Object;
 use super::signals::{self, Signals};

@@ -7,6 +7,7 @@ mod affected;
 mod clock;
 mod details;
 pub mod hold;
+mod joining;
 pub mod notification_state;
 pub(crate) mod packed;
 mod quote;
@@ -27,19 +28,19 @@ use super::health::Status;
 use super::mute::Acknowledged;
 use super::rollout::Rollout;
 use super::rules::rule::{Destination, Field, RuleKey, RuleSettings};
-use super::series::EpisodeKey;
 use super::time::Time;
 
 pub use affected::JoinedRule;
 pub(crate) use affected::Relief;
 pub use details::{Details, Sighting, Topic, object_key};
 use details::{MOST_FAMILY_CHARS, MOST_NAME_CHARS, clipped, newest};
+pub(crate) use joining::Joining;
 use notification_state::NotificationState;
 use packed::Packed;
 use rhythm::Rhythm;
 use standing::{EndedBy, Shows, Signs};
 use unacknowledged::Unacknowledged;
-use window::{Gathered, Happened, Occurrences, Run};
+use window::{Gathered, Happened, Run};
 
 /// How long a trouble that has lasted long enough waits for the good read that confirms it.
 const READ_WITHIN: Duration = Duration::from_secs(3600);
@@ -138,36 +139,6 @@ pub struct Incident {
     /// What joined it of other rules, as far as those inhibit others.
     #[serde(default)]
     pub joined: Vec<JoinedRule>,
-}
-
-/// A change that is about to join an incident.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Joining<'a> {
-    /// The target that showed it.
-    pub target: &'a Target,
-    /// The event, with the episode's whole count.
-    pub event: &'a Event<'a>,
-    /// The episode.
-    pub episode: EpisodeKey,
-    /// The object's workload.
-    pub workload: &'a str,
-    /// Occurrences that are new to this incident; 0 when another service's list showed them first.
-    pub new: u64,
-    /// When the new occurrences happened, by podbell's clock.
-    pub times: Occurrences,
-    /// Whether the occurrences were written late: they happened before the last good poll, but it did not show them.
-    pub late: bool,
-    /// Whether what they report had ended when it was written.
-    pub over: bool,
-    /// When its object is old enough for its rule; `None`: it is, or its age is unknown.
-    pub settles_at: Option<Time>,
-    /// Whether they join an open incident.
-    pub open: bool,
-    /// Whether the source would show the event that ends such a trouble: then only a standing trouble counts as
-    /// lasting, and repeated occurrences do not.
-    pub end_is_shown: bool,
-    /// The destinations that the rule won.
-    pub destinations: &'a [Destination],
 }
 
 impl Incident {

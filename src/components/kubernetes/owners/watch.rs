@@ -7,7 +7,8 @@ use serde_json::value::RawValue;
 use tokio::sync::{mpsc, watch};
 
 use super::super::KubernetesConfig;
-use super::super::api::{Api, Fault, FaultKind};
+use super::super::api::Api;
+use super::super::fault::{Fault, FaultKind};
 use super::super::follow::{Follower, Happening, Purpose, Resource};
 use super::super::object::Object;
 use super::super::signals::{self, Signals, StateSignal};

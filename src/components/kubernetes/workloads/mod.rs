@@ -13,7 +13,8 @@ use tokio::time::timeout;
 
 use self::object::Object;
 use super::KubernetesConfig;
-use super::api::{Api, Fault, FaultKind};
+use super::api::Api;
+use super::fault::{Fault, FaultKind};
 use super::follow::{Follower, Happening, Resource};
 use super::owners::{SharedOwners, metadata};
 use super::place;

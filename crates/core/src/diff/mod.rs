@@ -3,14 +3,17 @@
 //! Entries are compared per episode (series and `firstSeen`): merging equal series of one list miscounts as soon as one
 //! of two episodes expires.
 
+mod entry;
+
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::event::{Event, Level};
-use super::reports;
-use super::series::{EpisodeKey, Identities, SeriesId};
-use super::time::{Jump, Time};
+use crate::event::{Event, Level};
+use crate::reports;
+use crate::series::{EpisodeKey, Identities, SeriesId};
+use crate::time::{Jump, Time};
+use entry::{Entry, merged, newest_of_each_series};
 
 /// How long an episode that left the list is remembered, so that its return is an increase.
 pub const REMEMBER: Duration = Duration::from_secs(24 * 3600);
@@ -413,100 +416,4 @@ struct Horizon {
     last_good: Time,
     /// An episode that began at or after this counts in full; the past of an older one is not new.
     in_full: Time,
-}
-
-/// The entries of one list that belong to one episode, added up.
-struct Entry<'e> {
-    key: EpisodeKey,
-    reading: Reading,
-    /// How many entries there are.
-    rows: u8,
-    /// Whether all have the same count and date.
-    copies: bool,
-    /// The newest entry.
-    event: &'e Event<'e>,
-}
-
-impl<'e> Entry<'e> {
-    fn slot(&self, now: Time) -> Slot {
-        let last_seen = if self.reading.last_seen.is_unknown() { now } else { self.reading.last_seen };
-        let reading = Reading { count: self.reading.count, last_seen };
-        Slot { key: self.key, reading, level: self.event.level, rows: self.rows, absent_since: None }
-    }
-
-    /// The count, if `known` rows were shown before. Additional copies of a row are not counted.
-    fn count_of(&self, known: u8) -> u64 {
-        match (self.copies, known) {
-            (true, 1..) if self.rows > known => self.event.count.saturating_mul(known.into()),
-            _ => self.reading.count,
-        }
-    }
-
-    /// The event of an entry that is seen for the first time. Dates that cannot be read become `now`.
-    fn first_event(&self, now: Time) -> Event<'e> {
-        let last_seen = if self.reading.last_seen.is_unknown() { now } else { self.reading.last_seen };
-        self.event(Reading { count: self.reading.count, last_seen }, last_seen.min(now))
-    }
-
-    /// The event with this reading; `first` replaces a first date that cannot be read.
-    fn event(&self, reading: Reading, first: Time) -> Event<'e> {
-        Event {
-            first_seen: if self.event.first_seen.is_unknown() { first } else { self.event.first_seen },
-            last_seen: reading.last_seen,
-            count: reading.count,
-            series: self.event.series,
-            signal: self.event.signal,
-            node: self.event.node.as_deref().map(Into::into),
-            level: self.event.level,
-            obj_type: self.event.obj_type.as_ref().into(),
-            obj_name: self.event.obj_name.as_ref().into(),
-            reason: self.event.reason.as_ref().into(),
-            message: self.event.message.as_ref().into(),
-            metadata: self.event.metadata.clone(),
-        }
-    }
-}
-
-/// The entries sorted by key, those of one episode added up.
-fn merged<'e>(events: &'e [Event<'e>], mut episode: impl FnMut(&Event<'e>) -> EpisodeKey) -> Vec<Entry<'e>> {
-    let mut entries: Vec<Entry<'e>> = events
-        .iter()
-        .map(|event| Entry {
-            key: episode(event),
-            reading: Reading { count: event.count, last_seen: event.last_seen },
-            rows: 1,
-            copies: true,
-            event,
-        })
-        .collect();
-    // The message breaks ties, so that the order of the list has no influence.
-    entries.sort_unstable_by(|a, b| {
-        (a.key, a.reading.last_seen, a.reading.count)
-            .cmp(&(b.key, b.reading.last_seen, b.reading.count))
-            .then_with(|| a.event.message.cmp(&b.event.message))
-    });
-    entries.dedup_by(|later, kept| {
-        let same = later.key == kept.key;
-        if same {
-            kept.copies &= (later.event.count, later.event.last_seen) == (kept.event.count, kept.event.last_seen);
-            kept.rows = kept.rows.saturating_add(1);
-            kept.reading.count = kept.reading.count.saturating_add(later.reading.count);
-            kept.reading.last_seen = kept.reading.last_seen.max(later.reading.last_seen);
-            kept.event = later.event;
-        }
-        same
-    });
-    entries
-}
-
-/// Positions of the entries that are the newest of their series.
-fn newest_of_each_series(entries: &[Entry<'_>]) -> std::collections::BTreeSet<usize> {
-    let mut newest: std::collections::BTreeMap<SeriesId, usize> = std::collections::BTreeMap::new();
-    for (at, entry) in entries.iter().enumerate() {
-        let best = newest.entry(entry.key.series).or_insert(at);
-        if entries.get(*best).is_some_and(|b| b.reading.last_seen <= entry.reading.last_seen) {
-            *best = at;
-        }
-    }
-    newest.into_values().collect()
 }
