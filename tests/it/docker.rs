@@ -13,6 +13,9 @@ use crate::support::receiver::{Answer, Receiver, client};
 /// Where containers reach this test.
 const ADDRESS: &str = "172.17.0.1:9000";
 
+/// The engine's own, see `scripts/with-docker`.
+const FOLDER: &str = "/etc/podbell";
+
 /// Runs commands as people type them; what they print.
 async fn shell(commands: &str) -> String {
     let mut command = Command::new("bash");
@@ -24,7 +27,9 @@ async fn shell(commands: &str) -> String {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs a Docker engine and the image: scripts/test --cluster"]
-async fn the_image_runs_in_docker_as_the_page_says_tells_and_ends_in_time() {
+async fn the_image_has_what_it_needs_runs_in_docker_as_the_page_says_and_ends_in_time() {
+    // What is there otherwise is somebody's.
+    assert!(std::env::var_os("DOCKER_HOST").is_some() && std::fs::read_dir(FOLDER).unwrap().next().is_none());
     let page = Page::read("deploy-outside.md");
     let text = page.text.split("\n## With Docker\n").nth(1).unwrap();
     let block = page.blocks("With Docker", "sh").remove(0);
@@ -34,12 +39,21 @@ async fn the_image_runs_in_docker_as_the_page_says_tells_and_ends_in_time() {
     shell(&format!("docker load --input {}", std::env::var("PODBELL_IMAGE").unwrap())).await;
     let made: Value = serde_json::from_str(&shell(&format!("docker image inspect {image}")).await).unwrap();
     assert_eq!(made[0]["Config"]["User"], "10001:10001");
+    for label in ["title", "description", "version", "revision", "licenses"] {
+        let label = format!("org.opencontainers.image.{label}");
+        assert!(made[0]["Config"]["Labels"][&label].as_str().is_some_and(|text| !text.is_empty()), "{label}: {made}");
+    }
+    let files = shell(&format!("docker create --name looked-at {image} && docker export looked-at | tar -tf -")).await;
+    assert!(files.lines().any(|file| file == "etc/ssl/certs/ca-certificates.crt"), "{files}");
+    // Beside what Docker itself puts there: one program, and no library.
+    let programs: Vec<&str> = files.lines().filter(|file| file.contains("bin/") || file.contains(".so")).collect();
+    assert!(programs.iter().all(|file| file.ends_with('/') || *file == "usr/local/bin/podbell"), "{programs:?}");
+    shell("docker rm looked-at").await;
 
     let receiver = Receiver::at(ADDRESS).await;
     receiver.otherwise(Answer::new(200, "ok"));
-    let folder = Path::new("/etc/podbell");
     let write = |name: &str, text: &str| {
-        let path = folder.join(name);
+        let path = Path::new(FOLDER).join(name);
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
         std::fs::write(path, text).unwrap();
     };
@@ -64,7 +78,11 @@ async fn the_image_runs_in_docker_as_the_page_says_tells_and_ends_in_time() {
     shell(run).await;
     let started = async {
         let mut turns = tokio::time::interval(Duration::from_millis(100));
-        while client().get("http://127.0.0.1:8080/healthz").send().await.is_err() {
+        let healthy = async || {
+            let answer = client().get("http://127.0.0.1:8080/healthz").send().await;
+            answer.is_ok_and(|answer| answer.status().is_success())
+        };
+        while !healthy().await {
             turns.tick().await;
         }
     };
