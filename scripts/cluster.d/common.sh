@@ -11,7 +11,7 @@ logs=$top/log
 disk=$top/disk
 sockets=$top/run
 netns=podbell-cluster
-# Names the folder of the one cluster that a machine can have: its network has the same name for all.
+# Leads to the folder of the one cluster that a machine can have: its network has the same name for all.
 owner=/run/podbell-cluster
 # The node's address, the API server's Service, and the networks of Services and pods: all inside of the namespace.
 node_ip=10.99.0.1
@@ -61,12 +61,13 @@ stop() {
 
 not() { ! "$@"; }
 
-# Fails if a cluster of another folder is there.
+# Fails if a cluster of another folder is there. A link is made with its name at once, or not at all.
 claim() {
-  # Whoever finds none writes its name, and nobody else does.
-  (set -o noclobber; printf '%s\n' "$top" >"$owner") 2>/dev/null ||
-    [[ $(<"$owner") == "$top" ]] || fail "there is one in $(<"$owner"): PODBELL_CLUSTER=$(<"$owner") scripts/cluster down"
+  ln -s "$top" "$owner" 2>/dev/null || is_owned ||
+    fail "there is one in $(readlink "$owner"): PODBELL_CLUSTER=$(readlink "$owner") scripts/cluster down"
 }
+
+is_owned() { [[ $(readlink "$owner") == "$top" ]]; }
 
 # wait_for WHAT SECONDS COMMAND...: until the command succeeds.
 wait_for() {

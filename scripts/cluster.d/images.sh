@@ -16,6 +16,7 @@ pack() {
 make_images() {
   local folder=$top/images/root
   [[ -e $top/images/done ]] && return
+  rm -f "$top"/images/*.tar
   mkdir -p "$folder/pause" "$folder/web"/{bin,etc,tmp,root}
   printf '#include <signal.h>\n#include <unistd.h>\nstatic void end(int s){_exit(s&0);}\nint main(void){signal(SIGTERM,end);signal(SIGINT,end);for(;;)pause();}\n' |
     gcc -static -Os -x c -o "$folder/pause/pause" -

@@ -57,6 +57,8 @@ root = "$disk/containerd"
 state = "$sockets/containerd"
 [grpc]
   address = "$sockets/containerd.sock"
+[plugins."io.containerd.internal.v1.opt"]
+  path = "$top/opt"
 [plugins."io.containerd.grpc.v1.cri"]
   sandbox_image = "$registry/pause:3"
   restrict_oom_score_adj = true

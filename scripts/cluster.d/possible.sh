@@ -40,6 +40,9 @@ makes_groups() (
   if [[ -e $root/cgroup.controllers ]]; then
     for controller in cpu memory pids; do
       grep -qw "$controller" "$root/cgroup.controllers" || { echo "no $controller"; exit 1; }
+      # The kubelet's groups get it only if it can be passed on.
+      grep -qw "$controller" "$root/cgroup.subtree_control" && continue
+      echo "+$controller" >"$root/cgroup.subtree_control" && echo "-$controller" >"$root/cgroup.subtree_control"
     done
     trees=("$root")
   else

@@ -1,4 +1,4 @@
-# The control plane is restarted, and an image is missing right after it.
+# The control plane is restarted, and an image is missing as soon as it answers.
 make() {
   local program
   # Without the API server they lose their leases, and end.

@@ -9,6 +9,6 @@ mend() {
   quota 10
   # It holds when its controller has written it into the status.
   wait_for "the new quota" 60 allows 10
-  # The controller tries again after ever longer times, at last 1,000 s. What changes the workload has it try at once; whoever waits does so.
+  # The controller tries again after ever longer times, at last 1,000 s. A change of the workload makes it try at once.
   kubectl -n team-a annotate deployment worker --overwrite "tried-again-at=$(date +%s)" >/dev/null
 }
