@@ -63,6 +63,8 @@ not() { ! "$@"; }
 
 # Fails if a cluster of another folder is there. A link is made with its name at once, or not at all.
 claim() {
+  # Of a cluster whose network is gone, as after a restart of the machine, nothing runs.
+  inside true 2>/dev/null || rm -f "$owner"
   ln -s "$top" "$owner" 2>/dev/null || is_owned ||
     fail "there is one in $(readlink "$owner"): PODBELL_CLUSTER=$(readlink "$owner") scripts/cluster down"
 }

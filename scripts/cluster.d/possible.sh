@@ -42,7 +42,8 @@ makes_groups() (
       grep -qw "$controller" "$root/cgroup.controllers" || { echo "no $controller"; exit 1; }
       # The kubelet's groups get it only if it can be passed on.
       grep -qw "$controller" "$root/cgroup.subtree_control" && continue
-      echo "+$controller" >"$root/cgroup.subtree_control" && echo "-$controller" >"$root/cgroup.subtree_control"
+      { echo "+$controller" >"$root/cgroup.subtree_control" && echo "-$controller" >"$root/cgroup.subtree_control"; } ||
+        { echo "$controller cannot be passed on"; exit 1; }
     done
     trees=("$root")
   else
@@ -50,6 +51,6 @@ makes_groups() (
   fi
   for tree in "${trees[@]}"; do
     group=$tree/podbell-possible.$BASHPID
-    mkdir "$group" && rmdir "$group"
+    mkdir "$group" && rmdir "$group" || exit 1
   done
 )

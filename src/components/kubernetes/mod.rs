@@ -21,6 +21,7 @@ pub mod event;
 mod examine;
 #[cfg(feature = "kubernetes")]
 mod fault;
+#[cfg(feature = "kubernetes")]
 pub(crate) mod follow;
 pub(crate) mod kubectl;
 #[cfg(feature = "kubernetes")]
