@@ -85,16 +85,16 @@ pub fn write(run: &Path, image: &Image, rows: &[(Rules, Vec<Row>)], now: Time) {
     let (date, command) = (now.timestamp().strftime("%-d %B %Y").to_string(), command());
     let document = format!(
         "# A real cluster\n\n\
-         What podbell told on {date} of a Kubernetes cluster (1.20.2; two nodes, one of them hollow) in which every kind of trouble was made\n\
-         and mended: as a pod of the shipped manifests, in an image of the Dockerfile, once with the shipped rules and once with none. This page\n\
-         was written by\n\n\
+         What podbell told on {date} of a Kubernetes cluster (1.20.2; two nodes, one of them hollow) in which nineteen troubles were made and\n\
+         mended: as a pod of the shipped manifests, in an image of the Dockerfile, once with the shipped rules and once with none. This page was\n\
+         written by\n\n\
          ```sh\n{command}\n```\n\n\
          {image}\n\n\
-         The troubles are those of `scripts/cluster list`. When those of workloads were told, podbell was killed, then the control plane\n\
-         restarted, each with a new trouble before it was back (the rows `podbell` and `apiserver`); then both nodes were stopped. When that was\n\
-         told, too, everything was mended at once. Each rule told its incident of a trouble once, and no end came before its repair. \"Messages\"\n\
-         counts those before the end: more than one, where it got worse or a second incident of the same workload joined. A quota's, a\n\
-         volume's and a cron job's end also wait for the next try of their controllers. How a trouble ends is in [reporters.md](reporters.md).\n\n{}",
+         The troubles are those of `scripts/cluster list`, but for the full disk, which ends pods of all others. When those of workloads were told,\n\
+         podbell was killed, then the control plane was restarted, each with a new trouble (the rows `podbell` and `apiserver`, which count from the\n\
+         kill and from the stop); then both nodes were stopped. When that was told, too, everything was mended at once. Each rule opened one\n\
+         incident of a trouble; its end was told after the repair. \"Messages\" counts those before the end: more than one, where it got worse or a\n\
+         second incident of the same workload joined. How a trouble ends is in [reporters.md](reporters.md).\n\n{}",
         tables(rows)
     );
     std::fs::write(run.join("real-cluster.md"), document).unwrap();

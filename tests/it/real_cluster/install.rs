@@ -93,17 +93,29 @@ fn install(rules: Rules, destination: &str) {
     }
 }
 
-/// Waits until both were started again and are ready.
-pub async fn were_restarted() {
+/// How often podbell was started again in each installation.
+pub async fn restarts() -> Vec<u32> {
+    let mut all = Vec::new();
     for rules in Rules::ALL {
+        let count = "jsonpath={.status.containerStatuses[0].restartCount}";
+        let count = cluster(&["kubectl", "-n", namespace(rules), "get", "pod", "podbell-0", "-o", count]).await;
+        all.push(count.parse().unwrap());
+    }
+    all
+}
+
+/// Waits until both were started again since then and are ready.
+pub async fn were_restarted(before: &[u32]) {
+    for (rules, before) in Rules::ALL.into_iter().zip(before) {
         let mut turns = tokio::time::interval(Duration::from_secs(1));
         let state = "jsonpath={.status.containerStatuses[0].restartCount} {.status.containerStatuses[0].ready}";
         let again = async {
             let get = ["kubectl", "-n", namespace(rules), "get", "pod", "podbell-0", "-o", state];
-            // A machine that is short of processor time may have ended it once more, by its probes.
-            let is_back =
-                |said: &str| said.split_once(' ').is_some_and(|(count, ready)| count != "0" && ready == "true");
-            while !is_back(&cluster(&get).await) {
+            let is_back = |said: &str| {
+                let (count, ready) = said.split_once(' ')?;
+                (count.parse::<u32>().ok()? > *before && ready == "true").then_some(())
+            };
+            while is_back(&cluster(&get).await).is_none() {
                 turns.tick().await;
             }
         };

@@ -108,6 +108,17 @@ impl Run {
         rows::rows(&messages, &self.played)
     }
 
+    /// What was told without a reason.
+    fn strangers(&self) -> Vec<String> {
+        let of = |rules: Rules| {
+            let told = self.told(rules);
+            let messages: Vec<Message<'_>> =
+                told.iter().filter_map(|(at, body)| Message::of_webhook(*at, body)).collect();
+            rows::strangers(&messages).into_iter().map(move |what| format!("{rules:?}: {what}")).collect::<Vec<_>>()
+        };
+        Rules::ALL.into_iter().flat_map(of).collect()
+    }
+
     /// Waits until the rows of both are as they should be, or the time is up. Looks once a second: all messages are read for it, and
     /// the cluster needs the processor.
     async fn wait(&mut self, seconds: u64, what: &str, are_so: impl Fn(&[Row]) -> bool) {
@@ -172,11 +183,12 @@ async fn every_trouble_of_a_real_cluster_is_told_by_a_pod_and_so_is_its_end() {
     run.wait(480, "all troubles of workloads are told", rows::all_told).await;
 
     // What was told once is not told again by a podbell that was killed, or whose API server was away.
+    let before = install::restarts().await;
     for one in &RESTARTS {
         run.make(std::slice::from_ref(one)).await;
         run.wait(240, &format!("what happens during the restart of {} is told", one.name), rows::all_told).await;
     }
-    install::were_restarted().await;
+    install::were_restarted(&before).await;
 
     // Both nodes at once, with everything on them, podbell included; its process goes on.
     run.make(&NODES).await;
@@ -197,9 +209,11 @@ async fn every_trouble_of_a_real_cluster_is_told_by_a_pod_and_so_is_its_end() {
         .iter()
         .flat_map(|(rules, rows)| rows.iter().map(move |row| (rules, row)))
         .flat_map(|(rules, row)| row.wrong.iter().map(move |what| format!("{rules:?}, {}: {what}", row.trouble)));
-    let wrong: Vec<String> = run.late.iter().cloned().chain(of_rows).collect();
+    let wrong: Vec<String> = run.late.iter().cloned().chain(of_rows).chain(run.strangers()).collect();
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     if for_documentation {
+        // Of the image that people install; another one is larger and slower.
+        assert!(run.image.started_within.iter().all(|time| *time < Duration::from_secs(1)), "{}", run.image);
         document::keep(&run.folder);
     }
 }

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use regex::Regex;
 use serde_json::Value;
 
 use super::rows::{self, Message, Played, Row};
@@ -91,19 +92,32 @@ fn a_kill_for_memory_is_not_told_of_its_node_and_nodes_that_are_away_are_told_wi
 /// that is a matter of rules.
 fn differences(row: &Row, again: &Row) -> Vec<String> {
     let mut differences = Vec::new();
-    let mut compare = |what: &str, told: Option<u64>, replayed: Option<u64>| match (told, replayed) {
+    let mut times = |what: &str, told: Option<u64>, replayed: Option<u64>| match (told, replayed) {
         (Some(told), Some(replayed)) if told.abs_diff(replayed) <= TOLERANCE.into() => {}
         _ => differences.push(format!("{what} was told after {told:?} s, and is after {replayed:?} s")),
     };
-    compare("it", row.told_after, again.told_after);
-    compare("its end", row.ended_after, again.ended_after);
-    if row.rule != again.rule {
-        differences.push(format!("it was told by the rule {}, and is by {}", row.rule, again.rule));
-    }
-    // What follows tells the time and how often it happened, which the recorder saw a little sooner or later.
-    let how = |row: &Row| row.end.split([',', ':', ' ']).next().unwrap_or_default().to_owned();
-    if how(row) != how(again) {
-        differences.push(format!("its end was {:?}, and is {:?}", row.end, again.end));
-    }
+    times("it", row.told_after, again.told_after);
+    times("its end", row.ended_after, again.ended_after);
+    let mut texts = |what: &str, told: &str, replayed: &str| {
+        if told != replayed {
+            differences.push(format!("{what}: {told:?}, and is {replayed:?}"));
+        }
+    };
+    texts("the rule was", &row.rule, &again.rule);
+    texts("the words were", &kind(&row.words), &kind(&again.words));
+    texts("the command was", &kind(&row.command), &kind(&again.command));
+    texts("the end was", &kind(end(&row.end)), &kind(end(&again.end)));
     differences
+}
+
+/// How and of what an end is told. Which of the reasons comes first, when and how often is a matter of seconds.
+fn end(text: &str) -> &str {
+    let place = text.split_once(": ").and_then(|(how, rest)| Some(how.len() + 2 + rest.find(' ')?));
+    place.and_then(|length| text.get(..length)).unwrap_or(text)
+}
+
+/// A text without numbers and the names of pods: the recorder may have seen another one of them.
+fn kind(text: &str) -> String {
+    let pod = Regex::new(r"-[a-z0-9]{5}\b").unwrap();
+    Regex::new("[0-9]+").unwrap().replace_all(&pod.replace_all(text, "-x"), "#").into_owned()
 }

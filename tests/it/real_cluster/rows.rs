@@ -118,6 +118,9 @@ impl<'a> Message<'a> {
     }
 }
 
+/// A trouble of some minutes gets worse once or twice.
+const MOST_MESSAGES: usize = 3;
+
 /// What was told of a trouble.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Row {
@@ -219,7 +222,9 @@ fn wrong(row: &Row, trouble: &Trouble, news: &[&Message<'_>], ends: &[&Message<'
     for one in news.iter().filter(|one| one.kind == "opened") {
         *opened.entry(one.rule).or_default() += 1;
     }
-    demand(opened.values().all(|times| *times == 1), format!("it was told more than once: {opened:?}"));
+    let once = !opened.is_empty() && opened.values().all(|times| *times == 1);
+    demand(once, format!("it was not told once: {opened:?}"));
+    demand(news.len() <= MOST_MESSAGES, format!("it was told in {} messages", news.len()));
     demand(!row.words.is_empty(), format!("nothing says {:?}", expected.words));
     demand(row.command.starts_with(expected.command), format!("it says to type {:?}", row.command));
     let begun_again = |end: &Message<'_>| news.iter().any(|one| one.incident == end.incident && one.at > end.at);
@@ -227,6 +232,16 @@ fn wrong(row: &Row, trouble: &Trouble, news: &[&Message<'_>], ends: &[&Message<'
     demand(early.is_none(), "its end was told before its repair, and then it went on".to_owned());
     demand(row.end.contains(expected.end), format!("its end is {:?}", row.end));
     wrong
+}
+
+/// The messages about what nobody did, or that are another side of none of it.
+#[cfg(feature = "outside")]
+pub fn strangers(messages: &[Message<'_>]) -> Vec<String> {
+    let expected = |one: &&Message<'_>| {
+        all_expected().any(|trouble| trouble.expected_at(&one.place)) || super::BESIDE.contains(&one.place.as_str())
+    };
+    let strange = messages.iter().filter(|one| !expected(one));
+    strange.map(|one| format!("nobody did anything to {}: {}", one.place, one.first_line())).collect()
 }
 
 /// Whether everything was told that is told while the troubles last.

@@ -1,6 +1,6 @@
 //! The pages about deployments, as a new user walks through them: their commands are read from the pages and run as they stand
-//! there, on a real cluster. What the pages tell people to change is changed, and nothing else. The blocks about the Debian package
-//! and systemd are walked by `package.rs`, that about Docker by `docker.rs`. Left out are `docker build` and `docker push`, for which no
+//! there, on a real cluster. It changes what the pages tell people to change, and the paths of files. The blocks about the Debian package
+//! and systemd are walked by `package.rs`, that about Docker by `docker.rs`, without a cluster. Left out are `docker build` and `docker push`, for which no
 //! registry is reachable: `scripts/image` builds the same Dockerfile.
 
 use std::io::Write as _;
@@ -12,7 +12,7 @@ use std::time::Duration;
 use super::live::cluster;
 use super::{install, root};
 use crate::support::page::Page;
-use crate::support::process::{output, podbell, printed, within};
+use crate::support::process::{Process, output, podbell, printed, within};
 use crate::support::receiver::{Answer, Receiver};
 
 /// Where the cluster's network reaches this test.
@@ -168,6 +168,12 @@ async fn outside(shell: &Shell, chat: &Receiver) {
         assert!(done.status.success(), "{args:?}: {}", printed(&done));
     }
     assert!(chat.received().len() > before);
+    let mut running = Process::start(podbell(&shell.folder, &["run"]));
+    cluster(&["kubectl", "-n", "shop", "create", "deployment", "desk", "--image=registry.example.com/shop/desk:v9"])
+        .await;
+    hears(chat, "shop/desk").await;
+    assert!(running.stop().await.success(), "{}", running.stderr());
+    cluster(&["kubectl", "-n", "shop", "delete", "deployment", "desk"]).await;
     shell.run(&account.replace("kubectl apply", "kubectl delete --ignore-not-found"), "").await;
 }
 
