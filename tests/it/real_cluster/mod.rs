@@ -79,7 +79,8 @@ const WORKLOADS: [Expected; 15] = [
         "batch/report",
         "Job has reached the specified backoff limit",
         "kubectl -n batch logs job/report-",
-        "Completed of report-",
+        // `Completed` of a run, or `SawCompletedJob` of the cron job, whichever comes first.
+        "Completed",
     ),
     expected("command", "pay/invoice", "/usr/bin/invoiced", "kubectl -n pay ", RECOVERED),
     expected("autoscaler", "shop/offers", "unable to get metrics for resource cpu", "kubectl ", "offers was deleted"),
