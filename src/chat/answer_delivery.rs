@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use podbell_core::outbox::Outcome;
+use podbell_core::outbox::pace::Pace;
 use podbell_core::time::Time;
 
 use super::ChatDeps;
@@ -35,6 +36,22 @@ impl From<Outcome> for Posted {
             Outcome::Orphaned { why } => Self::Never(why),
             Outcome::InvalidDestination { text, .. } => Self::Never(text),
         }
+    }
+}
+
+/// How answers are posted; tests have less patience.
+#[derive(Clone, Copy, Debug)]
+pub struct AnswerTiming {
+    /// The pause before an answer is posted again; doubles each time.
+    pub again: Duration,
+    /// How fast answers are posted in one conversation.
+    pub pace: Pace,
+}
+
+impl AnswerTiming {
+    /// At this pace, with the pause of every chat.
+    pub(crate) fn at(pace: Pace) -> Self {
+        Self { again: Duration::from_secs(1), pace }
     }
 }
 

@@ -12,6 +12,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
 use super::access::{Access, Denied, Identity};
 use super::adapter_notice::AdapterNotice;
+use super::answer_delivery::AnswerDelivery;
 use super::once::{Answered, Once, Registered};
 use super::reconnect::{self, Backoff, Connection, Pauses};
 use super::{ChatDeps, Entry, MessageKey, Question, Reply, Speaker};
@@ -259,6 +260,12 @@ impl Asker {
     /// A place among what is in hand, for an answer on its way: an orderly end waits for it. `None` when all are taken.
     pub(crate) fn hold(&self) -> Option<OwnedSemaphorePermit> {
         self.in_hand.clone().try_acquire_owned().ok()
+    }
+
+    /// Posts answers of this chat within this time, with this pause before the second post: at no pace, and as often as podbell
+    /// wants, unless that is changed.
+    pub(crate) fn delivery(&self, again: Duration, within: Duration) -> AnswerDelivery<'_> {
+        AnswerDelivery { chat: &self.settings.name, deps: &self.deps, rate: None, again, within, most: None }
     }
 
     /// Keeps a connection of this chat, which `what` names in the log, until the watch turns true; then finishes what is

@@ -6,7 +6,7 @@
 
 pub mod access;
 pub(crate) mod adapter_notice;
-pub(crate) mod answer_delivery;
+pub mod answer_delivery;
 mod answers;
 pub(crate) mod asker;
 pub(crate) mod endpoint;
@@ -17,7 +17,7 @@ pub(crate) mod once;
 mod plans;
 pub(crate) mod queries;
 pub(crate) mod rate;
-pub(crate) mod reconnect;
+pub mod reconnect;
 pub(crate) mod replays;
 pub(crate) mod views;
 pub(crate) mod websocket;

@@ -60,9 +60,29 @@ pub(crate) async fn open_in_time<T>(
     }
 }
 
+/// How a connection is kept; tests have less patience.
+#[derive(Clone, Copy, Debug)]
+pub struct ConnectionTiming {
+    /// How long opening it may take.
+    pub open: Duration,
+    /// How often podbell asks whether it lives.
+    pub ping: Duration,
+    /// Without any data for this long it is dead.
+    pub silence: Duration,
+    /// Before it is opened again.
+    pub pauses: Pauses,
+}
+
+impl Default for ConnectionTiming {
+    fn default() -> Self {
+        let seconds = Duration::from_secs;
+        Self { open: seconds(20), ping: seconds(20), silence: seconds(60), pauses: Pauses::default() }
+    }
+}
+
 /// How long to wait before a connection is opened again.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Pauses {
+pub struct Pauses {
     /// After the first loss; doubles each time.
     pub first: Duration,
     /// The longest after a loss.
@@ -71,6 +91,13 @@ pub(crate) struct Pauses {
     pub refused: Duration,
     /// After it was displaced: two that displace each other without end answer nobody.
     pub displaced: Duration,
+}
+
+impl Default for Pauses {
+    fn default() -> Self {
+        let seconds = Duration::from_secs;
+        Self { first: seconds(1), most: seconds(60), refused: seconds(5 * 60), displaced: seconds(5 * 60) }
+    }
 }
 
 /// What is known of a connection over its ends.

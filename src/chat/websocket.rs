@@ -19,7 +19,7 @@ use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
 use url::Url;
 
-use super::reconnect::End;
+use super::reconnect::{ConnectionTiming, End};
 
 /// How a connection ended that was closed by the other side, or by something in between.
 pub(crate) const BROKE_OFF: End = End::Lost { why: "the connection broke off", after: None };
@@ -43,8 +43,9 @@ pub(crate) struct Pings {
 
 impl Pings {
     /// Pings of the WebSocket protocol.
-    pub(crate) fn of_the_protocol(every: Duration, silence: Duration) -> Self {
-        Self { every, silence, make: Box::new(|| Message::Ping(Vec::new().into())) }
+    pub(crate) fn of_the_protocol(timing: ConnectionTiming) -> Self {
+        let ConnectionTiming { ping, silence, .. } = timing;
+        Self { every: ping, silence, make: Box::new(|| Message::Ping(Vec::new().into())) }
     }
 }
 

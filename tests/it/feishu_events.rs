@@ -1,7 +1,6 @@
 //! Events that Feishu posts to podbell: what they are answered with, and what somebody who is not Feishu may try.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use aes::Aes256;
 use aes::cipher::block_padding::Pkcs7;
@@ -14,7 +13,7 @@ use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
 use crate::chat_endpoints::{Attack, Headers, NOW, around, settings, vectors, withstand};
-use crate::support::FAST;
+use crate::support::QUICK_ANSWERS;
 use crate::support::endpoint::Endpoint;
 use crate::support::process::{PATIENCE, eventually};
 use crate::support::receiver::{Answer, Receiver};
@@ -42,7 +41,7 @@ fn app(queries: &Arc<FakeQueries>, api: &Receiver) -> Arc<Feishu> {
         app_secret: "marker-of-the-secret".into(),
         api: api.url("").parse().unwrap(),
         subscription: Some(Subscription { encrypt_key: KEY.into(), verification_token: TOKEN.into() }),
-        timing: Timing { post_again: Duration::from_millis(5), pace: FAST, ..Timing::default() },
+        timing: Timing { answers: QUICK_ANSWERS, ..Timing::default() },
     };
     Feishu::new(config, around(queries))
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use podbell::components::slack::chat::{SlackConfig, Timing};
+use podbell::components::slack::chat::SlackConfig;
 use serde_json::{Value, json};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -131,7 +131,8 @@ async fn a_command_is_acknowledged_before_its_answer_is_there_and_answered_at_it
 #[tokio::test]
 async fn back_off_grows_and_starts_anew_after_a_hello() {
     let (slack, queries) = (slack().await, FakeQueries::new());
-    let slow = Timing { reopen: Duration::from_millis(40), ..quick() };
+    let mut slow = quick();
+    slow.connection.pauses.first = Duration::from_millis(40);
     slack.refuse_to_open((0..6).map(|_| (200, json!({"ok": false, "error": "internal_error"}))));
     let podbell = listen(&slack, &queries, |config| config.timing = slow);
     open(&slack, &[0]).await;
@@ -231,7 +232,8 @@ async fn a45_what_comes_again_over_any_connection_runs_once() {
 #[tokio::test]
 async fn a45_a_connection_that_is_half_dead_is_replaced_and_its_envelope_runs_once() {
     let (slack, queries) = (slack().await, FakeQueries::new());
-    let impatient = Timing { silence: Duration::from_millis(300), ..quick() };
+    let mut impatient = quick();
+    impatient.connection.silence = Duration::from_millis(300);
     let podbell = listen(&slack, &queries, |config| config.timing = impatient);
     open(&slack, &[0]).await;
     // Pings and their answers keep it: it is silent otherwise, for three times as long.
@@ -299,7 +301,8 @@ fn dice(seed: u64) -> impl FnMut(usize) -> usize {
 async fn a45_whatever_happens_to_connections_nothing_is_lost_and_nothing_runs_twice() {
     for seed in 0..4 {
         let (slack, queries) = (slack().await, FakeQueries::new());
-        let impatient = Timing { silence: Duration::from_millis(300), ..quick() };
+        let mut impatient = quick();
+        impatient.connection.silence = Duration::from_millis(300);
         let podbell = listen(&slack, &queries, |config| {
             config.connections = 2;
             config.timing = impatient;

@@ -21,9 +21,9 @@ use tokio::sync::mpsc;
 use tokio_tungstenite::tungstenite::Message as Frame;
 use tokio_tungstenite::tungstenite::handshake::server::{ErrorResponse, Request, Response as Shaken};
 
-use super::FAST;
 use super::receiver::client;
 use super::slack::FakeQueries;
+use super::{FAST, QUICK_ANSWERS, QUICK_CONNECTION};
 
 pub const KEY: &str = "dingmarker";
 pub const SECRET: &str = "marker-of-the-application-s-secret";
@@ -463,7 +463,6 @@ pub fn chat(
     queries: Arc<FakeQueries>,
     change: impl FnOnce(&mut DingTalkConfig),
 ) -> Arc<DingTalk> {
-    let millis = Duration::from_millis;
     let settings = ChatSettings {
         name: "dt".into(),
         access: Access::default(),
@@ -471,14 +470,8 @@ pub fn chat(
         time_zone: jiff::tz::TimeZone::UTC,
     };
     let timing = Timing {
-        ping: millis(50),
-        silence: millis(1000),
-        open: Duration::from_secs(5),
-        reopen: millis(5),
-        reopen_most: millis(50),
-        refused: millis(50),
-        post_again: millis(5),
-        pace: FAST,
+        connection: QUICK_CONNECTION,
+        answers: QUICK_ANSWERS,
         press_pace: FAST,
         stale: Duration::from_secs(900),
     };

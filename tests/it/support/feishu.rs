@@ -23,10 +23,10 @@ use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 use tokio_tungstenite::tungstenite::Message as Frame;
 
-use super::FAST;
 use super::one_address::OneAddress;
 use super::receiver::client;
 use super::slack::FakeQueries;
+use super::{QUICK_ANSWERS, QUICK_CONNECTION};
 
 pub const SECRET: &str = "marker-of-the-app-secret";
 /// The bot's own id.
@@ -354,14 +354,8 @@ pub fn app(server: &FakeFeishu, queries: Arc<FakeQueries>, secret: &str, access:
         ChatSettings { name: "fs".into(), access, language: Language::En, time_zone: jiff::tz::TimeZone::UTC };
     let timing = Timing {
         reply: millis(300),
-        ping: millis(50),
-        silence: millis(1000),
-        open: Duration::from_secs(5),
-        reopen: millis(5),
-        reopen_most: millis(50),
-        refused: millis(50),
-        post_again: millis(5),
-        pace: FAST,
+        connection: QUICK_CONNECTION,
+        answers: QUICK_ANSWERS,
         stale: Duration::from_secs(15 * 60),
     };
     let api = server.base.parse().unwrap();

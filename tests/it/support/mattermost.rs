@@ -21,10 +21,10 @@ use tokio::sync::mpsc;
 use tokio_tungstenite::tungstenite::Message as Frame;
 use tokio_tungstenite::tungstenite::handshake::server::{ErrorResponse, Request, Response as Shaken};
 
-use super::FAST;
 use super::one_address::OneAddress;
 use super::receiver::client;
 use super::slack::FakeQueries;
+use super::{QUICK_ANSWERS, QUICK_CONNECTION};
 
 pub const TOKEN: &str = "marker-of-the-bot-token";
 
@@ -305,20 +305,9 @@ pub const SLASH: &str = "token-of-a-slash-command";
 
 /// The same, for some only.
 pub fn bot_for(server: &FakeMattermost, queries: Arc<FakeQueries>, token: &str, access: Access) -> Arc<Mattermost> {
-    let millis = Duration::from_millis;
     let settings =
         ChatSettings { name: "mm".into(), access, language: Language::En, time_zone: jiff::tz::TimeZone::UTC };
-    let timing = Timing {
-        reply: Duration::from_secs(5),
-        ping: millis(50),
-        silence: millis(1000),
-        open: Duration::from_secs(5),
-        reopen: millis(5),
-        reopen_most: millis(50),
-        refused: millis(50),
-        post_again: millis(5),
-        pace: FAST,
-    };
+    let timing = Timing { reply: Duration::from_secs(5), connection: QUICK_CONNECTION, answers: QUICK_ANSWERS };
     let config = MattermostConfig {
         settings,
         tokens: vec![SLASH.into()],

@@ -15,6 +15,7 @@ use axum::routing::post;
 use futures_util::{SinkExt as _, StreamExt as _};
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use podbell::chat::ChatDeps;
+use podbell::chat::reconnect::{ConnectionTiming, Pauses};
 use podbell::chat::{Queries, Question, Reply};
 use podbell::components::slack::chat::{Access, ChatSettings, Slack, SlackConfig, Timing, guarded_client};
 use podbell::http::HttpOptions;
@@ -30,8 +31,8 @@ use tokio::sync::{mpsc, watch};
 use tokio_tungstenite::tungstenite::Message as Frame;
 use tokio_tungstenite::tungstenite::handshake::server::{ErrorResponse, Request, Response as Shaken};
 
-use super::FAST;
 use super::receiver::client;
+use super::{QUICK_ANSWERS, QUICK_CONNECTION};
 
 pub const SECRET: &str = "8f742231b10e8888abcd99yyyzzz85a5";
 pub const APP_TOKEN: &str = "xapp-1-marker-of-the-app-token";
@@ -413,16 +414,11 @@ impl Queries for FakeQueries {
 /// Less patience than in earnest.
 pub fn quick() -> Timing {
     let millis = Duration::from_millis;
+    let pauses = Pauses { first: millis(10), most: millis(2000), refused: millis(2000), displaced: millis(100) };
     Timing {
         inline: millis(2500),
-        post_again: millis(5),
-        pace: FAST,
-        reopen: millis(10),
-        reopen_most: millis(2000),
-        crowded: millis(100),
-        ping: millis(50),
-        silence: millis(2000),
-        open: millis(5000),
+        answers: QUICK_ANSWERS,
+        connection: ConnectionTiming { silence: millis(2000), pauses, ..QUICK_CONNECTION },
         linger: millis(5000),
     }
 }

@@ -18,10 +18,10 @@ use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
-use super::FAST;
 use super::chat_servers::{TOKEN, balanced};
 use super::receiver::client;
 use super::slack::FakeQueries;
+use super::{QUICK_ANSWERS, QUICK_CONNECTION};
 
 #[derive(Default)]
 struct Inner {
@@ -295,15 +295,10 @@ async fn answer(State(telegram): State<FakeTelegram>, uri: Uri, headers: HeaderM
 
 /// Less patience than in earnest.
 pub fn quick() -> Timing {
-    let millis = Duration::from_millis;
     Timing {
         hold: Duration::from_secs(5),
-        again: millis(5),
-        again_most: millis(50),
-        refused: millis(50),
-        displaced: millis(50),
-        post_again: millis(5),
-        pace: FAST,
+        pauses: QUICK_CONNECTION.pauses,
+        answers: QUICK_ANSWERS,
         stale: Duration::from_secs(900),
         batch: Duration::from_secs(30),
     }

@@ -10,6 +10,7 @@ use std::time::Duration;
 use futures_util::{SinkExt as _, StreamExt as _};
 use podbell::chat::ChatDeps;
 use podbell::chat::access::Channel;
+use podbell::chat::reconnect::{ConnectionTiming, Pauses};
 use podbell::components::wecom::chat::{Access, AppConfig, AppTiming, Bot, BotConfig, BotTiming, ChatSettings, Crypto};
 use podbell_core::message::Language;
 use podbell_core::time::Time;
@@ -18,6 +19,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
 use tokio_tungstenite::tungstenite::Message as Frame;
 
+use super::QUICK_CONNECTION;
 use super::receiver::client;
 use super::slack::FakeQueries;
 
@@ -249,17 +251,13 @@ fn disconnected() -> String {
 /// Less patience than in earnest.
 pub fn quick() -> BotTiming {
     let millis = Duration::from_millis;
+    let pauses =
+        Pauses { first: millis(10), most: millis(100), refused: millis(100), displaced: Duration::from_secs(3600) };
     BotTiming {
         inline: millis(2000),
-        ping: millis(50),
-        silence: millis(5000),
+        connection: ConnectionTiming { silence: millis(5000), pauses, ..QUICK_CONNECTION },
         confirm: millis(5000),
         again: millis(5),
-        reopen: millis(10),
-        reopen_most: millis(100),
-        refused: millis(100),
-        kicked: Duration::from_secs(3600),
-        open: millis(5000),
         end: millis(3000),
     }
 }

@@ -15,8 +15,10 @@ use url::Url;
 
 use super::PACE;
 use super::api::Api;
+use crate::chat::answer_delivery::AnswerTiming;
 use crate::chat::asker::Asker;
 use crate::chat::rate::Rate;
+use crate::chat::reconnect::ConnectionTiming;
 use crate::chat::{ChatDeps, ChatSettings};
 use podbell_core::outbox::pace::Pace;
 
@@ -56,22 +58,10 @@ pub(super) const PRESS_PACE: Pace = Pace { most: 5, kept_for_critical: 0, ..PACE
 /// How long things take; tests have less patience.
 #[derive(Clone, Copy, Debug)]
 pub struct Timing {
-    /// How often podbell asks a connection whether it lives.
-    pub ping: Duration,
-    /// A connection without any data for this long is dead.
-    pub silence: Duration,
-    /// How long opening a connection may take.
-    pub open: Duration,
-    /// The pause before a connection is opened again; doubles each time.
-    pub reopen: Duration,
-    /// The longest such pause.
-    pub reopen_most: Duration,
-    /// The same pause after DingTalk refused key and secret.
-    pub refused: Duration,
-    /// The pause before an answer is posted again; doubles each time.
-    pub post_again: Duration,
-    /// How fast answers are posted in one conversation.
-    pub pace: Pace,
+    /// How its connection is kept.
+    pub connection: ConnectionTiming,
+    /// How answers are posted.
+    pub answers: AnswerTiming,
     /// How fast presses are answered in one group: the robot tells there, too, within the same limit.
     pub press_pace: Pace,
     /// What was written longer ago is not carried out.
@@ -80,18 +70,11 @@ pub struct Timing {
 
 impl Default for Timing {
     fn default() -> Self {
-        let seconds = Duration::from_secs;
         Self {
-            ping: seconds(20),
-            silence: seconds(60),
-            open: seconds(20),
-            reopen: seconds(1),
-            reopen_most: seconds(60),
-            refused: seconds(5 * 60),
-            post_again: seconds(1),
-            pace: PACE,
+            connection: ConnectionTiming::default(),
+            answers: AnswerTiming::at(PACE),
             press_pace: PRESS_PACE,
-            stale: seconds(15 * 60),
+            stale: Duration::from_secs(15 * 60),
         }
     }
 }
@@ -122,7 +105,7 @@ impl DingTalk {
             asker: Asker::new(settings, deps),
             api,
             timing,
-            rate: Rate::new(timing.pace),
+            rate: Rate::new(timing.answers.pace),
             press_rate: Rate::new(timing.press_pace),
             named: Mutex::default(),
         })

@@ -17,11 +17,11 @@ use tokio_tungstenite::tungstenite::Message;
 use url::Url;
 
 use super::super::{api, app, classify, markdown};
+use super::DingTalk;
 use super::frame::{self, Address, Frame};
-use super::{DingTalk, Timing};
 use crate::chat::answer_delivery::{AnswerDelivery, Posted};
 use crate::chat::asker::{Answer, ChatAnswer, Rejection};
-use crate::chat::reconnect::{Backoff, Connection, End, Pauses, open_in_time};
+use crate::chat::reconnect::{Backoff, Connection, End, open_in_time};
 use crate::chat::websocket::{self, Link, Pings};
 use crate::notifiers::post::{Post, post};
 use crate::notifiers::redact::Redactor;
@@ -57,9 +57,7 @@ struct To {
 impl DingTalk {
     /// Listens until the watch turns true, then finishes what is in hand.
     pub async fn connect(self: Arc<Self>, stop: watch::Receiver<bool>) {
-        let Timing { reopen, reopen_most, refused, .. } = self.timing;
-        let pauses = Pauses { first: reopen, most: reopen_most, refused, displaced: refused };
-        self.asker.keep_connected("Stream mode", pauses, &self, stop, END).await;
+        self.asker.keep_connected("Stream mode", self.timing.connection.pauses, &self, stop, END).await;
     }
 
     /// Opens a connection: a ticket, then the WebSocket.
@@ -86,7 +84,7 @@ impl DingTalk {
         let mut url = self.stream_url(&endpoint).ok_or(End::lost("DingTalk names an address that is not its own"))?;
         url.query_pairs_mut().append_pair("ticket", &ticket);
         let socket = websocket::open(client, url, None, frame::MOST).await.map_err(End::lost)?;
-        Ok(Link::new(socket, Pings::of_the_protocol(self.timing.ping, self.timing.silence)))
+        Ok(Link::new(socket, Pings::of_the_protocol(self.timing.connection)))
     }
 
     /// The address of a stream, as HTTP names it.
@@ -146,15 +144,8 @@ impl DingTalk {
             Address::Session(_, until) => (POSTS_WITHIN.min(until.since(self.asker.now())), &self.rate),
             Address::Group { .. } => (POSTS_WITHIN, &self.press_rate),
         };
-        let (chat, deps) = (&self.asker.settings.name, &self.asker.deps);
-        let delivery = AnswerDelivery {
-            chat,
-            deps,
-            rate: Some((rate, &*to.conversation)),
-            again: self.timing.post_again,
-            within,
-            most: None,
-        };
+        let delivery = self.asker.delivery(self.timing.answers.again, within);
+        let delivery = AnswerDelivery { rate: Some((rate, &*to.conversation)), ..delivery };
         let body = |content| self.body(said, &to.address, content);
         let send = |body: Value| async move {
             let outcome = match &to.address {
@@ -208,7 +199,7 @@ impl Connection for Arc<DingTalk> {
             loop {
                 let opened = self.asker.now();
                 let late = "DingTalk does not answer in time";
-                let link = open_in_time(self.timing.open, stop, late, self.open()).await;
+                let link = open_in_time(self.timing.connection.open, stop, late, self.open()).await;
                 if let Some(before) = before.take() {
                     before.close().await;
                 }
@@ -228,7 +219,7 @@ impl Connection for Arc<DingTalk> {
                         before = Some(link);
                         tokio::select! {
                             () = wait_for_stop(stop) => return End::Stopped,
-                            () = sleep(self.timing.reopen.saturating_sub(lasted)) => {}
+                            () = sleep(self.timing.connection.pauses.first.saturating_sub(lasted)) => {}
                         }
                     }
                 }

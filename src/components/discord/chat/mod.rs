@@ -28,7 +28,7 @@ use super::embed;
 use super::reply::of_webhook;
 use crate::chat::ChatDeps;
 use crate::chat::adapter_notice::AdapterNotice;
-use crate::chat::answer_delivery::{AnswerDelivery, Posted};
+use crate::chat::answer_delivery::Posted;
 use crate::chat::asker::{Asker, ChatAnswer, ChatSettings, Rejection};
 use crate::chat::endpoint;
 use crate::chat::replays::{Replays, Unproved};
@@ -163,14 +163,7 @@ impl Discord {
         };
         let change = |message: Value| send(request(message).patch().below(&original));
         let add = |message: Value| send(request(message).below(&webhook));
-        let delivery = AnswerDelivery {
-            chat: &self.asker.settings.name,
-            deps: &self.asker.deps,
-            rate: None,
-            again: self.config.timing.again,
-            within: CHANGED_WITHIN,
-            most: None,
-        };
+        let delivery = self.asker.delivery(self.config.timing.again, CHANGED_WITHIN);
         let contents = [Content::Full, Content::Minimal];
         if how == Follow::InPlace {
             let [full, plain] = contents.map(|content| self.message(said, content));

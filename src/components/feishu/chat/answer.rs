@@ -125,6 +125,5 @@ async fn change(chat: &Feishu, said: ChatAnswer, to: &To) {
 }
 
 fn delivery<'a>(chat: &'a Feishu, rate: Option<(&'a Rate, &'a str)>) -> AnswerDelivery<'a> {
-    let (name, again) = (&chat.asker.settings.name, chat.timing.post_again);
-    AnswerDelivery { chat: name, deps: &chat.asker.deps, rate, again, within: POSTS_WITHIN, most: None }
+    AnswerDelivery { rate, ..chat.asker.delivery(chat.timing.answers.again, POSTS_WITHIN) }
 }

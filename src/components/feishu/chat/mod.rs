@@ -24,10 +24,11 @@ use url::Url;
 use super::api::Api;
 use super::{app, card};
 use crate::chat::ChatDeps;
+use crate::chat::answer_delivery::AnswerTiming;
 use crate::chat::asker::{Asker, ChatAnswer, ChatSettings};
 use crate::chat::rate::Rate;
+use crate::chat::reconnect::ConnectionTiming;
 use podbell_core::outbox::Content;
-use podbell_core::outbox::pace::Pace;
 
 pub use config::CHAT;
 pub use signed::Subscription;
@@ -54,22 +55,10 @@ pub struct FeishuConfig {
 pub struct Timing {
     /// A request is answered within this time; the platform waits 3 s.
     pub reply: Duration,
-    /// How often podbell asks a connection whether it lives, unless the platform wants it more often.
-    pub ping: Duration,
-    /// A connection without any data for this long is dead.
-    pub silence: Duration,
-    /// How long opening a connection may take.
-    pub open: Duration,
-    /// The pause before a connection is opened again; doubles each time.
-    pub reopen: Duration,
-    /// The longest such pause.
-    pub reopen_most: Duration,
-    /// The same pause after the app was refused, or has too many connections.
-    pub refused: Duration,
-    /// The pause before an answer is posted again; doubles each time.
-    pub post_again: Duration,
-    /// How fast answers are posted in one conversation.
-    pub pace: Pace,
+    /// How its connection is kept; the platform may want pings more often.
+    pub connection: ConnectionTiming,
+    /// How answers are posted.
+    pub answers: AnswerTiming,
     /// What was said longer ago than this is not carried out.
     pub stale: Duration,
 }
@@ -79,14 +68,8 @@ impl Default for Timing {
         let seconds = Duration::from_secs;
         Self {
             reply: seconds(2),
-            ping: seconds(30),
-            silence: seconds(90),
-            open: seconds(20),
-            reopen: seconds(1),
-            reopen_most: seconds(60),
-            refused: seconds(5 * 60),
-            post_again: seconds(1),
-            pace: app::PACE,
+            connection: ConnectionTiming { ping: seconds(30), silence: seconds(90), ..ConnectionTiming::default() },
+            answers: AnswerTiming::at(app::PACE),
             stale: seconds(15 * 60),
         }
     }
@@ -128,7 +111,7 @@ impl Feishu {
             asker: Asker::new(settings, deps),
             api: Api::new(api, app_id, app_secret),
             timing,
-            rate: Rate::new(timing.pace),
+            rate: Rate::new(timing.answers.pace),
             subscription,
             me: OnceCell::new(),
         })

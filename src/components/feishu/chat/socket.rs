@@ -14,12 +14,12 @@ use tokio_tungstenite::tungstenite::Message;
 use url::Url;
 
 use super::super::api::{code, refused_code};
+use super::Feishu;
 use super::answer;
 use super::event::{self, Event};
 use super::frame::{self, Frame, Pieces};
-use super::{Feishu, Timing};
 use crate::chat::asker::Rejection;
-use crate::chat::reconnect::{Backoff, Connection, End, Pauses, open_in_time};
+use crate::chat::reconnect::{Backoff, Connection, End, open_in_time};
 use crate::chat::websocket::{self, Link, Pings};
 use crate::notifiers::post::Post;
 use crate::notifiers::reply::Reply;
@@ -34,9 +34,7 @@ const END: Duration = Duration::from_secs(3);
 impl Feishu {
     /// Listens until the watch turns true, then finishes what is in hand.
     pub async fn connect(self: Arc<Self>, stop: watch::Receiver<bool>) {
-        let Timing { reopen, reopen_most, refused, .. } = self.timing;
-        let pauses = Pauses { first: reopen, most: reopen_most, refused, displaced: refused };
-        self.asker.keep_connected("the app", pauses, &self, stop, END).await;
+        self.asker.keep_connected("the app", self.timing.connection.pauses, &self, stop, END).await;
     }
 
     /// Asks who the bot is.
@@ -137,9 +135,10 @@ async fn open(chat: &Feishu) -> Result<Opened, End> {
     let me = chat.me().await?;
     let Endpoint { url, service, ping } = chat.endpoint().await?;
     let socket = websocket::open(&chat.asker.deps.client, url, None, frame::MOST).await.map_err(End::lost)?;
+    let timing = chat.timing.connection;
     let pings = Pings {
-        every: ping.map_or(chat.timing.ping, |ping| ping.min(chat.timing.ping)),
-        silence: chat.timing.silence,
+        every: ping.map_or(timing.ping, |ping| ping.min(timing.ping)),
+        silence: timing.silence,
         make: Box::new(move || Message::binary(Frame::ping(service))),
     };
     Ok(Opened { link: Link::new(socket, pings), me })
@@ -147,7 +146,7 @@ async fn open(chat: &Feishu) -> Result<Opened, End> {
 
 /// One connection, from its opening to its end.
 async fn line(chat: &Arc<Feishu>, backoff: &mut Backoff, stop: &mut watch::Receiver<bool>) -> End {
-    let opened = open_in_time(chat.timing.open, stop, "there is no answer in time", open(chat)).await;
+    let opened = open_in_time(chat.timing.connection.open, stop, "there is no answer in time", open(chat)).await;
     let mut connection = match opened {
         Ok(opened) => opened,
         Err(end) => return end,

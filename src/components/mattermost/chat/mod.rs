@@ -20,8 +20,10 @@ use url::Url;
 use self::socket::Position;
 use super::{actions, post};
 use crate::chat::ChatDeps;
+use crate::chat::answer_delivery::AnswerTiming;
 use crate::chat::asker::{Asker, ChatAnswer, ChatSettings, Incoming};
 use crate::chat::rate::Rate;
+use crate::chat::reconnect::ConnectionTiming;
 use podbell_core::outbox::Content;
 use podbell_core::outbox::pace::Pace;
 
@@ -49,38 +51,16 @@ pub struct MattermostConfig {
 pub struct Timing {
     /// An answer over HTTP is ready within this time; Mattermost waits 30 s.
     pub reply: Duration,
-    /// How often podbell asks a connection whether it lives.
-    pub ping: Duration,
-    /// A connection without any data for this long is dead.
-    pub silence: Duration,
-    /// How long opening a connection may take.
-    pub open: Duration,
-    /// The pause before a connection is opened again; doubles each time.
-    pub reopen: Duration,
-    /// The longest such pause.
-    pub reopen_most: Duration,
-    /// The same pause after Mattermost refused the token.
-    pub refused: Duration,
-    /// The pause before an answer is posted again; doubles each time.
-    pub post_again: Duration,
-    /// How fast answers are posted in one conversation.
-    pub pace: Pace,
+    /// How its connection is kept.
+    pub connection: ConnectionTiming,
+    /// How answers are posted.
+    pub answers: AnswerTiming,
 }
 
 impl Default for Timing {
     fn default() -> Self {
-        let seconds = Duration::from_secs;
-        Self {
-            reply: seconds(25),
-            ping: seconds(20),
-            silence: seconds(60),
-            open: seconds(20),
-            reopen: seconds(1),
-            reopen_most: seconds(60),
-            refused: seconds(5 * 60),
-            post_again: seconds(1),
-            pace: Pace::ONE_A_SECOND,
-        }
+        let answers = AnswerTiming::at(Pace::ONE_A_SECOND);
+        Self { reply: Duration::from_secs(25), connection: ConnectionTiming::default(), answers }
     }
 }
 
@@ -115,7 +95,7 @@ impl fmt::Debug for Mattermost {
 impl Mattermost {
     /// A chat that does not listen yet: see [`Mattermost::routes`] and [`Mattermost::connect`].
     pub fn new(config: MattermostConfig, deps: ChatDeps) -> Arc<Self> {
-        let rate = Rate::new(config.timing.pace);
+        let rate = Rate::new(config.timing.answers.pace);
         Arc::new(Self {
             asker: Asker::new(config.settings.clone(), deps),
             config,

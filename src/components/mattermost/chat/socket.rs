@@ -17,12 +17,12 @@ use tokio_tungstenite::tungstenite::Message;
 use url::Url;
 
 use super::super::reply;
+use super::Mattermost;
 use super::event::{self, BotIdentity, Event, Frame};
 use super::missed::{self, Missed};
-use super::{Mattermost, Timing};
 use crate::chat::answer_delivery::{AnswerDelivery, Posted};
 use crate::chat::asker::Rejection;
-use crate::chat::reconnect::{Backoff, Connection, End, Pauses, open_in_time};
+use crate::chat::reconnect::{Backoff, Connection, End, open_in_time};
 use crate::chat::websocket::{self, Link, Pings};
 use crate::notifiers::post::{Post, post};
 use crate::notifiers::redact::Redactor;
@@ -56,8 +56,7 @@ impl Mattermost {
     /// Listens until the watch turns true, then finishes what is in hand.
     pub async fn connect(self: Arc<Self>, stop: watch::Receiver<bool>) {
         let (Some(server), Some(token)) = (self.config.server.clone(), self.config.bot_token.clone()) else { return };
-        let Timing { reopen, reopen_most, refused, .. } = self.config.timing;
-        let pauses = Pauses { first: reopen, most: reopen_most, refused, displaced: refused };
+        let pauses = self.config.timing.connection.pauses;
         let bot =
             Bot { chat: self.clone(), api: Arc::new(Api { server, token, client: self.asker.deps.client.clone() }) };
         self.asker.keep_connected("the bot", pauses, &bot, stop, END).await;
@@ -136,14 +135,13 @@ async fn open(bot: &Bot) -> Result<(Link, BotIdentity), End> {
     let opened = websocket::open(&bot.api.client, url, Some(&bot.api.token), event::MOST).await;
     let mut socket = opened.map_err(End::lost)?;
     websocket::send(&mut socket, Message::text(event::challenge(bot.api.token.expose_secret()))).await?;
-    let Timing { ping, silence, .. } = bot.chat.config.timing;
-    Ok((Link::new(socket, Pings::of_the_protocol(ping, silence)), me))
+    Ok((Link::new(socket, Pings::of_the_protocol(bot.chat.config.timing.connection)), me))
 }
 
 /// One connection, from its opening to its end.
 async fn line(bot: &Bot, backoff: &mut Backoff, stop: &mut watch::Receiver<bool>) -> End {
-    let timing = bot.chat.config.timing;
-    let (mut link, me) = match open_in_time(timing.open, stop, "Mattermost does not answer in time", open(bot)).await {
+    let most = bot.chat.config.timing.connection.open;
+    let (mut link, me) = match open_in_time(most, stop, "Mattermost does not answer in time", open(bot)).await {
         Ok(opened) => opened,
         Err(end) => return end,
     };
@@ -300,15 +298,8 @@ impl Bot {
                     }
                 }
             };
-            let (name, again) = (&chat.asker.settings.name, chat.config.timing.post_again);
-            let delivery = AnswerDelivery {
-                chat: name,
-                deps: &chat.asker.deps,
-                rate: Some((&chat.rate, &*channel)),
-                again,
-                within: POSTS_WITHIN,
-                most: None,
-            };
+            let delivery = chat.asker.delivery(chat.config.timing.answers.again, POSTS_WITHIN);
+            let delivery = AnswerDelivery { rate: Some((&chat.rate, &*channel)), ..delivery };
             delivery.post(body(Content::Full), body(Content::Minimal), send).await;
             drop(permit);
         });

@@ -25,8 +25,10 @@ use url::Url;
 use self::outbound::Hosts;
 use self::payload::{AnswerTo, Received};
 use crate::chat::ChatDeps;
+use crate::chat::answer_delivery::AnswerTiming;
 use crate::chat::asker::{self, Asker, Rejection};
 use crate::chat::rate::Rate;
+use crate::chat::reconnect::{ConnectionTiming, Pauses};
 use crate::chat::replays::Replays;
 use podbell_core::outbox::pace::Pace;
 use podbell_core::time::Time;
@@ -63,39 +65,24 @@ pub struct SlackConfig {
 pub struct Timing {
     /// An answer within this time goes into the reply; Slack waits 3 s.
     pub inline: Duration,
-    /// The pause before an answer is posted again; doubles each time.
-    pub post_again: Duration,
-    /// How fast answers are posted in one conversation.
-    pub pace: Pace,
-    /// The pause before a connection is opened again; doubles each time.
-    pub reopen: Duration,
-    /// The longest such pause.
-    pub reopen_most: Duration,
-    /// The same pause after Slack refused a connection as one too many.
-    pub crowded: Duration,
-    /// How often podbell asks a connection whether it lives.
-    pub ping: Duration,
-    /// A connection without any data for this long is dead.
-    pub silence: Duration,
-    /// How long opening a connection may take.
-    pub open: Duration,
+    /// How answers are posted.
+    pub answers: AnswerTiming,
+    /// How each of its connections is kept.
+    pub connection: ConnectionTiming,
     /// How long a connection that was replaced may stay open; Slack closes it after about 10 s.
     pub linger: Duration,
 }
 
 impl Default for Timing {
     fn default() -> Self {
+        let seconds = Duration::from_secs;
+        // Only the operator can mend a refused token, but one that works again is soon noticed.
+        let pauses = Pauses { refused: seconds(60), displaced: seconds(30), ..Pauses::default() };
         Self {
             inline: Duration::from_millis(2500),
-            post_again: Duration::from_secs(1),
-            pace: Pace::ONE_A_SECOND,
-            reopen: Duration::from_secs(1),
-            reopen_most: Duration::from_secs(60),
-            crowded: Duration::from_secs(30),
-            ping: Duration::from_secs(10),
-            silence: Duration::from_secs(30),
-            open: Duration::from_secs(20),
-            linger: Duration::from_secs(60),
+            answers: AnswerTiming::at(Pace::ONE_A_SECOND),
+            connection: ConnectionTiming { ping: seconds(10), silence: seconds(30), pauses, ..Default::default() },
+            linger: seconds(60),
         }
     }
 }
@@ -135,7 +122,7 @@ impl Slack {
     /// A chat that does not listen yet: see [`Slack::routes`] and [`Slack::connect`].
     pub fn new(config: SlackConfig, deps: ChatDeps, guarded: reqwest::Client) -> Arc<Self> {
         let hosts = Hosts::of(&config.api);
-        let rate = Rate::new(config.timing.pace);
+        let rate = Rate::new(config.timing.answers.pace);
         let asker = Asker::new(config.settings.clone(), deps);
         Arc::new(Self { config, asker, guarded, hosts, rate, replays: Mutex::default() })
     }

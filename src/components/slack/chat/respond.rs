@@ -11,7 +11,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::{Value, json};
 
 use super::payload::{AnswerTo, Received};
-use super::{Slack, SlackConfig, Timing, answer};
+use super::{Slack, SlackConfig, answer};
 use crate::chat::answer_delivery::{AnswerDelivery, Posted};
 use crate::chat::asker::ChatAnswer;
 use podbell_core::outbox::Content;
@@ -26,17 +26,11 @@ const MOST_REPLY: usize = 64 * 1024;
 
 /// Sends an answer to where it belongs, in the plainest form if Slack refuses the other.
 pub(super) async fn send(slack: &Slack, received: &Received, said: &ChatAnswer) {
-    let SlackConfig { settings, timing: Timing { post_again: again, .. }, .. } = &slack.config;
+    let SlackConfig { settings, timing, .. } = &slack.config;
     let [body, plain] = [Content::Full, Content::Minimal].map(|content| answer::said(said, content, settings.language));
     let deps = &slack.asker.deps;
-    let delivery = AnswerDelivery {
-        chat: &settings.name,
-        deps,
-        rate: None,
-        again: *again,
-        within: POSTS_WITHIN,
-        most: Some(MOST_POSTS),
-    };
+    let delivery =
+        AnswerDelivery { most: Some(MOST_POSTS), ..slack.asker.delivery(timing.answers.again, POSTS_WITHIN) };
     let incoming = &received.incoming;
     match &received.answer {
         AnswerTo::Command(address) | AnswerTo::Button { address, .. } => {

@@ -16,12 +16,12 @@ use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 use tokio_tungstenite::tungstenite::Message;
 
+use super::Slack;
 use super::frame::{Frame, Reason, acknowledgement};
 use super::payload::Payload;
 use super::ticket::{self, Failed};
-use super::{Slack, Timing};
 use crate::chat::asker::Rejection;
-use crate::chat::reconnect::{Backoff, End, Pauses};
+use crate::chat::reconnect::{Backoff, End};
 use crate::chat::websocket::{Link, Pings};
 use crate::tasks::wait_for_stop;
 
@@ -72,8 +72,7 @@ async fn slot(slack: Arc<Slack>, mut stop: watch::Receiver<bool>) {
     let (words, mut said) = mpsc::channel(16);
     let mut lines: JoinSet<Ended> = JoinSet::new();
     let mut next = pin!(sleep(Duration::ZERO));
-    let Timing { reopen, reopen_most, crowded, .. } = slack.config.timing;
-    let pauses = Pauses { first: reopen, most: reopen_most, refused: reopen_most, displaced: crowded };
+    let pauses = slack.config.timing.connection.pauses;
     let backoff = Backoff::new(&slack.config.settings.name, "Socket Mode", pauses, slack.asker.deps.chance.clone());
     let mut state = State { wanted: true, alone: false, backoff };
     let mut opened = slack.now();
@@ -90,7 +89,7 @@ async fn slot(slack: Arc<Slack>, mut stop: watch::Receiver<bool>) {
                 Word::Refresh => {
                     // Reconnect at most once a second, even if Slack renews without end.
                     let since = slack.now().since(opened);
-                    next.set(sleep(slack.config.timing.reopen.saturating_sub(since)));
+                    next.set(sleep(pauses.first.saturating_sub(since)));
                     state.wanted = true;
                 }
             },
@@ -143,7 +142,7 @@ impl State {
 
 /// One connection, from its ticket to its end.
 async fn line(slack: Arc<Slack>, words: mpsc::Sender<Word>, mut stop: watch::Receiver<bool>) -> Ended {
-    let opening = timeout(slack.config.timing.open, ticket::open(&slack));
+    let opening = timeout(slack.config.timing.connection.open, ticket::open(&slack));
     let opened = tokio::select! {
         () = wait_for_stop(&mut stop) => return Ended::Stopped,
         opened = opening => opened,
@@ -155,7 +154,7 @@ async fn line(slack: Arc<Slack>, words: mpsc::Sender<Word>, mut stop: watch::Rec
     };
     let timing = slack.config.timing;
     let mut replaced = false;
-    let mut link = Link::new(socket, Pings::of_the_protocol(timing.ping, timing.silence));
+    let mut link = Link::new(socket, Pings::of_the_protocol(timing.connection));
     let mut linger = pin!(sleep(Duration::MAX));
     loop {
         let received = tokio::select! {

@@ -24,13 +24,12 @@ use self::api::Api;
 use self::update::{MessageRef, Received, Update};
 use super::{PACE, html, keyboard, refused};
 use crate::chat::ChatDeps;
-use crate::chat::answer_delivery::{AnswerDelivery, Posted};
+use crate::chat::answer_delivery::{AnswerDelivery, AnswerTiming, Posted};
 use crate::chat::asker::{Asker, ChatAnswer, ChatSettings, Rejection};
 use crate::chat::rate::Rate;
 use crate::chat::reconnect::{Backoff, Connection, End, Pauses};
 use crate::tasks::{Waiting, wait_for_stop};
 use podbell_core::outbox::Content;
-use podbell_core::outbox::pace::Pace;
 
 pub use config::CHAT;
 
@@ -59,18 +58,10 @@ pub struct TelegramConfig {
 pub struct Timing {
     /// How long Telegram holds a request for which it has no update.
     pub hold: Duration,
-    /// The pause before a request is made again; doubles each time.
-    pub again: Duration,
-    /// The longest such pause.
-    pub again_most: Duration,
-    /// The same pause after Telegram refused the token.
-    pub refused: Duration,
-    /// The same pause when another program asks for the updates.
-    pub displaced: Duration,
-    /// The pause before an answer is posted again; doubles each time.
-    pub post_again: Duration,
-    /// How fast answers are posted in one conversation.
-    pub pace: Pace,
+    /// Before updates are asked for again; another program that asks for them, too, displaces podbell.
+    pub pauses: Pauses,
+    /// How answers are posted.
+    pub answers: AnswerTiming,
     /// What was written longer ago than this is not carried out.
     pub stale: Duration,
     /// How long a batch of updates may take before the next ones are asked for.
@@ -82,12 +73,8 @@ impl Default for Timing {
         let seconds = Duration::from_secs;
         Self {
             hold: seconds(25),
-            again: seconds(1),
-            again_most: seconds(60),
-            refused: seconds(5 * 60),
-            displaced: seconds(30),
-            post_again: seconds(1),
-            pace: PACE,
+            pauses: Pauses { displaced: seconds(30), ..Pauses::default() },
+            answers: AnswerTiming::at(PACE),
             stale: seconds(15 * 60),
             batch: seconds(30),
         }
@@ -126,7 +113,7 @@ impl Telegram {
     pub fn new(config: TelegramConfig, deps: ChatDeps) -> Arc<Self> {
         let TelegramConfig { settings, token, api, timing } = config;
         let api = Api { client: deps.client.clone(), url: api, token, now: deps.now.clone() };
-        let rate = Rate::new(timing.pace);
+        let rate = Rate::new(timing.answers.pace);
         Arc::new(Self {
             asker: Asker::new(settings, deps),
             api,
@@ -139,9 +126,7 @@ impl Telegram {
 
     /// Listens until the watch turns true, then finishes what is in hand.
     pub async fn connect(self: Arc<Self>, stop: watch::Receiver<bool>) {
-        let Timing { again, again_most, refused, displaced, .. } = self.timing;
-        let pauses = Pauses { first: again, most: again_most, refused, displaced };
-        self.asker.keep_connected("the bot", pauses, &self, stop, END).await;
+        self.asker.keep_connected("the bot", self.timing.pauses, &self, stop, END).await;
     }
 
     fn next(&self) -> Option<i64> {
@@ -228,14 +213,9 @@ impl Telegram {
                 (full, html::arguments(&reply.message, Content::Minimal, &[]))
             }
         };
-        let delivery = AnswerDelivery {
-            chat: &self.asker.settings.name,
-            deps: &self.asker.deps,
-            rate: Some((&self.rate, &said.place.chat.to_string())),
-            again: self.timing.post_again,
-            within: POSTS_WITHIN,
-            most: None,
-        };
+        let conversation = said.place.chat.to_string();
+        let delivery = self.asker.delivery(self.timing.answers.again, POSTS_WITHIN);
+        let delivery = AnswerDelivery { rate: Some((&self.rate, &conversation)), ..delivery };
         let [body, plain] = [body, plain].map(|arguments| below(&said.place, arguments));
         let send = |arguments: Value| async move {
             match self.api.call("sendMessage", &arguments).await {

@@ -24,7 +24,7 @@ use super::frame::{self, Frame};
 use super::outbox::{Job, Next, Outbox};
 use crate::chat::ChatDeps;
 use crate::chat::asker::{Asker, ChatAnswer, ChatSettings, Incoming, Rejection};
-use crate::chat::reconnect::{Backoff, Connection, End, Pauses, keep, open_in_time};
+use crate::chat::reconnect::{Backoff, Connection, ConnectionTiming, End, Pauses, keep, open_in_time};
 use crate::chat::websocket::{self, BROKE_OFF, Link, Pings};
 use crate::tasks::{Waiting, wait_for_stop};
 
@@ -53,42 +53,26 @@ pub struct BotConfig {
 pub struct BotTiming {
     /// An answer that takes longer begins with a placeholder.
     pub inline: Duration,
-    /// How often podbell sends a ping; WeCom wants one every 30 s.
-    pub ping: Duration,
-    /// A connection without any data for this long is dead.
-    pub silence: Duration,
+    /// How its connection is kept; WeCom wants a ping every 30 s.
+    pub connection: ConnectionTiming,
     /// How long WeCom may take to confirm a frame.
     pub confirm: Duration,
     /// The pause before a frame that WeCom could not take is sent again; doubles each time.
     pub again: Duration,
-    /// The pause before a connection is opened again; doubles each time.
-    pub reopen: Duration,
-    /// The longest such pause.
-    pub reopen_most: Duration,
-    /// The same pause after WeCom refused the secret.
-    pub refused: Duration,
-    /// The same pause after a newer connection took this one's place.
-    pub kicked: Duration,
-    /// How long opening a connection may take.
-    pub open: Duration,
     /// How long what is in hand may take to finish when podbell shuts down.
     pub end: Duration,
 }
 
 impl Default for BotTiming {
     fn default() -> Self {
+        let seconds = Duration::from_secs;
+        let pauses = Pauses { displaced: seconds(15 * 60), ..Pauses::default() };
         Self {
-            inline: Duration::from_secs(1),
-            ping: Duration::from_secs(30),
-            silence: Duration::from_secs(75),
-            confirm: Duration::from_secs(5),
-            again: Duration::from_secs(2),
-            reopen: Duration::from_secs(1),
-            reopen_most: Duration::from_secs(60),
-            refused: Duration::from_secs(5 * 60),
-            kicked: Duration::from_secs(15 * 60),
-            open: Duration::from_secs(20),
-            end: Duration::from_secs(3),
+            inline: seconds(1),
+            connection: ConnectionTiming { ping: seconds(30), silence: seconds(75), pauses, ..Default::default() },
+            confirm: seconds(5),
+            again: seconds(2),
+            end: seconds(3),
         }
     }
 }
@@ -131,8 +115,7 @@ impl Bot {
 
     /// Listens until the watch turns true, then finishes what is in hand.
     pub async fn connect(self: Arc<Self>, stop: watch::Receiver<bool>) {
-        let BotTiming { reopen, reopen_most, refused, kicked, .. } = self.timing;
-        let pauses = Pauses { first: reopen, most: reopen_most, refused, displaced: kicked };
+        let pauses = self.timing.connection.pauses;
         let backoff = Backoff::new(self.name(), "the bot", pauses, self.asker.deps.chance.clone());
         keep(&self, backoff, stop).await;
     }
@@ -143,7 +126,8 @@ impl Bot {
             pinged += 1;
             Message::text(frame::ping(&format!("ping-{pinged}")))
         };
-        Pings { every: self.timing.ping, silence: self.timing.silence, make: Box::new(make) }
+        let ConnectionTiming { ping, silence, .. } = self.timing.connection;
+        Pings { every: ping, silence, make: Box::new(make) }
     }
 
     fn written(&self, said: &ChatAnswer) -> Arc<str> {
@@ -254,10 +238,11 @@ impl Connection for Arc<Bot> {
 
 /// One connection, from its opening to its end.
 async fn line(bot: &Arc<Bot>, backoff: &mut Backoff, stop: &mut watch::Receiver<bool>) -> End {
-    let mut link = match open_in_time(bot.timing.open, stop, "WeCom does not answer in time", open(bot)).await {
-        Ok(link) => link,
-        Err(end) => return end,
-    };
+    let mut link =
+        match open_in_time(bot.timing.connection.open, stop, "WeCom does not answer in time", open(bot)).await {
+            Ok(link) => link,
+            Err(end) => return end,
+        };
     backoff.connected();
     let mut sent = None;
     let end = converse(bot, &mut link, &mut sent, stop).await;
