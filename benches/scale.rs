@@ -162,7 +162,7 @@ fn bare_loop(endpoint: &str, targets: usize, round: Duration) {
     runtime.block_on(async {
         let http = podbell::http::client(&podbell::http::HttpOptions::default()).unwrap();
         let (events, mut seen) = tokio::sync::mpsc::channel(1024);
-        let (_stop, stopped) = tokio::sync::watch::channel(false);
+        let stopped = tokio_util::sync::CancellationToken::new();
         tokio::spawn(qcloud::task(config, http)(events, stopped));
         while seen.recv().await.is_some() {}
     });

@@ -30,4 +30,4 @@ pub mod redact;
 pub mod server;
 pub mod settings;
 pub mod sources;
-pub mod tasks;
+mod tasks;

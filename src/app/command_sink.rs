@@ -3,12 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::future::BoxFuture;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::chat::inbox_sink::InboxSink;
 use crate::chat::{ActError, Acting, CommandSink, MessageKey, Repeated};
 use crate::engine::{ActionRequest, EngineEvent};
-use crate::tasks::Waiting;
 use podbell_core::user_action::UserAction;
 use podbell_store::Location;
 
@@ -52,7 +52,7 @@ impl CommandSink for ReplicaSink {
         Box::pin(self.inbox.hand_over(action, key, move || drop(engine.try_send(EngineEvent::Inbox))))
     }
 
-    fn repeated(&self, key: &MessageKey) -> Waiting<'_, Option<Repeated>> {
+    fn repeated(&self, key: &MessageKey) -> BoxFuture<'_, Option<Repeated>> {
         Box::pin(self.inbox.repeated(key.clone()))
     }
 }

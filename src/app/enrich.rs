@@ -5,13 +5,13 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{mpsc, watch};
+use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
 
 use crate::clock;
 use crate::sources::{Source, SourceEvent};
-use crate::tasks::wait_for_stop;
 use podbell_core::enrichment::PodQuestion;
 
 /// How long an answer may take.
@@ -28,12 +28,12 @@ pub(super) async fn run(
     enricher: Enricher,
     mut questions: mpsc::UnboundedReceiver<Vec<PodQuestion>>,
     events: mpsc::Sender<SourceEvent>,
-    mut stop: watch::Receiver<bool>,
+    stop: CancellationToken,
 ) {
     let mut asked = JoinSet::new();
     loop {
         tokio::select! {
-            () = wait_for_stop(&mut stop) => return,
+            () = stop.cancelled() => return,
             Some(ended) = asked.join_next() => if let Err(error) = ended && let Ok(panic) = error.try_into_panic() {
                 std::panic::resume_unwind(panic);
             },

@@ -4,16 +4,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use secrecy::{ExposeSecret, SecretString};
-use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
 
 use crate::clock;
 use crate::health::{HealthStatus, Role};
-use crate::tasks::wait_for_stop;
 
 /// How long after the start the lack of a good poll is normal.
 const FIRST_POLL: Duration = Duration::from_secs(60);
 
-/// Calls `url` every `every` while all is well, until the watch turns true. The newest good poll
+/// Calls `url` every `every` while all is well, until it is cancelled. The newest good poll
 /// may be as old as `polled_within`.
 pub async fn run(
     client: reqwest::Client,
@@ -21,7 +20,7 @@ pub async fn run(
     every: Duration,
     health: Arc<HealthStatus>,
     polled_within: Duration,
-    mut stopped: watch::Receiver<bool>,
+    stopped: CancellationToken,
 ) {
     let mut turns = tokio::time::interval(every.max(Duration::from_secs(1)));
     turns.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -29,7 +28,7 @@ pub async fn run(
     loop {
         tokio::select! {
             _ = turns.tick() => {}
-            () = wait_for_stop(&mut stopped) => return,
+            () = stopped.cancelled() => return,
         }
         // The active replica calls: a standby polls nothing and says nothing of whether polling works.
         if health.role() != Role::Active && health.is_shared() {

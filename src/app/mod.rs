@@ -21,8 +21,10 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::future::BoxFuture;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
 
 use self::period::Periods;
 pub use self::period::{Activate, Active};
@@ -30,7 +32,7 @@ use self::relay::{relay, relay_rules};
 use crate::engine::{NewRules, SendJob};
 use crate::health::HealthStatus;
 use crate::otlp::Exporter;
-use crate::tasks::{BoxFuture, SideTask};
+use crate::tasks::SideTask;
 use podbell_core::outbox::Outcome;
 use podbell_store::{Location, StoreError, Writer};
 
@@ -44,7 +46,7 @@ const EXPORT_END: Duration = Duration::from_secs(2);
 const QUEUE: usize = 1024;
 
 /// Carries out a request and says what came of it.
-pub(crate) type Deliver = Arc<dyn Fn(SendJob) -> BoxFuture<Outcome> + Send + Sync>;
+pub(crate) type Deliver = Arc<dyn Fn(SendJob) -> BoxFuture<'static, Outcome> + Send + Sync>;
 
 /// How this process comes to own the store.
 pub enum Ownership {
@@ -76,7 +78,7 @@ pub struct Service {
     /// User actions.
     pub user_actions: Option<command_sink::UserActions>,
     /// Resolves when the store turns out to be damaged.
-    pub damage: BoxFuture<StoreError>,
+    pub damage: BoxFuture<'static, StoreError>,
     /// The health of the service.
     pub health: Arc<HealthStatus>,
 }
@@ -99,7 +101,7 @@ pub enum ServiceError {
 /// # Errors
 /// When a part of it panics, or the store is damaged or replaced.
 pub async fn run(service: Service, stop: impl Future<Output = ()>) -> Result<(), ServiceError> {
-    let (stopping, stopped) = watch::channel(false);
+    let stopped = CancellationToken::new();
     let (engine, inlet) = watch::channel(None);
     let mut sides = JoinSet::new();
     let mut exports = JoinSet::new();
@@ -124,7 +126,7 @@ pub async fn run(service: Service, stop: impl Future<Output = ()>) -> Result<(),
         health: service.health,
         outlet,
         engine,
-        stopped,
+        stopped: stopped.clone(),
     };
     let mut periods = pin!(periods.run(service.ownership));
     let mut stop = pin!(stop);
@@ -139,7 +141,7 @@ pub async fn run(service: Service, stop: impl Future<Output = ()>) -> Result<(),
     };
     tracing::info!("ending: finishing what is in flight");
     // An error means that no receiver is left.
-    let _ = stopping.send(true);
+    stopped.cancel();
     let ended = match ended {
         Some(ended) => ended,
         None => periods.await,

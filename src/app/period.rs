@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
 
 use super::deliveries::carry_out;
 use super::engine_thread::{self, Ending, EngineThread, Inlets, ThreadEnd};
@@ -17,7 +18,6 @@ use crate::engine::{Engine, EngineEvent, SendJob};
 use crate::health::HealthStatus;
 use crate::otlp::Outlet;
 use crate::sources::{SourceEvent, SourceTask};
-use crate::tasks::wait_for_stop;
 use podbell_store::{StoreError, Writer};
 
 /// How long the sources of a period may take to end when the store goes to another replica, which reads them anew.
@@ -54,7 +54,7 @@ pub(super) struct Periods {
     pub(super) outlet: Option<Outlet>,
     /// Where the current engine listens.
     pub(super) engine: watch::Sender<Option<mpsc::Sender<EngineEvent>>>,
-    pub(super) stopped: watch::Receiver<bool>,
+    pub(super) stopped: CancellationToken,
 }
 
 /// How a period ended, if nothing is broken.
@@ -92,10 +92,9 @@ impl Periods {
                 Err(ServiceError::Store(error)) if !error.is_final() => {
                     tracing::error!(%error, again_in_seconds = read_again.as_secs(), "the store cannot be read; standing by");
                     self.health.stands_by(None);
-                    let mut stopped = self.stopped.clone();
-                    let _ = tokio::time::timeout(read_again, wait_for_stop(&mut stopped)).await;
+                    let _ = tokio::time::timeout(read_again, self.stopped.cancelled()).await;
                     read_again = READ_AGAIN_MOST.min(read_again * 2);
-                    if *self.stopped.borrow() { PeriodEnd::Stopped } else { PeriodEnd::LeaseLost }
+                    if self.stopped.is_cancelled() { PeriodEnd::Stopped } else { PeriodEnd::LeaseLost }
                 }
                 Err(error) => return Err(error),
             };
@@ -125,7 +124,7 @@ impl Periods {
         let (events, seen) = mpsc::channel::<SourceEvent>(QUEUE);
         let (jobs, dispatched) = mpsc::unbounded_channel::<SendJob>();
         // Ends before the process does if the store goes to another replica.
-        let (ending, ended) = watch::channel(false);
+        let ended = CancellationToken::new();
         let thread_ends = Arc::new(Ending::default());
         let (lease, until) = watch::channel(None);
         let mut others = JoinSet::new();
@@ -151,15 +150,13 @@ impl Periods {
         }
         others.spawn(carry_out(dispatched, self.deliver.clone(), engine_events.clone(), until));
         self.engine.send_replace(Some(engine_events));
-        let mut stopped = self.stopped.clone();
         let broken = tokio::select! {
-            () = wait_for_stop(&mut stopped) => None,
+            () = self.stopped.cancelled() => None,
             what = broken(&mut sources) => Some(what),
             what = broken(&mut others) => Some(what),
             () = engine_thread::ended(&thread) => None,
         };
-        // An error means that no receiver is left.
-        let _ = ending.send(true);
+        ended.cancel();
         let end = match thread.is_finished() {
             true => self.ended_early(thread, &mut sources).await,
             false => drained(thread, &mut sources, &thread_ends, is_shared).await,
@@ -182,7 +179,7 @@ impl Periods {
             Ok(ThreadEnd::LeaseLost) => Ok(PeriodEnd::LeaseLost),
             Ok(ThreadEnd::Store(error)) => Err(ServiceError::Store(error)),
             // It was told to stop just now.
-            Ok(ThreadEnd::Drained) if *self.stopped.borrow() => Ok(PeriodEnd::Stopped),
+            Ok(ThreadEnd::Drained) if self.stopped.is_cancelled() => Ok(PeriodEnd::Stopped),
             // A panic was printed already.
             Ok(ThreadEnd::Drained) | Err(_) => Err(ServiceError::Broken("the engine's thread".to_owned())),
         }

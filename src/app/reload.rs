@@ -9,15 +9,15 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use futures_util::future::BoxFuture;
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
 
-use super::BoxFuture;
 use crate::clock;
 use crate::config::{self, Config, Loaded, Stage};
 use crate::engine::NewRules;
 use crate::server::{NotReloaded, ReloadRequest};
-use crate::tasks::wait_for_stop;
 use podbell_core::diagnostic::{Diagnostic, Source};
 use podbell_core::rules::in_force::{InForce, RuleFiles, refusal};
 use podbell_core::rules::{Destination, Names, Rules, compile};
@@ -28,8 +28,8 @@ const LOOK: Duration = Duration::from_secs(1);
 /// How long a change must stay the same.
 const STABLE: Duration = Duration::from_secs(2);
 
-/// Watches files until the watch turns true.
-pub(crate) type RulesTask = Box<dyn FnOnce(mpsc::Sender<NewRules>, watch::Receiver<bool>) -> BoxFuture<()> + Send>;
+/// Watches files until it is cancelled.
+pub(crate) type RulesTask = Box<dyn FnOnce(mpsc::Sender<NewRules>, CancellationToken) -> BoxFuture<'static, ()> + Send>;
 
 /// What reloads rules, and where the newest are kept.
 pub struct Reloading {
@@ -164,7 +164,7 @@ impl Watcher {
         Self { watched, rules, changing: None }
     }
 
-    async fn run(&mut self, asks: &mut mpsc::Receiver<ReloadRequest>, mut stopped: watch::Receiver<bool>) {
+    async fn run(&mut self, asks: &mut mpsc::Receiver<ReloadRequest>, stopped: CancellationToken) {
         let mut hangup = match signal(SignalKind::hangup()) {
             Ok(signal) => Some(signal),
             Err(error) => {
@@ -176,7 +176,7 @@ impl Watcher {
         look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             tokio::select! {
-                () = wait_for_stop(&mut stopped) => return,
+                () = stopped.cancelled() => return,
                 _ = look.tick() => self.look().await,
                 () = hung_up(&mut hangup) => {
                     tracing::info!("SIGHUP: reading the rules again");

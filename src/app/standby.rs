@@ -2,11 +2,10 @@
 
 use std::time::Duration;
 
-use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
 
 use crate::clock;
 use crate::health::HealthStatus;
-use crate::tasks::wait_for_stop;
 use podbell_store::{Claim, ErrorKind, Holder, Location, StoreError, Writer};
 
 /// How often the store is asked for, at most: each wait is between a half and the whole of it, so that replicas that
@@ -21,7 +20,7 @@ pub(super) async fn claim(
     location: &Location,
     replica: &str,
     health: &HealthStatus,
-    mut stopped: watch::Receiver<bool>,
+    stopped: CancellationToken,
 ) -> Result<Option<Box<dyn Writer>>, StoreError> {
     let mut said = LastSaid::default();
     let mut candidate = location.candidate(replica);
@@ -37,7 +36,7 @@ pub(super) async fn claim(
         };
         candidate = asked;
         match attempt {
-            Ok(Ok(Claim::Active(writer))) if *stopped.borrow() => {
+            Ok(Ok(Claim::Active(writer))) if stopped.is_cancelled() => {
                 release(writer).await;
                 return Ok(None);
             }
@@ -57,7 +56,7 @@ pub(super) async fn claim(
         let wait = ASK_EVERY.mul_f64(0.5 + rand::random::<f64>() / 2.0);
         tokio::select! {
             () = tokio::time::sleep(wait) => {}
-            () = wait_for_stop(&mut stopped) => return Ok(None),
+            () = stopped.cancelled() => return Ok(None),
         }
     }
 }

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use jiff::tz::TimeZone;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio_util::sync::CancellationToken;
 
 use super::access::{Access, Denied, Identity};
 use super::adapter_notice::AdapterNotice;
@@ -268,14 +269,14 @@ impl Asker {
         AnswerDelivery { chat: &self.settings.name, deps: &self.deps, rate: None, again, within, most: None }
     }
 
-    /// Keeps a connection of this chat, which `what` names in the log, until the watch turns true; then finishes what is
+    /// Keeps a connection of this chat, which `what` names in the log, until it is cancelled; then finishes what is
     /// in hand, within `end`.
     pub(crate) async fn keep_connected(
         &self,
         what: &'static str,
         pauses: Pauses,
         connection: &impl Connection,
-        stop: watch::Receiver<bool>,
+        stop: CancellationToken,
         end: Duration,
     ) {
         let backoff = Backoff::new(&self.settings.name, what, pauses, self.deps.chance.clone());

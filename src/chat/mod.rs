@@ -26,8 +26,9 @@ use std::fmt;
 use std::sync::Arc;
 
 use axum::Router;
+use futures_util::future::BoxFuture;
 use jiff::tz::TimeZone;
-use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
 use url::Url;
 
 use self::access::Access;
@@ -36,7 +37,7 @@ pub use self::queries::{QueryService, RuleCatalog};
 use crate::examine::{Checked, Net};
 use crate::http::{ClientError, HttpOptions};
 use crate::settings::Draft;
-use crate::tasks::{BoxFuture, SideTask, Waiting};
+use crate::tasks::SideTask;
 pub use podbell_core::ask::Entry;
 use podbell_core::ask::OpenIncident;
 use podbell_core::message::{Language, Message, Style};
@@ -95,7 +96,7 @@ pub trait Chat: fmt::Debug + Send + Sync {
 
     /// Checks whether it can be reached, without opening a connection: that would displace the connection of a
     /// running podbell, or take part of its questions.
-    fn examine<'a>(&'a self, net: &'a Net, public_url: Option<&'a Url>) -> Waiting<'a, Checked>;
+    fn examine<'a>(&'a self, net: &'a Net, public_url: Option<&'a Url>) -> BoxFuture<'a, Checked>;
 }
 
 /// What a chat needs.
@@ -122,8 +123,8 @@ pub struct Served {
     pub exclusive: Vec<ExclusiveConnection>,
 }
 
-/// Makes a connection that only one process may have at a time, and serves it until the watch turns true.
-pub type ExclusiveConnection = Arc<dyn Fn(watch::Receiver<bool>) -> BoxFuture<()> + Send + Sync>;
+/// Makes a connection that only one process may have at a time, and serves it until it is cancelled.
+pub type ExclusiveConnection = Arc<dyn Fn(CancellationToken) -> BoxFuture<'static, ()> + Send + Sync>;
 
 /// Somebody whose identity and channel the platform proved.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -178,7 +179,7 @@ pub struct Reply {
 /// Answers questions in words. Never fails: every question gets an answer.
 pub trait Queries: Send + Sync {
     /// Answers one question.
-    fn ask(&self, question: Question) -> Waiting<'_, Reply>;
+    fn ask(&self, question: Question) -> BoxFuture<'_, Reply>;
 }
 
 /// Why a user action could not be carried out.
@@ -204,7 +205,7 @@ pub struct Repeated {
 }
 
 /// The result of a user action, once it is committed.
-pub type Acting<'a> = Waiting<'a, Result<ActionResult, ActError>>;
+pub type Acting<'a> = BoxFuture<'a, Result<ActionResult, ActError>>;
 
 /// Carries out user actions: the running engine, or the store's inbox.
 pub trait CommandSink: Send + Sync {
@@ -213,7 +214,7 @@ pub trait CommandSink: Send + Sync {
     fn act(&self, action: UserAction, key: Option<MessageKey>) -> Acting<'_>;
 
     /// What came of the action that was asked for with this key before, on whichever replica.
-    fn repeated(&self, _: &MessageKey) -> Waiting<'_, Option<Repeated>> {
+    fn repeated(&self, _: &MessageKey) -> BoxFuture<'_, Option<Repeated>> {
         Box::pin(std::future::ready(None))
     }
 }

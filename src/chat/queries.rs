@@ -4,11 +4,12 @@
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
+use futures_util::future::BoxFuture;
+
 use super::answers::Answers;
 use super::lists::{DeliveryRow, EventRow, Filter, InvalidCursor, Listed, ListedService, Page};
 use super::plans::{self, Plan};
 use super::{ActError, CommandSink, Queries, Question, Repeated, Reply};
-use crate::tasks::Waiting;
 use podbell_core::ask::{self, Answer, AnswerFacts, Brief, Change, Command, Excuse, Prompt};
 use podbell_core::message::{Message, Style};
 use podbell_core::mute::{Author, Mute};
@@ -221,7 +222,7 @@ fn answer(done: Result<ActionResult, ActError>, about: String, by: Author) -> An
 }
 
 impl Queries for QueryService {
-    fn ask(&self, question: Question) -> Waiting<'_, Reply> {
+    fn ask(&self, question: Question) -> BoxFuture<'_, Reply> {
         Box::pin(async move {
             let answer = self.answer(&question).await;
             Reply {

@@ -5,10 +5,10 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::watch;
+use futures_util::future::BoxFuture;
 use tokio::time::{sleep, timeout};
+use tokio_util::sync::CancellationToken;
 
-use crate::tasks::{Waiting, wait_for_stop};
 use podbell_core::outbox::Outcome;
 
 /// How a connection ended.
@@ -50,12 +50,12 @@ impl End {
 /// Opens a connection within `limit`, unless podbell is told to end before; `late` is why it was lost otherwise.
 pub(crate) async fn open_in_time<T>(
     limit: Duration,
-    stop: &mut watch::Receiver<bool>,
+    stop: &CancellationToken,
     late: &'static str,
     opening: impl Future<Output = Result<T, End>>,
 ) -> Result<T, End> {
     tokio::select! {
-        () = wait_for_stop(stop) => Err(End::Stopped),
+        () = stop.cancelled() => Err(End::Stopped),
         opened = timeout(limit, opening) => opened.unwrap_or(Err(End::lost(late))),
     }
 }
@@ -164,19 +164,19 @@ impl Backoff {
 /// A connection that is opened, used until it ends, and opened again.
 pub(crate) trait Connection: Sync {
     /// One connection, from its opening to its end. Tells `backoff` when the platform took it.
-    fn run<'a>(&'a self, backoff: &'a mut Backoff, stop: &'a mut watch::Receiver<bool>) -> Waiting<'a, End>;
+    fn run<'a>(&'a self, backoff: &'a mut Backoff, stop: &'a CancellationToken) -> BoxFuture<'a, End>;
 }
 
-/// Keeps it until the watch turns true.
-pub(crate) async fn keep(connection: &impl Connection, mut backoff: Backoff, mut stop: watch::Receiver<bool>) {
+/// Keeps it until it is cancelled.
+pub(crate) async fn keep(connection: &impl Connection, mut backoff: Backoff, stop: CancellationToken) {
     loop {
-        let end = connection.run(&mut backoff, &mut stop).await;
+        let end = connection.run(&mut backoff, &stop).await;
         if end == End::Stopped {
             return;
         }
         let wait = backoff.wait(&end);
         tokio::select! {
-            () = wait_for_stop(&mut stop) => return,
+            () = stop.cancelled() => return,
             () = sleep(wait) => {}
         }
     }

@@ -23,7 +23,7 @@ use crate::engine::{Engine, Parts};
 use crate::health::HealthStatus;
 use crate::health::Snapshot;
 use crate::notifiers::{NotifierConfig, Notifiers};
-use crate::tasks::{SideTask, wait_for_stop};
+use crate::tasks::SideTask;
 use podbell_core::diagnostic::Source;
 use podbell_core::message::Language;
 use podbell_core::rules::{Names, RuleFile, Rules, compile};
@@ -198,13 +198,13 @@ fn introduce(language: Language, endpoint: &str, server: &str) -> std::io::Resul
 /// Prints what happens in the cluster, so that people can judge the messages by it.
 fn narrator(args: &Args) -> SideTask {
     let Args { length, language } = *args;
-    Box::new(move |mut stopped| {
+    Box::new(move |stopped| {
         Box::pin(async move {
             let mut last = Duration::ZERO;
             for beat in demo::beats(length) {
                 tokio::select! {
                     () = tokio::time::sleep(beat.after.saturating_sub(last)) => {}
-                    () = wait_for_stop(&mut stopped) => return,
+                    () = stopped.cancelled() => return,
                 }
                 last = beat.after;
                 let dim = anstyle::Style::new().dimmed();
@@ -213,7 +213,7 @@ fn narrator(args: &Args) -> SideTask {
                 let _ = writeln!(anstream::stdout(), "{dim}· {said}{dim:#}\n");
             }
             // Wait for the stop: the service counts a side task that returns as finished.
-            wait_for_stop(&mut stopped).await;
+            stopped.cancelled().await;
         })
     })
 }

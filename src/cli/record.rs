@@ -12,6 +12,7 @@ use std::time::Duration;
 use anyhow::{Context as _, bail};
 use jiff::tz::TimeZone;
 use tokio::sync::{mpsc, watch};
+use tokio_util::sync::CancellationToken;
 
 use super::logs::{self, LogArgs};
 use super::setup::{self, ConfigArgs};
@@ -128,7 +129,7 @@ async fn record(
     let client = assemble::client(&config.http)?;
     let signals = super::Signals::listen()?;
     let (events, mut polls) = mpsc::channel::<SourceEvent>(64);
-    let (stopping, stopped) = watch::channel(false);
+    let stopped = CancellationToken::new();
     let mut sources = tokio::task::JoinSet::new();
     for source in assemble::sources(&config, &client, &wanted) {
         sources.spawn(source(events.clone(), stopped.clone()));
@@ -160,7 +161,7 @@ async fn record(
         }
     }
     // Polls in flight are still written; those that miss the deadline are not recorded.
-    let _ = stopping.send(true);
+    stopped.cancel();
     let end = tokio::time::sleep(END);
     tokio::pin!(end);
     while read {

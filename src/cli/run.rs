@@ -6,6 +6,8 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::future::BoxFuture;
+
 use super::logs::{self, LogArgs};
 use super::setup::{self, ConfigArgs};
 use crate::app::reload::{CurrentRules, LastRead, Reloading, WatchedFiles, rule_files};
@@ -17,7 +19,6 @@ use crate::engine::{Engine, NewRules, Parts};
 use crate::health::HealthStatus;
 use crate::notifiers::Notifiers;
 use crate::sources::WantedMetadata;
-use crate::tasks::BoxFuture;
 use podbell_core::ask::AnswerFacts;
 use podbell_core::rules::in_force::{InForce, RuleFiles};
 use podbell_store::{Location, Readers, StoreError, Writer};
@@ -222,7 +223,7 @@ impl Activation {
 
 /// Checks every page of the store once, on a thread that nobody waits for, after the first commit: a large store is
 /// read in a start, and both would share the disk. Resolves only if something is wrong.
-fn damage(location: &Location, health: &HealthStatus) -> BoxFuture<StoreError> {
+fn damage(location: &Location, health: &HealthStatus) -> BoxFuture<'static, StoreError> {
     let (location, mut commits) = (location.clone(), health.commits());
     let (found, damage) = tokio::sync::oneshot::channel();
     let check = move || match location.check_all() {

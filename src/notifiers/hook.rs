@@ -3,6 +3,7 @@
 
 use std::fmt;
 
+use futures_util::future::BoxFuture;
 use secrecy::{ExposeSecret as _, SecretString};
 use url::Url;
 
@@ -11,7 +12,6 @@ use super::redact::Redactor;
 use super::reply::{self, Reply};
 use super::{Attempt, Look, Notifier, Rendering, fingerprint};
 use crate::examine::{Checked, Finding, Group, not_well};
-use crate::tasks::Waiting;
 use podbell_core::outbox::pace::Pace;
 use podbell_core::outbox::{Outcome, Policy};
 
@@ -156,13 +156,13 @@ impl Notifier for HookNotifier {
         (self.form.body)(rendering).to_string().into_bytes()
     }
 
-    fn deliver<'a>(&'a self, attempt: Attempt<'a>) -> Waiting<'a, Outcome> {
+    fn deliver<'a>(&'a self, attempt: Attempt<'a>) -> BoxFuture<'a, Outcome> {
         let query = self.form.query.map(|(key, value)| (key, value.to_owned()));
         let request = Post::json(attempt.body, attempt.now).query(query.into_iter().collect());
         Box::pin(self.hook.deliver(attempt.client, request))
     }
 
-    fn examine<'a>(&'a self, look: Look<'a>) -> Waiting<'a, Checked> {
+    fn examine<'a>(&'a self, look: Look<'a>) -> BoxFuture<'a, Checked> {
         Box::pin(self.hook.examine(look))
     }
 }

@@ -21,12 +21,12 @@ use std::collections::{BTreeMap, HashSet};
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use futures_util::future::BoxFuture;
 use jiff::tz::TimeZone;
 use sha2::{Digest, Sha256};
 
 use crate::examine::{Checked, Net};
 use crate::settings::Draft;
-use crate::tasks::Waiting;
 use podbell_core::message::{
     Language, Message, Style, compose_below, compose_built_in, compose_digest, compose_for, fold, page_path,
 };
@@ -130,10 +130,10 @@ pub trait Notifier: fmt::Debug + Send + Sync {
     }
 
     /// Makes one request, or prints. Never follows a redirect; gives up after a bounded time (10 s over HTTP).
-    fn deliver<'a>(&'a self, attempt: Attempt<'a>) -> Waiting<'a, Outcome>;
+    fn deliver<'a>(&'a self, attempt: Attempt<'a>) -> BoxFuture<'a, Outcome>;
 
     /// Checks whether it would take messages, without sending one.
-    fn examine<'a>(&'a self, look: Look<'a>) -> Waiting<'a, Checked>;
+    fn examine<'a>(&'a self, look: Look<'a>) -> BoxFuture<'a, Checked>;
 }
 
 /// What a body is made of.

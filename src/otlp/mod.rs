@@ -13,6 +13,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use axum::http::HeaderName;
+use futures_util::future::BoxFuture;
 use prost::Message as _;
 use secrecy::SecretString;
 use tokio::sync::mpsc;
@@ -20,7 +21,6 @@ use url::Url;
 
 use self::post::Verdict;
 use crate::clock;
-use crate::tasks::BoxFuture;
 use podbell_core::notice::Notice;
 use podbell_core::step::decision::Decision;
 
@@ -128,7 +128,7 @@ pub struct Exporter {
     /// What the engine feeds.
     pub outlet: Outlet,
     /// Ends when the outlet is dropped and the rest is exported. It may be cut off: [`Counts`] does not see what is lost then.
-    pub task: BoxFuture<()>,
+    pub task: BoxFuture<'static, ()>,
 }
 
 /// An exporter to a collector.

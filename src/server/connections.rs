@@ -18,13 +18,12 @@ use hyper::service::{Service as _, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::watch;
 use tokio::task::{AbortHandle, JoinSet};
+use tokio_util::sync::CancellationToken;
 
 use super::files;
 use super::write_timeout::{PATIENCE, WriteTimeout};
 use crate::guard::{Caller, Peer};
-use crate::tasks::wait_for_stop;
 
 /// How long a request's head may take, and how long a connection may be silent.
 const HEAD: Duration = Duration::from_secs(30);
@@ -33,7 +32,7 @@ const END: Duration = Duration::from_secs(5);
 
 /// An extension of every request: turns true when podbell ends, so that endless answers can end.
 #[derive(Clone, Debug)]
-pub(super) struct Ending(pub(super) watch::Receiver<bool>);
+pub(super) struct Ending(pub(super) CancellationToken);
 
 /// What a connection does.
 #[derive(Clone, Debug, Default)]
@@ -123,14 +122,13 @@ impl Places {
     }
 }
 
-/// Serves until the watch turns true.
-pub(super) async fn serve(listener: TcpListener, routes: Router, stopped: watch::Receiver<bool>) {
-    let mut ending = stopped.clone();
+/// Serves until it is cancelled.
+pub(super) async fn serve(listener: TcpListener, routes: Router, stopped: CancellationToken) {
     let mut running = JoinSet::new();
     let mut places = Places::of(files::most_connections());
     loop {
         tokio::select! {
-            () = wait_for_stop(&mut ending) => break,
+            () = stopped.cancelled() => break,
             Some(ended) = running.join_next() => match ended {
                 Ok(number) => drop(places.forget(number)),
                 Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
@@ -174,7 +172,7 @@ async fn connection(
     (caller, peer): (Caller, Peer),
     doing: Doing,
     routes: Router,
-    mut stopped: watch::Receiver<bool>,
+    stopped: CancellationToken,
 ) {
     // Answers are small: waiting for more data would only delay them.
     let _ = stream.set_nodelay(true);
@@ -198,7 +196,7 @@ async fn connection(
     tokio::select! {
         // Not an error: the other side may end a connection at any time.
         _ = serving.as_mut() => return,
-        () = wait_for_stop(&mut stopped) => {}
+        () = stopped.cancelled() => {}
     }
     serving.as_mut().graceful_shutdown();
     let _ = tokio::time::timeout(END, serving).await;

@@ -17,20 +17,20 @@ use axum::http::{StatusCode, header};
 use axum::response::IntoResponse;
 use axum::routing::get;
 use tokio::net::TcpListener;
-use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
 
 pub(crate) use self::reload::{NotReloaded, Reload, ReloadRequest};
 use crate::guard::{Gate, Limits, guarded};
 use crate::health::{HealthStatus, Role};
 
-/// Serves until the watch turns true. `outside` are the public routes (chats, an API), without a fallback of their own;
+/// Serves until it is cancelled. `outside` are the public routes (chats, an API), without a fallback of their own;
 /// a guard stands in front of them.
 pub async fn serve(
     listener: TcpListener,
     health: Arc<HealthStatus>,
     reload: Option<Reload>,
     outside: Router,
-    stopped: watch::Receiver<bool>,
+    stopped: CancellationToken,
 ) {
     let outside = outside.merge(reload::routes(reload));
     let outside = guarded(outside, Gate::new(Limits::default()));

@@ -13,14 +13,14 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::future::BoxFuture;
 use jiff::tz::TimeZone;
 use tokio::sync::{mpsc, watch};
+use tokio_util::sync::CancellationToken;
 
 pub use self::receipt::Receipt;
 use crate::examine::Checked;
 use crate::settings::Draft;
-use crate::tasks::BoxFuture;
-use crate::tasks::Waiting;
 use podbell_core::enrichment::{PodQuestion, PodState};
 use podbell_core::event::{Event, Target};
 use podbell_core::health::HealthReport;
@@ -103,8 +103,8 @@ impl Rhythm {
     }
 }
 
-/// Runs a source until the watch turns true.
-pub type SourceTask = Box<dyn FnOnce(mpsc::Sender<SourceEvent>, watch::Receiver<bool>) -> BoxFuture<()> + Send>;
+/// Runs a source until it is cancelled.
+pub type SourceTask = Box<dyn FnOnce(mpsc::Sender<SourceEvent>, CancellationToken) -> BoxFuture<'static, ()> + Send>;
 
 /// The labels and annotations that the rules in force look at; changes with a reload.
 pub type WantedMetadata = watch::Receiver<BTreeSet<MetadataKey>>;
@@ -116,7 +116,7 @@ pub trait Source: fmt::Debug + Send + Sync {
     fn task(self: Arc<Self>, http: reqwest::Client, wanted: WantedMetadata) -> SourceTask;
 
     /// Whether it can be read.
-    fn examine<'a>(&'a self, http: &'a reqwest::Client) -> Waiting<'a, Checked>;
+    fn examine<'a>(&'a self, http: &'a reqwest::Client) -> BoxFuture<'a, Checked>;
 
     /// Whether it can say more of a pod, and may.
     fn enriches(&self) -> bool {
@@ -124,7 +124,7 @@ pub trait Source: fmt::Debug + Send + Sync {
     }
 
     /// How a pod is, if it can say that.
-    fn enrich<'a>(&'a self, _: &'a PodQuestion) -> Waiting<'a, Option<PodState>> {
+    fn enrich<'a>(&'a self, _: &'a PodQuestion) -> BoxFuture<'a, Option<PodState>> {
         Box::pin(std::future::ready(None))
     }
 }

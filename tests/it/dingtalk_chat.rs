@@ -12,8 +12,8 @@ use podbell_core::notice::NoticeKind;
 use podbell_core::outbox::{Outcome, SendContent};
 use podbell_core::time::Time;
 use serde_json::{Value, json};
-use tokio::sync::watch;
 use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
 
 use crate::support::dingtalk::{FakeDingTalk, GROUP, KEY, SECRET, chat};
 use crate::support::notices::{incident, story};
@@ -26,14 +26,14 @@ use crate::support::wecom::bound;
 struct Running {
     server: FakeDingTalk,
     queries: Arc<FakeQueries>,
-    stop: watch::Sender<bool>,
+    stop: CancellationToken,
     task: JoinHandle<()>,
 }
 
 async fn start(change: impl FnOnce(&mut DingTalkConfig)) -> Running {
     let (server, queries) = (FakeDingTalk::start().await, FakeQueries::new());
-    let (stop, stopped) = watch::channel(false);
-    let task = tokio::spawn(chat(&server, queries.clone(), change).connect(stopped));
+    let stop = CancellationToken::new();
+    let task = tokio::spawn(chat(&server, queries.clone(), change).connect(stop.clone()));
     let running = Running { server, queries, stop, task };
     running.connected(1).await;
     running
@@ -85,7 +85,7 @@ async fn mentions_and_direct_messages_are_answered_at_their_own_address_and_noth
     assert!(answers.iter().all(|(_, body)| body["msgtype"] == "markdown"), "{answers:?}");
     assert!(run.answer_to("m1").contains("You said web-service"), "{answers:?}");
     assert_eq!((answers.len(), run.server.refused()), (3, Vec::<String>::new()));
-    run.stop.send(true).unwrap();
+    run.stop.cancel();
     run.task.await.unwrap();
 }
 
@@ -177,9 +177,8 @@ async fn who_may_not_ask_is_told_so_and_what_is_too_old_is_not_carried_out() {
 #[tokio::test]
 async fn a_refused_secret_opens_nothing() {
     let (server, queries) = (FakeDingTalk::start().await, FakeQueries::new());
-    let (_stop, stopped) = watch::channel(false);
     let chat = chat(&server, queries, |config| config.app_secret = "wrong".into());
-    let _task = tokio::spawn(chat.connect(stopped));
+    let _task = tokio::spawn(chat.connect(CancellationToken::new()));
     let opened = within(Duration::from_millis(300), || (server.connections() > 0).then_some(())).await;
     assert_eq!(opened, None);
 }

@@ -6,8 +6,8 @@ use std::time::Duration;
 use podbell::chat::Entry;
 use podbell::chat::access::{Access, Channel, DIRECT};
 use serde_json::{Value, json};
-use tokio::sync::watch;
 use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
 
 use crate::support::feishu::{FakeFeishu, SECRET, app};
 use crate::support::process::{PATIENCE, eventually, within};
@@ -16,14 +16,14 @@ use crate::support::slack::FakeQueries;
 struct Running {
     server: FakeFeishu,
     queries: Arc<FakeQueries>,
-    stop: watch::Sender<bool>,
+    stop: CancellationToken,
     task: JoinHandle<()>,
 }
 
 async fn start_with(queries: Arc<FakeQueries>, access: Access) -> Running {
     let server = FakeFeishu::start().await;
-    let (stop, stopped) = watch::channel(false);
-    let task = tokio::spawn(app(&server, queries.clone(), SECRET, access).connect(stopped));
+    let stop = CancellationToken::new();
+    let task = tokio::spawn(app(&server, queries.clone(), SECRET, access).connect(stop.clone()));
     let running = Running { server, queries, stop, task };
     running.connected(1).await;
     running
@@ -68,7 +68,7 @@ async fn a_mention_is_answered_in_its_thread_and_chatter_is_not() {
     }
     assert_eq!((run.server.unanswered(), run.server.late()), (0, 0));
     assert_eq!(run.server.refused(), Vec::<String>::new());
-    run.stop.send(true).unwrap();
+    run.stop.cancel();
     run.task.await.unwrap();
 }
 
@@ -113,7 +113,7 @@ async fn an_acknowledgement_takes_the_button_from_the_answer_that_was_pressed() 
     // In the message of an incident, which changes by itself, nothing is replaced.
     run.server.press("3", &json!({"command": "ack 12"}));
     run.posts(3).await;
-    run.stop.send(true).unwrap();
+    run.stop.cancel();
     run.task.await.unwrap();
     assert_eq!((run.server.changes().len(), run.queries.texts().len()), (1, 4));
 }
@@ -217,7 +217,7 @@ async fn an_end_waits_for_what_is_in_hand_and_tells_the_platform() {
     run.queries.open(false);
     run.server.say("1", "@_user_1 ack 1");
     eventually(PATIENCE, "a question", || (run.queries.asked().len() == 1).then_some(())).await;
-    run.stop.send(true).unwrap();
+    run.stop.cancel();
     run.queries.open(true);
     run.task.await.unwrap();
     assert_eq!((run.server.posts().len(), run.server.unanswered()), (1, 0));
@@ -226,8 +226,8 @@ async fn an_end_waits_for_what_is_in_hand_and_tells_the_platform() {
 #[tokio::test]
 async fn a_refused_secret_opens_nothing_and_too_many_connections_are_tried_again() {
     let (server, queries) = (FakeFeishu::start().await, FakeQueries::new());
-    let (_stop, stopped) = watch::channel(false);
-    let _task = tokio::spawn(app(&server, queries.clone(), "wrong", Access::default()).connect(stopped));
+    let _task =
+        tokio::spawn(app(&server, queries.clone(), "wrong", Access::default()).connect(CancellationToken::new()));
     let opened = within(Duration::from_millis(300), || (server.connections() > 0).then_some(())).await;
     assert_eq!(opened, None);
     let elsewhere = json!({"code": 0, "data": {"URL": "http://127.0.0.1:1/ws/v2?service_id=7"}});
@@ -237,7 +237,6 @@ async fn a_refused_secret_opens_nothing_and_too_many_connections_are_tried_again
         json!({"code": 0}),
         elsewhere,
     ]);
-    let (_stop, stopped) = watch::channel(false);
-    let _task = tokio::spawn(app(&server, queries, SECRET, Access::default()).connect(stopped));
+    let _task = tokio::spawn(app(&server, queries, SECRET, Access::default()).connect(CancellationToken::new()));
     eventually(PATIENCE, "a connection", || server.is_connected().then_some(())).await;
 }

@@ -7,12 +7,13 @@ use podbell::clock;
 use podbell::components::file::recording::Scope;
 use podbell::components::file::{self, FileConfig};
 use podbell::sources::SourceEvent;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::mpsc;
 use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
 
 struct Running {
     events: mpsc::Receiver<SourceEvent>,
-    stop: watch::Sender<bool>,
+    stop: CancellationToken,
     task: tokio::task::JoinHandle<()>,
 }
 
@@ -21,8 +22,9 @@ fn start(path: &Path) -> Running {
     config.poll_every = Duration::from_millis(20);
     config.scope = Scope { namespace: Some("shop".into()), ..Scope::default() };
     let (sender, events) = mpsc::channel(4);
-    let (stop, stopped) = watch::channel(false);
-    Running { events, stop, task: tokio::spawn(file::run(config, sender, stopped)) }
+    let stop = CancellationToken::new();
+    let task = tokio::spawn(file::run(config, sender, stop.clone()));
+    Running { events, stop, task }
 }
 
 impl Running {
@@ -60,7 +62,7 @@ async fn a_recording_whose_end_is_missing_is_played_once_and_its_last_answers_st
     for _ in 0..5 {
         assert_eq!(running.next().await, (web.clone(), Ok(1)), "it does not begin again");
     }
-    running.stop.send(true).unwrap();
+    running.stop.cancel();
 }
 
 #[tokio::test]
@@ -82,7 +84,7 @@ async fn a_recording_is_played_once_and_its_last_answers_stay() {
         assert_eq!(running.next().await, (db.clone(), Err("-16013".into())));
         assert_eq!(running.next().await, (web.clone(), Ok(1)));
     }
-    running.stop.send(true).unwrap();
+    running.stop.cancel();
     timeout(Duration::from_secs(5), running.task).await.expect("ends when told to").unwrap();
 }
 

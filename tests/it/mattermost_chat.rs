@@ -6,8 +6,8 @@ use std::time::Duration;
 use podbell::chat::Entry;
 use podbell::chat::access::{Access, DIRECT};
 use serde_json::{Value, json};
-use tokio::sync::watch;
 use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
 
 use crate::support::endpoint::Endpoint;
 use crate::support::mattermost::{FakeMattermost, SLASH, TOKEN, bot, bot_for};
@@ -17,14 +17,14 @@ use crate::support::slack::FakeQueries;
 struct Running {
     server: FakeMattermost,
     queries: Arc<FakeQueries>,
-    stop: watch::Sender<bool>,
+    stop: CancellationToken,
     task: JoinHandle<()>,
 }
 
 async fn start() -> Running {
     let (server, queries) = (FakeMattermost::start().await, FakeQueries::new());
-    let (stop, stopped) = watch::channel(false);
-    let task = tokio::spawn(bot(&server, queries.clone(), TOKEN).connect(stopped));
+    let stop = CancellationToken::new();
+    let task = tokio::spawn(bot(&server, queries.clone(), TOKEN).connect(stop.clone()));
     let running = Running { server, queries, stop, task };
     running.connected(1).await;
     // It looks for what was written before it started.
@@ -60,7 +60,7 @@ async fn a_mention_is_answered_in_its_thread_and_chatter_and_programs_are_not() 
     assert_eq!(said, [(Entry::Events, "web-service"), (Entry::Podbell, "incidents")]);
     assert_eq!(asked[0].speaker.author.name, "ann (u1)");
     assert!(posts.iter().all(|post| post["root_id"] == "r1" && post["channel_id"] == "c1"), "{posts:?}");
-    run.stop.send(true).unwrap();
+    run.stop.cancel();
     run.task.await.unwrap();
 }
 
@@ -131,20 +131,20 @@ async fn what_was_written_while_podbell_was_down_is_answered_once_and_what_had_a
     let run = start().await;
     run.server.say("p1", "@podbell events web", false);
     run.posts(1).await;
-    run.stop.send(true).unwrap();
+    run.stop.cancel();
     run.task.await.unwrap();
     run.server.forget();
     run.server.say("p3", "good morning", true);
     run.server.say("p4", "@podbell ack 2", true);
     // Another podbell: it remembers nothing of what the first one heard.
-    let (stop, stopped) = watch::channel(false);
-    let task = tokio::spawn(bot(&run.server, run.queries.clone(), TOKEN).connect(stopped));
+    let stop = CancellationToken::new();
+    let task = tokio::spawn(bot(&run.server, run.queries.clone(), TOKEN).connect(stop.clone()));
     let posts = eventually(PATIENCE, "answers", || Some(run.server.posts()).filter(|posts| posts.len() >= 2)).await;
     run.server.say("p5", "@podbell ack 3", false);
     eventually(PATIENCE, "answers", || Some(run.server.posts()).filter(|posts| posts.len() >= 3)).await;
     assert_eq!(run.queries.texts(), ["events web", "ack 2", "ack 3"]);
     assert_eq!(posts[1]["root_id"], "p4");
-    stop.send(true).unwrap();
+    stop.cancel();
     task.await.unwrap();
 }
 
@@ -184,8 +184,7 @@ async fn a_command_typed_to_the_bot_alone_is_as_direct_as_a_message_to_it() {
     let (server, queries) = (FakeMattermost::start().await, FakeQueries::new());
     let access = Access { channels: Some([(DIRECT.to_owned(), Default::default())].into()), ..Access::default() };
     let chat = bot_for(&server, queries.clone(), TOKEN, access);
-    let (_stop, stopped) = watch::channel(false);
-    let task = tokio::spawn(chat.clone().connect(stopped));
+    let task = tokio::spawn(chat.clone().connect(CancellationToken::new()));
     eventually(PATIENCE, "a connection", || server.is_connected().then_some(())).await;
     let endpoint = Endpoint::serve(chat.routes()).await;
     let headers =
@@ -208,8 +207,7 @@ async fn a_command_typed_to_the_bot_alone_is_as_direct_as_a_message_to_it() {
 async fn an_acknowledgement_takes_the_button_from_the_answer_that_was_pressed_which_stays_the_answer_of_its_post() {
     let (server, queries) = (FakeMattermost::start().await, FakeQueries::with_incident(12));
     let chat = bot(&server, queries.clone(), TOKEN);
-    let (_stop, stopped) = watch::channel(false);
-    let task = tokio::spawn(chat.clone().connect(stopped));
+    let task = tokio::spawn(chat.clone().connect(CancellationToken::new()));
     eventually(PATIENCE, "a connection", || server.is_connected().then_some(())).await;
     server.say("p1", "@podbell show 12", false);
     let answer = eventually(PATIENCE, "an answer", || server.posts().pop()).await;
@@ -235,8 +233,7 @@ async fn an_acknowledgement_takes_the_button_from_the_answer_that_was_pressed_wh
 #[tokio::test]
 async fn a_refused_token_opens_nothing() {
     let (server, queries) = (FakeMattermost::start().await, FakeQueries::new());
-    let (_stop, stopped) = watch::channel(false);
-    let _task = tokio::spawn(bot(&server, queries, "wrong").connect(stopped));
+    let _task = tokio::spawn(bot(&server, queries, "wrong").connect(CancellationToken::new()));
     let opened = within(Duration::from_millis(300), || (server.connections() > 0).then_some(())).await;
     assert_eq!(opened, None);
 }

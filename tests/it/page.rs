@@ -429,7 +429,7 @@ async fn ten_thousand_open_incidents_are_pages_and_no_page_is_slow() {
         let events = (0..100).map(|n| warning(&format!("{}-{n:03}x", target.service), "BackOff", "text", 3, 5, 50));
         world.poll(target, &events.collect::<Vec<_>>());
     }
-    let (base, _stop) = served(&mut world, at(90)).await;
+    let base = served(&mut world, at(90)).await;
     for (token, open, pages) in [(WRITE, "10,000", 400), (BANK, "100", 4)] {
         let visitor = Visitor::at(&base).signed_in(token).await;
         let mut slowest = Duration::ZERO;
@@ -468,7 +468,7 @@ async fn a_session_ends_after_twelve_hours_whatever_the_browser_keeps() {
     let hours = Arc::new(AtomicI64::new(0));
     let clock = hours.clone();
     let now = move || at(clock.load(Ordering::SeqCst) * 3600);
-    let (base, _stop) = served_at(&mut world, Arc::new(now)).await;
+    let base = served_at(&mut world, Arc::new(now)).await;
     let visitor = Visitor::at(&base).signed_in(WRITE).await;
     let token = visitor.get("/").await.token();
     hours.store(11, Ordering::SeqCst);
@@ -495,7 +495,7 @@ async fn the_opening_of_a_long_incident_is_on_its_page_and_the_other_changes_are
         world.poll(&web, &[warning("web-1", "BackOff", "again", poll as u64 * 2, 59, now - 1)]);
         world.run_until(now + 1);
     }
-    let (base, _stop) = served(&mut world, at(700)).await;
+    let base = served(&mut world, at(700)).await;
     let visitor = Visitor::at(&base).signed_in(WRITE).await;
     let page = visitor.get("/incidents/1").await.text;
     for part in ["opened it", "between", "/incidents/1?page=2#why", "Page 1 of 4"] {
@@ -548,7 +548,7 @@ rules:
     world.act("ann", &Scope::default(), Act::Acknowledge { id: had });
     let lasts = Duration::from_secs(3600);
     world.act("ann", &Scope::default(), Act::Mute { what: Muted::Incident { id: muted }, lasts, why: None });
-    let (base, _stop) = served(&mut world, at(310)).await;
+    let base = served(&mut world, at(310)).await;
     let home = Visitor::at(&base).signed_in(WRITE).await.get("/").await.text;
     let place = |name: &str, world: &mut crate::support::world::World| {
         let id = id_of(world, name);

@@ -172,7 +172,7 @@ async fn screenshots() {
     let (mut world, sent) = lived();
     let now = at(DAY * 60 + 25);
     let token = "token-that-may-write-0123456789";
-    let (base, _stop) = served(&mut world, now).await;
+    let base = served(&mut world, now).await;
     let browser = Browser::start().await;
     browser.go(&format!("{base}/")).await;
     browser.until("document.activeElement.id === 'token'").await;

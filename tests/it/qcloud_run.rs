@@ -5,25 +5,24 @@ use std::time::Duration;
 use podbell::components::qcloud::{self, ApiConfig, ServiceSelection};
 use podbell::sources::SourceEvent;
 use podbell_core::event::Target;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
 
 use crate::support::emulated::{config, emulator};
 use crate::support::scripted::{Reply, Scripted};
 
 struct Running {
     events: mpsc::Receiver<SourceEvent>,
-    stop: watch::Sender<bool>,
+    stop: CancellationToken,
     task: JoinHandle<()>,
 }
 
 fn start(config: ApiConfig) -> Running {
     let (sender, events) = mpsc::channel(16);
-    let (stop, stopped) = watch::channel(false);
-    let task = tokio::spawn(async move {
-        qcloud::run(config, crate::support::receiver::client(), sender, stopped).await;
-    });
+    let stop = CancellationToken::new();
+    let task = tokio::spawn(qcloud::run(config, crate::support::receiver::client(), sender, stop.clone()));
     Running { events, stop, task }
 }
 
@@ -87,8 +86,8 @@ async fn configured_services_are_told_first_and_then_polled_each_interval() {
             other => panic!("unexpected {other:?}"),
         }
     }
-    drop(running.stop);
-    timeout(Duration::from_secs(5), running.task).await.expect("ends when its owner is gone").unwrap();
+    drop(running.events);
+    timeout(Duration::from_secs(5), running.task).await.expect("ends when nobody listens any more").unwrap();
 }
 
 #[tokio::test]
@@ -122,7 +121,7 @@ async fn discovered_services_come_and_go() {
             other => panic!("{other:?}"),
         }
     }
-    running.stop.send(true).unwrap();
+    running.stop.cancel();
     timeout(Duration::from_secs(5), running.task).await.expect("ends when told to").unwrap();
 }
 
@@ -164,7 +163,7 @@ async fn told_to_stop_it_finishes_what_is_in_flight() {
     while server.requests().is_empty() {
         tokio::task::yield_now().await;
     }
-    running.stop.send(true).unwrap();
+    running.stop.cancel();
     assert!(matches!(running.next().await, SourceEvent::Polled { .. }));
     timeout(Duration::from_secs(5), running.task).await.expect("ends").unwrap();
     assert_eq!(server.requests().len(), 1);

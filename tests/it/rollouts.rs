@@ -233,7 +233,7 @@ async fn the_page_shows_rollouts_below_the_day_of_a_service_and_of_an_incident()
     runs(&mut world, "2", &["web:<b>v5"]);
     poll(&mut world, 120, &[failed(110, 110)]);
     world.run_until(200);
-    let (base, _stop) = served(&mut world, at(300)).await;
+    let base = served(&mut world, at(300)).await;
     let visitor = Visitor::at(&base).signed_in(WRITE).await;
     // The page's zone is Shanghai's.
     for path in ["/incidents/1", "/service?cluster=cls-1&namespace=shop&name=web"] {

@@ -14,7 +14,7 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
 
 use crate::support::endpoint::{Log, raw, status};
 use crate::support::process::{PATIENCE, eventually, within};
@@ -28,22 +28,20 @@ const JSON: &str = "application/json";
 /// A podbell's server with one chat.
 struct Podbell {
     address: SocketAddr,
-    _stop: watch::Sender<bool>,
 }
 
 impl Podbell {
     async fn serve(slack: &Arc<Slack>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let (stop, stopped) = watch::channel(false);
         tokio::spawn(podbell::server::serve(
             listener,
             Arc::new(HealthStatus::default()),
             None,
             slack.routes(),
-            stopped,
+            CancellationToken::new(),
         ));
-        Self { address, _stop: stop }
+        Self { address }
     }
 
     /// A signed request at the chat's clock.

@@ -7,21 +7,21 @@ use std::time::Duration;
 
 use podbell::components::slack::chat::SlackConfig;
 use serde_json::{Value, json};
-use tokio::sync::watch;
 use tokio::task::JoinHandle;
+use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::support::process::{PATIENCE, eventually, within};
 use crate::support::slack::{FakeQueries, FakeSlack, chat, config, quick};
 
 /// A podbell that listens; it ends when it is dropped.
 struct Listening {
-    stop: watch::Sender<bool>,
+    stop: DropGuard,
     task: JoinHandle<()>,
 }
 
 impl Listening {
     async fn end(self) {
-        self.stop.send_replace(true);
+        drop(self.stop);
         tokio::time::timeout(PATIENCE, self.task).await.unwrap().unwrap();
     }
 }
@@ -29,9 +29,9 @@ impl Listening {
 fn listen(slack: &FakeSlack, queries: &Arc<FakeQueries>, change: impl FnOnce(&mut SlackConfig)) -> Listening {
     let mut config = config(slack);
     change(&mut config);
-    let (stop, stopped) = watch::channel(false);
-    let task = tokio::spawn(chat(config, queries.clone(), None).connect(stopped));
-    Listening { stop, task }
+    let stop = CancellationToken::new();
+    let task = tokio::spawn(chat(config, queries.clone(), None).connect(stop.clone()));
+    Listening { stop: stop.drop_guard(), task }
 }
 
 /// Waits until exactly these connections are open.

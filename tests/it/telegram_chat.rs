@@ -8,8 +8,8 @@ use podbell::components::telegram::chat::{Telegram, TelegramConfig};
 use podbell_core::outbox::pace::Pace;
 use podbell_core::time::Time;
 use serde_json::{Value, json};
-use tokio::sync::watch;
 use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
 
 use crate::support::chat_servers::TOKEN;
 use crate::support::endpoint::Log;
@@ -21,13 +21,14 @@ use crate::support::wecom::bound;
 struct Running {
     telegram: FakeTelegram,
     queries: Arc<FakeQueries>,
-    stop: watch::Sender<bool>,
+    stop: CancellationToken,
     task: JoinHandle<()>,
 }
 
-fn listen(bot: Arc<Telegram>) -> (watch::Sender<bool>, JoinHandle<()>) {
-    let (stop, stopped) = watch::channel(false);
-    (stop, tokio::spawn(bot.connect(stopped)))
+fn listen(bot: Arc<Telegram>) -> (CancellationToken, JoinHandle<()>) {
+    let stop = CancellationToken::new();
+    let task = tokio::spawn(bot.connect(stop.clone()));
+    (stop, task)
 }
 
 async fn start_with(queries: Arc<FakeQueries>, change: impl FnOnce(&mut TelegramConfig)) -> Running {
@@ -118,7 +119,7 @@ async fn a_restart_in_order_confirms_what_was_carried_out_and_a_break_hands_out_
     let mut run = start(|_| {}).await;
     let first = run.telegram.say(5, "/ack 1");
     run.posts(1).await;
-    run.stop.send(true).unwrap();
+    run.stop.cancel();
     (&mut run.task).await.unwrap();
     assert_eq!((run.telegram.unconfirmed(), run.telegram.handed(first)), (0, 1));
 
@@ -243,6 +244,6 @@ async fn a_refused_token_is_tried_now_and_then() {
     run.telegram.say(5, "/events web");
     assert_eq!(within(Duration::from_millis(300), || run.telegram.posts().pop()).await, None);
     assert_eq!(run.telegram.polls(), 0);
-    run.stop.send(true).unwrap();
+    run.stop.cancel();
     run.task.await.unwrap();
 }

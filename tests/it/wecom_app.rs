@@ -13,7 +13,7 @@ use proptest::prelude::*;
 use serde_json::Value;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
 
 use crate::support::process::{PATIENCE, eventually};
 use crate::support::receiver::client;
@@ -25,7 +25,6 @@ const NOW: i64 = 1_700_000_000;
 struct Podbell {
     address: SocketAddr,
     queries: Arc<FakeQueries>,
-    _stop: watch::Sender<bool>,
 }
 
 async fn podbell(now: i64, change: impl FnOnce(&mut AppConfig)) -> Podbell {
@@ -35,9 +34,14 @@ async fn podbell(now: i64, change: impl FnOnce(&mut AppConfig)) -> Podbell {
     let app = App::new(config, around(queries.clone(), Some(Time::from_seconds(now))));
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    let (stop, stopped) = watch::channel(false);
-    tokio::spawn(podbell::server::serve(listener, Arc::new(HealthStatus::default()), None, app.routes(), stopped));
-    Podbell { address, queries, _stop: stop }
+    tokio::spawn(podbell::server::serve(
+        listener,
+        Arc::new(HealthStatus::default()),
+        None,
+        app.routes(),
+        CancellationToken::new(),
+    ));
+    Podbell { address, queries }
 }
 
 impl Podbell {

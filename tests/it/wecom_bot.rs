@@ -6,8 +6,8 @@ use std::time::Duration;
 use podbell::chat::Entry;
 use podbell::components::wecom::chat::{Bot, BotConfig};
 use serde_json::json;
-use tokio::sync::watch;
 use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
 
 use crate::support::process::{PATIENCE, eventually};
 use crate::support::slack::FakeQueries;
@@ -16,13 +16,14 @@ use crate::support::wecom::{BOT_SECRET, FakeWecom, bot, bound};
 struct Running {
     wecom: FakeWecom,
     queries: Arc<FakeQueries>,
-    stop: watch::Sender<bool>,
+    stop: CancellationToken,
     task: JoinHandle<()>,
 }
 
-fn listen(bot: Arc<Bot>) -> (watch::Sender<bool>, JoinHandle<()>) {
-    let (stop, stopped) = watch::channel(false);
-    (stop, tokio::spawn(bot.connect(stopped)))
+fn listen(bot: Arc<Bot>) -> (CancellationToken, JoinHandle<()>) {
+    let stop = CancellationToken::new();
+    let task = tokio::spawn(bot.connect(stop.clone()));
+    (stop, task)
 }
 
 async fn start(change: impl FnOnce(&mut BotConfig)) -> Running {
@@ -149,7 +150,7 @@ async fn a45_a_bot_whose_place_was_taken_does_not_push_back() {
     eventually(PATIENCE, "some time", || (wecom.pings() > pings + 10).then_some(())).await;
     assert_eq!((wecom.connections(), other_desk.asked().len(), run.queries.asked().len()), (2, 1, 0));
     // It ends at once all the same.
-    run.stop.send_replace(true);
+    run.stop.cancel();
     tokio::time::timeout(PATIENCE, run.task).await.unwrap().unwrap();
 }
 
@@ -159,7 +160,7 @@ async fn a_wrong_secret_subscribes_nothing_and_is_tried_again_later() {
     let (stop, task) = listen(bot(&wecom, queries.clone(), |config| config.secret = "wrong".into()));
     eventually(PATIENCE, "two attempts", || (wecom.connections() >= 2).then_some(())).await;
     assert!(!wecom.is_subscribed());
-    stop.send_replace(true);
+    stop.cancel();
     tokio::time::timeout(PATIENCE, task).await.unwrap().unwrap();
     let shown = format!("{:?}", bot(&wecom, queries, |_| {}));
     assert!(!shown.contains(BOT_SECRET));
@@ -206,7 +207,7 @@ async fn what_is_in_hand_is_answered_before_podbell_ends() {
     run.queries.open(false);
     run.wecom.say("r1", "m1", "ann", "@RobotA ack 1");
     run.asked(1).await;
-    run.stop.send_replace(true);
+    run.stop.cancel();
     run.queries.open(true);
     run.finished("r1").await;
     tokio::time::timeout(PATIENCE, run.task).await.unwrap().unwrap();

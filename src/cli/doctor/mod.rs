@@ -19,6 +19,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::future::BoxFuture;
 use futures_util::future::join_all;
 use secrecy::{ExposeSecret as _, SecretString};
 
@@ -33,7 +34,6 @@ use crate::notifiers::Notifiers;
 use crate::otlp;
 use crate::redact::spellings;
 use crate::settings::ProcessEnvironment;
-use crate::tasks::BoxFuture;
 use podbell_core::rules::Destination;
 use podbell_store::Location;
 
@@ -140,11 +140,11 @@ async fn examine(path: &Path, send: bool) -> Vec<Finding> {
 }
 
 /// One check. It never fails: its findings say what is wrong.
-type Task = (Group, String, BoxFuture<Checked>);
+type Task = (Group, String, BoxFuture<'static, Checked>);
 
 /// All checks that must be awaited.
 fn tasks(config: &Arc<Config>, store: Option<&Location>, net: Option<&Arc<Net>>, send: bool) -> Vec<Task> {
-    let check = |store: Location| -> BoxFuture<Checked> {
+    let check = |store: Location| -> BoxFuture<'static, Checked> {
         match store {
             Location::Sqlite(path) => Box::pin(async move { store::check(&path).await }),
             Location::Postgres(server) => Box::pin(async move { database::check(server).await }),
@@ -199,7 +199,7 @@ fn of_destinations(config: &Arc<Config>, net: &Arc<Net>, send: bool) -> Vec<Task
 }
 
 /// A check, or the finding that it took too long.
-async fn in_time(group: Group, subject: String, task: BoxFuture<Checked>) -> Checked {
+async fn in_time(group: Group, subject: String, task: BoxFuture<'static, Checked>) -> Checked {
     tokio::time::timeout(DEADLINE, task).await.unwrap_or_else(|_| {
         let found = format!("no answer within {} s", DEADLINE.as_secs());
         let advice = match group {

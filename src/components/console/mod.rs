@@ -3,11 +3,12 @@
 use std::io::Write as _;
 use std::sync::Arc;
 
+use futures_util::future::BoxFuture;
+
 use crate::examine::{Checked, Finding, Group};
 use crate::notifiers::terminal;
 use crate::notifiers::{Attempt, Audience, Look, Notifier, NotifierForm, NotifierKind, Rendering, fingerprint};
 use crate::settings::Draft;
-use crate::tasks::Waiting;
 use podbell_core::outbox::{Outcome, Policy};
 
 /// Its registry row.
@@ -39,11 +40,11 @@ impl Notifier for Console {
         terminal::lines(&rendering.message, rendering.content, rendering.style)
     }
 
-    fn deliver<'a>(&'a self, attempt: Attempt<'a>) -> Waiting<'a, Outcome> {
+    fn deliver<'a>(&'a self, attempt: Attempt<'a>) -> BoxFuture<'a, Outcome> {
         Box::pin(print(attempt.body))
     }
 
-    fn examine<'a>(&'a self, look: Look<'a>) -> Waiting<'a, Checked> {
+    fn examine<'a>(&'a self, look: Look<'a>) -> BoxFuture<'a, Checked> {
         let found = "console: standard output of `podbell run`";
         let finding = Finding::ok(Group::Destinations, look.subject, found);
         Box::pin(std::future::ready(finding.into()))

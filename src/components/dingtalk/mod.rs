@@ -15,6 +15,7 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use futures_util::future::BoxFuture;
 use hmac::{Hmac, KeyInit, Mac as _};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
@@ -29,7 +30,6 @@ use crate::notifiers::{
     Attempt, Audience, ConfiguredChats, Look, Notifier, NotifierForm, NotifierKind, People, Rendering,
 };
 use crate::settings::{Draft, Secret, SecretKind};
-use crate::tasks::Waiting;
 use podbell_core::outbox::pace::Pace;
 use podbell_core::outbox::{Outcome, Policy};
 use podbell_core::time::Time;
@@ -121,13 +121,13 @@ impl Notifier for Robot {
         markdown::body(&rendering.message, rendering.content, &mentions).to_string().into_bytes()
     }
 
-    fn deliver<'a>(&'a self, attempt: Attempt<'a>) -> Waiting<'a, Outcome> {
+    fn deliver<'a>(&'a self, attempt: Attempt<'a>) -> BoxFuture<'a, Outcome> {
         let query = self.query(attempt.now);
         let request = Post::json(attempt.body, attempt.now).query(query);
         Box::pin(self.hook.deliver(attempt.client, request))
     }
 
-    fn examine<'a>(&'a self, look: Look<'a>) -> Waiting<'a, Checked> {
+    fn examine<'a>(&'a self, look: Look<'a>) -> BoxFuture<'a, Checked> {
         Box::pin(self.hook.examine(look))
     }
 }

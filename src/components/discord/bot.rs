@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
+use futures_util::future::BoxFuture;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::json;
 use url::Url;
@@ -16,7 +17,6 @@ use crate::notifiers::post::{Post, post};
 use crate::notifiers::redact::Redactor;
 use crate::notifiers::thread::{Act, Request};
 use crate::notifiers::{Attempt, Look, Notifier, Rendering, fingerprint};
-use crate::tasks::Waiting;
 use podbell_core::outbox::pace::Pace;
 use podbell_core::outbox::{Outcome, Policy, ThreadPolicy, Upkeep};
 
@@ -105,11 +105,11 @@ impl Notifier for Bot {
         Request::sent(stored)
     }
 
-    fn deliver<'a>(&'a self, attempt: Attempt<'a>) -> Waiting<'a, Outcome> {
+    fn deliver<'a>(&'a self, attempt: Attempt<'a>) -> BoxFuture<'a, Outcome> {
         Box::pin(self.send(attempt))
     }
 
-    fn examine<'a>(&'a self, look: Look<'a>) -> Waiting<'a, Checked> {
+    fn examine<'a>(&'a self, look: Look<'a>) -> BoxFuture<'a, Checked> {
         Box::pin(async move {
             let Look { subject, net, now, .. } = look;
             let group = Group::Destinations;

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
+use futures_util::future::BoxFuture;
 use url::Url;
 
 use super::reply::of_webhook;
@@ -12,7 +13,6 @@ use crate::notifiers::hook::Hook;
 use crate::notifiers::post::Post;
 use crate::notifiers::thread::{Act, Request};
 use crate::notifiers::{Attempt, Look, Notifier, Rendering, fingerprint};
-use crate::tasks::Waiting;
 use podbell_core::outbox::{Outcome, Policy, ThreadPolicy, Upkeep};
 
 #[derive(Debug)]
@@ -70,11 +70,11 @@ impl Notifier for Webhook {
         false
     }
 
-    fn deliver<'a>(&'a self, attempt: Attempt<'a>) -> Waiting<'a, Outcome> {
+    fn deliver<'a>(&'a self, attempt: Attempt<'a>) -> BoxFuture<'a, Outcome> {
         Box::pin(self.send(attempt))
     }
 
-    fn examine<'a>(&'a self, look: Look<'a>) -> Waiting<'a, Checked> {
+    fn examine<'a>(&'a self, look: Look<'a>) -> BoxFuture<'a, Checked> {
         Box::pin(self.hook.examine(look))
     }
 }

@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
+use futures_util::future::BoxFuture;
+
 use super::{FileConfig, examine, run};
 use crate::examine::Checked;
 use crate::settings::Draft;
 use crate::settings::keys::{ALIASES, FIRST_POLL_WINDOW, LatePath, POLL_EVERY};
 use crate::sources::{EVENTS_SHOWN, Rhythm, Source, SourceFacts, SourceKind, SourceTask, WantedMetadata};
-use crate::tasks::Waiting;
 use podbell_core::source::Extent;
 use podbell_core::yaml::key::{Key, Zone};
 use podbell_core::yaml::{MapReader, Reader};
@@ -58,7 +59,7 @@ impl Source for Played {
         Box::new(move |events, stop| Box::pin(run(self.0.clone(), events, stop)))
     }
 
-    fn examine<'a>(&'a self, _: &'a reqwest::Client) -> Waiting<'a, Checked> {
+    fn examine<'a>(&'a self, _: &'a reqwest::Client) -> BoxFuture<'a, Checked> {
         Box::pin(examine::examine(&self.0))
     }
 }

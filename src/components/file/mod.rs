@@ -22,13 +22,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::tz::TimeZone;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
 
 use self::recording::{Recorded, RecordedObject, RecordedPoll, Recording, RecordingError, Scope, Shift};
 use crate::clock;
 use crate::sources::receipt::Counter;
 use crate::sources::{Covers, ObjectName, Problem, SourceEvent, TargetEntry, event_list};
-use crate::tasks::wait_for_stop;
 use podbell_core::event::Target;
 use podbell_core::time::Time;
 
@@ -130,9 +130,9 @@ fn recorded_error(words: &str) -> Problem {
 }
 
 /// Plays until told to stop. A file that cannot be read is the source's trouble, not the end.
-pub async fn run(config: FileConfig, events: mpsc::Sender<SourceEvent>, mut stop: watch::Receiver<bool>) {
+pub async fn run(config: FileConfig, events: mpsc::Sender<SourceEvent>, stop: CancellationToken) {
     tokio::select! {
-        () = wait_for_stop(&mut stop) => {}
+        () = stop.cancelled() => {}
         () = play(&config, &events) => {}
     }
 }

@@ -5,8 +5,10 @@ use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use futures_util::future::BoxFuture;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
 
 use super::api::Api;
 use super::enrich::{self, Enrich};
@@ -19,7 +21,6 @@ use super::workloads::{self, WorkloadWatch};
 use super::{examine, report};
 use crate::examine::Checked;
 use crate::sources::{Source, SourceEvent, SourceTask, WantedMetadata};
-use crate::tasks::{Waiting, wait_for_stop};
 use podbell_core::enrichment::{PodQuestion, PodState};
 use podbell_core::health::WorkloadKind;
 
@@ -137,7 +138,7 @@ impl Source for KubernetesSource {
         Box::new(move |events, stop| Box::pin(run(self.config.clone(), wanted, events, stop)))
     }
 
-    fn examine<'a>(&'a self, _: &'a reqwest::Client) -> Waiting<'a, Checked> {
+    fn examine<'a>(&'a self, _: &'a reqwest::Client) -> BoxFuture<'a, Checked> {
         Box::pin(examine::examine(&self.config))
     }
 
@@ -145,7 +146,7 @@ impl Source for KubernetesSource {
         self.config.enrich != Enrich::Off
     }
 
-    fn enrich<'a>(&'a self, question: &'a PodQuestion) -> Waiting<'a, Option<PodState>> {
+    fn enrich<'a>(&'a self, question: &'a PodQuestion) -> BoxFuture<'a, Option<PodState>> {
         let api = self.api.get_or_init(|| Api::new(&self.config));
         Box::pin(enrich::ask(api, self.config.enrich, question))
     }
@@ -156,7 +157,7 @@ pub async fn run(
     config: KubernetesConfig,
     wanted: WantedMetadata,
     events: mpsc::Sender<SourceEvent>,
-    mut stop: watch::Receiver<bool>,
+    stop: CancellationToken,
 ) {
     let config = Arc::new(config);
     let api = Arc::new(Api::new(&config));
@@ -209,7 +210,7 @@ pub async fn run(
         tasks.spawn(report::report(EventWatch { config, api, covers, owners, signals, ready, out }));
     }
     tokio::select! {
-        () = wait_for_stop(&mut stop) => {}
+        () = stop.cancelled() => {}
         () = events.closed() => {}
         // These tasks never end by themselves. A panic must end the process, not silence the source.
         Some(ended) = tasks.join_next() => if let Err(error) = ended && let Ok(panic) = error.try_into_panic() {

@@ -18,16 +18,17 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::future::BoxFuture;
 use jiff::tz::TimeZone;
 use secrecy::SecretString;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
 use url::Url;
 
 use self::client::Client;
 use crate::examine::Checked;
 use crate::sources::poller::{self, Plan, TargetReader};
 use crate::sources::{List, Problem, SourceEvent, SourceTask, TargetEntry};
-use crate::tasks::Waiting;
 use podbell_core::event::Target;
 
 pub(crate) use self::config::SOURCE;
@@ -168,7 +169,7 @@ impl crate::sources::Source for Polled {
         task(self.0.clone(), http)
     }
 
-    fn examine<'a>(&'a self, http: &'a reqwest::Client) -> Waiting<'a, Checked> {
+    fn examine<'a>(&'a self, http: &'a reqwest::Client) -> BoxFuture<'a, Checked> {
         Box::pin(examine::examine(&self.0, http.clone()))
     }
 }
@@ -179,12 +180,7 @@ pub fn task(config: ApiConfig, http: reqwest::Client) -> SourceTask {
 }
 
 /// Polls until told to stop, and says what it sees. Returns when everything in flight has ended.
-pub async fn run(
-    config: ApiConfig,
-    http: reqwest::Client,
-    events: mpsc::Sender<SourceEvent>,
-    stop: watch::Receiver<bool>,
-) {
+pub async fn run(config: ApiConfig, http: reqwest::Client, events: mpsc::Sender<SourceEvent>, stop: CancellationToken) {
     let source = Source { client: Client::new(config, http) };
     let config = source.client.config();
     let plan = Plan {

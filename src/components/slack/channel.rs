@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use futures_util::future::BoxFuture;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::json;
 use url::Url;
@@ -12,7 +13,6 @@ use crate::notifiers::buttons::Pressable;
 use crate::notifiers::post::{Post, post};
 use crate::notifiers::redact::Redactor;
 use crate::notifiers::{Attempt, Look, Notifier, Rendering, fingerprint};
-use crate::tasks::Waiting;
 use podbell_core::outbox::pace::Pace;
 use podbell_core::outbox::{Outcome, Policy, ThreadPolicy, Upkeep};
 
@@ -90,11 +90,11 @@ impl Notifier for Channel {
         json!(requests::request(&rendering.message, rendering.content, &mentions, &facts)).to_string().into_bytes()
     }
 
-    fn deliver<'a>(&'a self, attempt: Attempt<'a>) -> Waiting<'a, Outcome> {
+    fn deliver<'a>(&'a self, attempt: Attempt<'a>) -> BoxFuture<'a, Outcome> {
         Box::pin(self.call(attempt))
     }
 
-    fn examine<'a>(&'a self, look: Look<'a>) -> Waiting<'a, Checked> {
+    fn examine<'a>(&'a self, look: Look<'a>) -> BoxFuture<'a, Checked> {
         Box::pin(async move {
             let Look { subject, net, test_follows, now } = look;
             let asked = token::TokenCheck { group: Group::Destinations, subject, api: &self.api, token: &self.token };

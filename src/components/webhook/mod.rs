@@ -5,6 +5,7 @@ mod signature;
 
 use std::sync::Arc;
 
+use futures_util::future::BoxFuture;
 use secrecy::SecretString;
 use serde_json::{Value as Json, json};
 use url::Url;
@@ -15,7 +16,6 @@ use crate::notifiers::hook::{Hook, Replies};
 use crate::notifiers::post::Post;
 use crate::notifiers::{Attempt, Audience, Look, Notifier, NotifierForm, NotifierKind, Rendering};
 use crate::settings::{Draft, Secret, SecretKind, SecretRef, Secrets};
-use crate::tasks::Waiting;
 use podbell_core::outbox::{Outcome, Policy};
 use podbell_core::yaml::key::{Key, Shape};
 use podbell_core::yaml::{MapReader, Node, Reader, Value};
@@ -123,7 +123,7 @@ impl Notifier for Webhook {
         body::body(&facts, &rendering.message, rendering.content).to_string().into_bytes()
     }
 
-    fn deliver<'a>(&'a self, attempt: Attempt<'a>) -> Waiting<'a, Outcome> {
+    fn deliver<'a>(&'a self, attempt: Attempt<'a>) -> BoxFuture<'a, Outcome> {
         let Attempt { client, message_id, body, now } = attempt;
         let signature = signature::signature(&self.keys, message_id, now.seconds(), &body);
         let request = Post::json(body, now)
@@ -136,7 +136,7 @@ impl Notifier for Webhook {
         Box::pin(self.hook.deliver(client, request))
     }
 
-    fn examine<'a>(&'a self, look: Look<'a>) -> Waiting<'a, Checked> {
+    fn examine<'a>(&'a self, look: Look<'a>) -> BoxFuture<'a, Checked> {
         Box::pin(self.hook.examine(look))
     }
 }

@@ -9,6 +9,7 @@ use std::time::Duration;
 use axum::response::sse::{Event, Sse};
 use axum::response::{IntoResponse, Response};
 use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
 
 use super::sessions::Hash;
 
@@ -68,8 +69,8 @@ pub(crate) struct Waits {
     pub commits: watch::Receiver<u64>,
     /// Closed when the session ends.
     pub session: Option<watch::Receiver<()>>,
-    /// True when podbell ends.
-    pub ending: Option<watch::Receiver<bool>>,
+    /// Cancelled when podbell ends.
+    pub ending: Option<CancellationToken>,
     /// How long the visitor's access lasts.
     pub lasts: Duration,
     /// The last event id that the browser saw.
@@ -94,7 +95,7 @@ pub(crate) fn stream(mut waits: Waits) -> Response {
             return Some((Ok::<_, Infallible>(first), (waits, None, end)));
         }
         let next = tokio::select! {
-            () = over(waits.session.as_mut(), waits.ending.as_mut()) => None,
+            () = over(waits.session.as_mut(), waits.ending.as_ref()) => None,
             () = end.as_mut() => None,
             next = news(&mut waits.commits) => next,
             () = tokio::time::sleep(ALIVE) => Some(None),
@@ -119,7 +120,7 @@ async fn news(commits: &mut watch::Receiver<u64>) -> Option<Option<u64>> {
 }
 
 /// Waits until the session or podbell ends.
-async fn over(session: Option<&mut watch::Receiver<()>>, ending: Option<&mut watch::Receiver<bool>>) {
+async fn over(session: Option<&mut watch::Receiver<()>>, ending: Option<&CancellationToken>) {
     let closed = async {
         match session {
             Some(session) => while session.changed().await.is_ok() {},
@@ -128,8 +129,7 @@ async fn over(session: Option<&mut watch::Receiver<()>>, ending: Option<&mut wat
     };
     let ended = async {
         match ending {
-            // A dropped sender means the same.
-            Some(ending) => drop(ending.wait_for(|ending| *ending).await),
+            Some(ending) => ending.cancelled().await,
             None => std::future::pending().await,
         }
     };

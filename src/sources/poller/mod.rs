@@ -15,8 +15,9 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tokio::sync::{mpsc, watch};
+use tokio::sync::mpsc;
 use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
 
 pub(crate) use self::pace::{PaceVerdict, real_interval};
 use self::schedule::Schedule;
@@ -71,7 +72,7 @@ pub(crate) async fn run<R: TargetReader>(
     reader: Arc<R>,
     plan: Plan,
     events: mpsc::Sender<SourceEvent>,
-    mut stop: watch::Receiver<bool>,
+    stop: CancellationToken,
 ) {
     // Sorting ten thousand names takes a while, and this thread serves readiness, too.
     let begin = move || {
@@ -82,11 +83,11 @@ pub(crate) async fn run<R: TargetReader>(
     };
     let Ok((mut poller, configured)) = tokio::task::spawn_blocking(begin).await else { return };
     poller.first_target_list(configured).await;
-    while !*stop.borrow() && !poller.events.is_closed() {
+    while !stop.is_cancelled() && !poller.events.is_closed() {
         poller.start_due();
         let wake = poller.next_wake();
         tokio::select! {
-            changed = stop.changed() => if changed.is_err() { break },
+            () = stop.cancelled() => break,
             () = poller.events.closed() => break,
             () = sleep_until(wake) => {}
             Some(done) = poller.running.join_next() => poller.finish(done),

@@ -9,7 +9,7 @@ use podbell::health::HealthStatus;
 use serde_json::Value;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
 
 use super::process::PATIENCE;
 use super::receiver::client;
@@ -17,17 +17,15 @@ use super::receiver::client;
 /// A running server.
 pub struct Endpoint {
     pub address: SocketAddr,
-    _stop: watch::Sender<bool>,
 }
 
 impl Endpoint {
     pub async fn serve(routes: Router) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let (stop, stopped) = watch::channel(false);
         let health = Arc::new(HealthStatus::default());
-        tokio::spawn(podbell::server::serve(listener, health, None, routes, stopped));
-        Self { address, _stop: stop }
+        tokio::spawn(podbell::server::serve(listener, health, None, routes, CancellationToken::new()));
+        Self { address }
     }
 
     /// Posts a body with these headers.

@@ -12,6 +12,7 @@ use podbell_core::time::Time;
 use tempfile::TempDir;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
 
 /// Long enough for anything on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -33,7 +34,7 @@ pub fn pace() -> Pace {
 pub struct Watching {
     pub events: mpsc::Receiver<SourceEvent>,
     folder: TempDir,
-    stop: watch::Sender<bool>,
+    stop: CancellationToken,
     task: JoinHandle<()>,
     /// By namespace/service, object and reason: what was read last.
     pub known: BTreeMap<(String, String), u64>,
@@ -58,8 +59,8 @@ impl Watching {
         config.pace = pace();
         change(&mut config);
         let (sender, events) = mpsc::channel(64);
-        let (stop, stopped) = watch::channel(false);
-        let task = tokio::spawn(kubernetes::run(config, wanted, sender, stopped));
+        let stop = CancellationToken::new();
+        let task = tokio::spawn(kubernetes::run(config, wanted, sender, stop.clone()));
         let (known, errors) = (BTreeMap::new(), Vec::new());
         Self { events, folder, stop, task, known, errors, whole: 0, parts: 0 }
     }
@@ -124,7 +125,7 @@ impl Watching {
 
     /// Stops it, in time.
     pub async fn stop(self) {
-        self.stop.send(true).unwrap();
+        self.stop.cancel();
         tokio::time::timeout(Duration::from_secs(5), self.task).await.expect("it ends").unwrap();
     }
 }

@@ -12,6 +12,7 @@ use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
+use futures_util::future::BoxFuture;
 use futures_util::{SinkExt as _, StreamExt as _};
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use podbell::chat::ChatDeps;
@@ -19,7 +20,6 @@ use podbell::chat::reconnect::{ConnectionTiming, Pauses};
 use podbell::chat::{Queries, Question, Reply};
 use podbell::components::slack::chat::{Access, ChatSettings, Slack, SlackConfig, Timing, guarded_client};
 use podbell::http::HttpOptions;
-use podbell::tasks::Waiting;
 use podbell_core::ask::OpenIncident;
 use podbell_core::message::{Block, Language, Message, Span};
 use podbell_core::notice::NoticeKind;
@@ -383,7 +383,7 @@ impl FakeQueries {
 }
 
 impl Queries for FakeQueries {
-    fn ask(&self, question: Question) -> Waiting<'_, Reply> {
+    fn ask(&self, question: Question) -> BoxFuture<'_, Reply> {
         self.asked.lock().unwrap().push(question.clone());
         let mut open = self.open.subscribe();
         Box::pin(async move {

@@ -19,6 +19,7 @@ use podbell_core::time::Time;
 use podbell_core::user_action::UserAction;
 use podbell_store::Readers;
 use reqwest::{Method, StatusCode, header};
+use tokio_util::sync::CancellationToken;
 
 use super::emulated::emulator;
 use super::process::PATIENCE;
@@ -229,17 +230,14 @@ impl CommandSink for NoSink {
     }
 }
 
-/// The page of a podbell in virtual time, at a moment of it: where it listens, and what ends it. Nobody can
-/// change anything.
-pub async fn served(world: &mut super::world::World, now: Time) -> (String, tokio::sync::watch::Sender<bool>) {
+/// The page of a podbell in virtual time, at a moment of it: where it listens. Nobody can change
+/// anything.
+pub async fn served(world: &mut super::world::World, now: Time) -> String {
     served_at(world, Arc::new(move || now)).await
 }
 
 /// The same at moments that the test says.
-pub async fn served_at(
-    world: &mut super::world::World,
-    clock: Arc<dyn Fn() -> Time + Send + Sync>,
-) -> (String, tokio::sync::watch::Sender<bool>) {
+pub async fn served_at(world: &mut super::world::World, clock: Arc<dyn Fn() -> Time + Send + Sync>) -> String {
     let now = clock();
     let (path, health) = (world.location().clone(), Arc::new(HealthStatus::default()));
     let counted = count(world.engine());
@@ -272,8 +270,7 @@ pub async fn served_at(
     };
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let base = format!("http://{}", listener.local_addr().unwrap());
-    let (stop, stopped) = tokio::sync::watch::channel(false);
     let routes = page::routes(config, queries, health.clone());
-    tokio::spawn(podbell::server::serve(listener, health, None, routes, stopped));
-    (base, stop)
+    tokio::spawn(podbell::server::serve(listener, health, None, routes, CancellationToken::new()));
+    base
 }

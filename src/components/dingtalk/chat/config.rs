@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use futures_util::future::BoxFuture;
 use url::Url;
 
 use super::super::api::Api;
@@ -13,7 +14,7 @@ use crate::clock;
 use crate::examine::{Checked, Finding, Group, Net, not_well};
 use crate::http::{ClientError, HttpOptions};
 use crate::settings::Draft;
-use crate::tasks::{BoxFuture, SideTask, Waiting};
+use crate::tasks::SideTask;
 use podbell_core::message::Language;
 use podbell_core::yaml::key::Key;
 use podbell_core::yaml::{MapReader, Reader};
@@ -89,11 +90,11 @@ fn read(map: &mut MapReader<'_>, head: &ChatHead, reader: &mut Reader) -> Option
 impl Chat for DingTalkConfig {
     fn serve(&self, deps: &ChatDeps, _: &HttpOptions) -> Result<Served, ClientError> {
         let chat = DingTalk::new(self.clone(), deps.clone());
-        let connection: SideTask = Box::new(move |stop| Box::pin(chat.connect(stop)) as BoxFuture<()>);
+        let connection: SideTask = Box::new(move |stop| Box::pin(chat.connect(stop)) as BoxFuture<'static, ()>);
         Ok(Served { connections: vec![connection], ..Served::default() })
     }
 
-    fn examine<'a>(&'a self, net: &'a Net, _: Option<&'a Url>) -> Waiting<'a, Checked> {
+    fn examine<'a>(&'a self, net: &'a Net, _: Option<&'a Url>) -> BoxFuture<'a, Checked> {
         Box::pin(async move {
             let (group, subject) = (Group::Chats, self.settings.name.as_str());
             let api = Api::new(self.api.clone(), self.app_key.clone(), self.app_secret.clone());

@@ -8,12 +8,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::future::BoxFuture;
 use secrecy::ExposeSecret as _;
 use serde::Deserialize;
 use serde_json::{Value, json};
-use tokio::sync::watch;
 use tokio::time::sleep;
 use tokio_tungstenite::tungstenite::Message;
+use tokio_util::sync::CancellationToken;
 use url::Url;
 
 use super::super::{api, app, classify, markdown};
@@ -25,7 +26,6 @@ use crate::chat::reconnect::{Backoff, Connection, End, open_in_time};
 use crate::chat::websocket::{self, Link, Pings};
 use crate::notifiers::post::{Post, post};
 use crate::notifiers::redact::Redactor;
-use crate::tasks::{Waiting, wait_for_stop};
 use podbell_core::outbox::{Content, Outcome};
 
 /// How long an answer is tried.
@@ -55,8 +55,8 @@ struct To {
 }
 
 impl DingTalk {
-    /// Listens until the watch turns true, then finishes what is in hand.
-    pub async fn connect(self: Arc<Self>, stop: watch::Receiver<bool>) {
+    /// Listens until it is cancelled, then finishes what is in hand.
+    pub async fn connect(self: Arc<Self>, stop: CancellationToken) {
         self.asker.keep_connected("Stream mode", self.timing.connection.pauses, &self, stop, END).await;
     }
 
@@ -192,7 +192,7 @@ impl DingTalk {
 }
 
 impl Connection for Arc<DingTalk> {
-    fn run<'a>(&'a self, backoff: &'a mut Backoff, stop: &'a mut watch::Receiver<bool>) -> Waiting<'a, End> {
+    fn run<'a>(&'a self, backoff: &'a mut Backoff, stop: &'a CancellationToken) -> BoxFuture<'a, End> {
         Box::pin(async move {
             // The connection that ends, until the next one is there.
             let mut before: Option<Link> = None;
@@ -218,7 +218,7 @@ impl Connection for Arc<DingTalk> {
                         let lasted = self.asker.now().since(opened);
                         before = Some(link);
                         tokio::select! {
-                            () = wait_for_stop(stop) => return End::Stopped,
+                            () = stop.cancelled() => return End::Stopped,
                             () = sleep(self.timing.connection.pauses.first.saturating_sub(lasted)) => {}
                         }
                     }
@@ -228,11 +228,11 @@ impl Connection for Arc<DingTalk> {
     }
 }
 
-async fn listen(chat: &Arc<DingTalk>, link: &mut Link, stop: &mut watch::Receiver<bool>) -> Ended {
+async fn listen(chat: &Arc<DingTalk>, link: &mut Link, stop: &CancellationToken) -> Ended {
     loop {
         let received = tokio::select! {
             received = link.next() => received,
-            () = wait_for_stop(stop) => return Ended::Other(End::Stopped),
+            () = stop.cancelled() => return Ended::Other(End::Stopped),
         };
         let text = match received {
             Ok(Message::Text(text)) => text,

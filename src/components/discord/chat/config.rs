@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use futures_util::future::BoxFuture;
 use serde_json::json;
 use url::Url;
 
@@ -13,7 +14,6 @@ use crate::chat::{Chat, ChatDeps, ChatHead, ChatKind, Served};
 use crate::examine::{Checked, Net};
 use crate::http::{ClientError, HttpOptions};
 use crate::settings::Draft;
-use crate::tasks::Waiting;
 use podbell_core::message::Language;
 use podbell_core::yaml::key::{Key, Own};
 use podbell_core::yaml::{MapReader, Node, Reader};
@@ -82,7 +82,7 @@ impl Chat for DiscordConfig {
         Ok(Served { routes, ..Served::default() })
     }
 
-    fn examine<'a>(&'a self, _: &'a Net, public_url: Option<&'a Url>) -> Waiting<'a, Checked> {
+    fn examine<'a>(&'a self, _: &'a Net, public_url: Option<&'a Url>) -> BoxFuture<'a, Checked> {
         let finding = called(&self.settings.name, "Discord", "discord", public_url);
         Box::pin(std::future::ready(finding.into()))
     }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use futures_util::future::BoxFuture;
 use url::Url;
 
 use super::super::app::{API, APP_ID, APP_SECRET, is_id};
@@ -12,7 +13,7 @@ use crate::clock;
 use crate::examine::{Checked, Finding, Group, Net, not_well};
 use crate::http::{ClientError, HttpOptions};
 use crate::settings::{Draft, Secret, SecretKind};
-use crate::tasks::{BoxFuture, SideTask, Waiting};
+use crate::tasks::SideTask;
 use podbell_core::message::Language;
 use podbell_core::yaml::key::Key;
 use podbell_core::yaml::{MapReader, Reader};
@@ -111,11 +112,11 @@ impl Chat for FeishuConfig {
         if self.subscription.is_some() {
             return Ok(Served { routes: chat.routes(), ..Served::default() });
         }
-        let connection: SideTask = Box::new(move |stop| Box::pin(chat.connect(stop)) as BoxFuture<()>);
+        let connection: SideTask = Box::new(move |stop| Box::pin(chat.connect(stop)) as BoxFuture<'static, ()>);
         Ok(Served { connections: vec![connection], ..Served::default() })
     }
 
-    fn examine<'a>(&'a self, net: &'a Net, public_url: Option<&'a Url>) -> Waiting<'a, Checked> {
+    fn examine<'a>(&'a self, net: &'a Net, public_url: Option<&'a Url>) -> BoxFuture<'a, Checked> {
         Box::pin(async move {
             let (subject, group) = (self.settings.name.as_str(), Group::Chats);
             let api = super::Api::new(self.api.clone(), self.app_id.clone(), self.app_secret.clone());

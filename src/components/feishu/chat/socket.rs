@@ -5,12 +5,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::future::BoxFuture;
 use secrecy::ExposeSecret as _;
 use serde::Deserialize;
 use serde_json::{Value, json};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::mpsc;
 use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::Message;
+use tokio_util::sync::CancellationToken;
 use url::Url;
 
 use super::super::api::{code, refused_code};
@@ -23,7 +25,6 @@ use crate::chat::reconnect::{Backoff, Connection, End, open_in_time};
 use crate::chat::websocket::{self, Link, Pings};
 use crate::notifiers::post::Post;
 use crate::notifiers::reply::Reply;
-use crate::tasks::{Waiting, wait_for_stop};
 use podbell_core::outbox::Outcome;
 
 const REFUSED: &str =
@@ -32,8 +33,8 @@ const REFUSED: &str =
 const END: Duration = Duration::from_secs(3);
 
 impl Feishu {
-    /// Listens until the watch turns true, then finishes what is in hand.
-    pub async fn connect(self: Arc<Self>, stop: watch::Receiver<bool>) {
+    /// Listens until it is cancelled, then finishes what is in hand.
+    pub async fn connect(self: Arc<Self>, stop: CancellationToken) {
         self.asker.keep_connected("the app", self.timing.connection.pauses, &self, stop, END).await;
     }
 
@@ -119,7 +120,7 @@ impl Endpoint {
 }
 
 impl Connection for Arc<Feishu> {
-    fn run<'a>(&'a self, backoff: &'a mut Backoff, stop: &'a mut watch::Receiver<bool>) -> Waiting<'a, End> {
+    fn run<'a>(&'a self, backoff: &'a mut Backoff, stop: &'a CancellationToken) -> BoxFuture<'a, End> {
         Box::pin(line(self, backoff, stop))
     }
 }
@@ -145,7 +146,7 @@ async fn open(chat: &Feishu) -> Result<Opened, End> {
 }
 
 /// One connection, from its opening to its end.
-async fn line(chat: &Arc<Feishu>, backoff: &mut Backoff, stop: &mut watch::Receiver<bool>) -> End {
+async fn line(chat: &Arc<Feishu>, backoff: &mut Backoff, stop: &CancellationToken) -> End {
     let opened = open_in_time(chat.timing.connection.open, stop, "there is no answer in time", open(chat)).await;
     let mut connection = match opened {
         Ok(opened) => opened,
@@ -172,7 +173,7 @@ async fn listen(
     chat: &Arc<Feishu>,
     connection: &mut Opened,
     (answers, answered): (mpsc::UnboundedSender<Vec<u8>>, &mut mpsc::UnboundedReceiver<Vec<u8>>),
-    (backoff, stop): (&mut Backoff, &mut watch::Receiver<bool>),
+    (backoff, stop): (&mut Backoff, &CancellationToken),
 ) -> End {
     let Opened { link, me } = connection;
     let mut pieces = Pieces::default();
@@ -185,7 +186,7 @@ async fn listen(
                 Ok(()) => continue,
                 Err(end) => return end,
             },
-            () = wait_for_stop(stop) => return End::Stopped,
+            () = stop.cancelled() => return End::Stopped,
         };
         let frame = match received {
             Ok(Message::Binary(bytes)) => match Frame::read(&bytes) {

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use futures_util::future::BoxFuture;
 use url::Url;
 
 use super::event::BotIdentity;
@@ -15,7 +16,6 @@ use crate::examine::{Checked, Finding, Group, Net};
 use crate::http::{ClientError, HttpOptions};
 use crate::settings::keys::{Address, HTTP};
 use crate::settings::{Draft, Secret, SecretKind, SecretRef};
-use crate::tasks::{BoxFuture, Waiting};
 use podbell_core::message::Language;
 use podbell_core::yaml::key::Key;
 use podbell_core::yaml::{MapReader, Reader};
@@ -113,13 +113,13 @@ impl Chat for MattermostConfig {
         let routes = chat.routes();
         // Each websocket of a bot gets every post.
         let exclusive: Vec<ExclusiveConnection> = match self.bot_token {
-            Some(_) => vec![Arc::new(move |stop| Box::pin(chat.clone().connect(stop)) as BoxFuture<()>)],
+            Some(_) => vec![Arc::new(move |stop| Box::pin(chat.clone().connect(stop)) as BoxFuture<'static, ()>)],
             None => Vec::new(),
         };
         Ok(Served { routes, exclusive, ..Served::default() })
     }
 
-    fn examine<'a>(&'a self, net: &'a Net, public_url: Option<&'a Url>) -> Waiting<'a, Checked> {
+    fn examine<'a>(&'a self, net: &'a Net, public_url: Option<&'a Url>) -> BoxFuture<'a, Checked> {
         Box::pin(async move {
             let subject = self.settings.name.as_str();
             let mut findings = Vec::new();

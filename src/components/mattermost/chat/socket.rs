@@ -9,11 +9,12 @@
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
+use futures_util::future::BoxFuture;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::{Value, json};
-use tokio::sync::watch;
 use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::Message;
+use tokio_util::sync::CancellationToken;
 use url::Url;
 
 use super::super::reply;
@@ -27,7 +28,6 @@ use crate::chat::websocket::{self, Link, Pings};
 use crate::notifiers::post::{Post, post};
 use crate::notifiers::redact::Redactor;
 use crate::notifiers::reply::Reply;
-use crate::tasks::{Waiting, wait_for_stop};
 use podbell_core::outbox::{Content, Outcome};
 use podbell_core::time::Time;
 
@@ -53,8 +53,8 @@ pub(super) struct Position {
 const LEARNS_WITHIN: Duration = Duration::from_secs(1);
 
 impl Mattermost {
-    /// Listens until the watch turns true, then finishes what is in hand.
-    pub async fn connect(self: Arc<Self>, stop: watch::Receiver<bool>) {
+    /// Listens until it is cancelled, then finishes what is in hand.
+    pub async fn connect(self: Arc<Self>, stop: CancellationToken) {
         let (Some(server), Some(token)) = (self.config.server.clone(), self.config.bot_token.clone()) else { return };
         let pauses = self.config.timing.connection.pauses;
         let bot =
@@ -112,7 +112,7 @@ struct Bot {
 }
 
 impl Connection for Bot {
-    fn run<'a>(&'a self, backoff: &'a mut Backoff, stop: &'a mut watch::Receiver<bool>) -> Waiting<'a, End> {
+    fn run<'a>(&'a self, backoff: &'a mut Backoff, stop: &'a CancellationToken) -> BoxFuture<'a, End> {
         Box::pin(line(self, backoff, stop))
     }
 }
@@ -139,7 +139,7 @@ async fn open(bot: &Bot) -> Result<(Link, BotIdentity), End> {
 }
 
 /// One connection, from its opening to its end.
-async fn line(bot: &Bot, backoff: &mut Backoff, stop: &mut watch::Receiver<bool>) -> End {
+async fn line(bot: &Bot, backoff: &mut Backoff, stop: &CancellationToken) -> End {
     let most = bot.chat.config.timing.connection.open;
     let (mut link, me) = match open_in_time(most, stop, "Mattermost does not answer in time", open(bot)).await {
         Ok(opened) => opened,
@@ -154,7 +154,7 @@ async fn listen(
     bot: &Bot,
     link: &mut Link,
     me: &BotIdentity,
-    (backoff, stop): (&mut Backoff, &mut watch::Receiver<bool>),
+    (backoff, stop): (&mut Backoff, &CancellationToken),
 ) -> End {
     // A connection that goes on is not greeted.
     let goes_on = !bot.position().connection.is_empty();
@@ -162,7 +162,7 @@ async fn listen(
     loop {
         let received = tokio::select! {
             received = link.next() => received,
-            () = wait_for_stop(stop) => return End::Stopped,
+            () = stop.cancelled() => return End::Stopped,
         };
         let text = match received {
             Ok(Message::Text(text)) => Some(text),

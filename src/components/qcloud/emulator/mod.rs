@@ -20,8 +20,8 @@ use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use secrecy::SecretString;
 use tokio::net::TcpListener;
-use tokio::sync::watch;
 use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
 
 pub use self::play::Play;
 use self::play::Shown;
@@ -29,7 +29,6 @@ use super::codes;
 pub(crate) use super::served::PATH;
 use super::served::{self, ApiRequest, ClusterRow, Key, Keys, MAX_FORM, Query, Refusal, View};
 use crate::clock;
-use crate::tasks::wait_for_stop;
 use podbell_core::event::Event;
 use podbell_core::time::Time;
 
@@ -53,7 +52,7 @@ pub struct EmulatorConfig {
 pub struct Emulator {
     addr: SocketAddr,
     state: Arc<Shared>,
-    stop: watch::Sender<bool>,
+    stop: CancellationToken,
     task: JoinHandle<io::Result<()>>,
 }
 
@@ -80,8 +79,9 @@ impl Emulator {
             .route(PATH, axum::routing::any(serve))
             .layer(DefaultBodyLimit::max(MAX_FORM))
             .with_state(state.clone());
-        let (stop, mut stopped) = watch::channel(false);
-        let ended = async move { wait_for_stop(&mut stopped).await };
+        let stop = CancellationToken::new();
+        let stopped = stop.clone();
+        let ended = stopped.cancelled_owned();
         let task = tokio::spawn(async move { axum::serve(listener, app).with_graceful_shutdown(ended).await });
         Ok(Self { addr, state, stop, task })
     }
@@ -108,7 +108,7 @@ impl Emulator {
 
     /// Stops. Answers in progress may finish, but are waited for at most a second.
     pub async fn stop(self) {
-        let _ = self.stop.send(true);
+        self.stop.cancel();
         let abort = self.task.abort_handle();
         if tokio::time::timeout(Duration::from_secs(1), self.task).await.is_err() {
             abort.abort();

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use futures_util::future::BoxFuture;
 use secrecy::ExposeSecret as _;
 use serde_json::{Value as Json, json};
 use url::Url;
@@ -14,7 +15,7 @@ use crate::clock;
 use crate::examine::{Checked, Finding, Group, Net};
 use crate::http::{ClientError, HttpOptions};
 use crate::settings::{Draft, Secret, SecretKind, SecretRef};
-use crate::tasks::{BoxFuture, SideTask, Waiting};
+use crate::tasks::SideTask;
 use podbell_core::message::Language;
 use podbell_core::yaml::key::{Key, Number, Shape};
 use podbell_core::yaml::{MapReader, Node, Reader};
@@ -112,13 +113,13 @@ impl Chat for SlackConfig {
         let slack = Slack::new(self.clone(), deps.clone(), guarded_client(http, system())?);
         let routes = slack.routes();
         let connections: Vec<SideTask> = match slack.connects() {
-            true => vec![Box::new(move |stop| Box::pin(slack.connect(stop)) as BoxFuture<()>)],
+            true => vec![Box::new(move |stop| Box::pin(slack.connect(stop)) as BoxFuture<'static, ()>)],
             false => Vec::new(),
         };
         Ok(Served { routes, connections, ..Served::default() })
     }
 
-    fn examine<'a>(&'a self, net: &'a Net, public_url: Option<&'a Url>) -> Waiting<'a, Checked> {
+    fn examine<'a>(&'a self, net: &'a Net, public_url: Option<&'a Url>) -> BoxFuture<'a, Checked> {
         Box::pin(async move {
             let (group, subject) = (Group::Chats, self.settings.name.as_str());
             let mut checked = match &self.bot_token {

@@ -11,10 +11,11 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{mpsc, watch};
+use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 use tokio_tungstenite::tungstenite::Message;
+use tokio_util::sync::CancellationToken;
 
 use super::Slack;
 use super::frame::{Frame, Reason, acknowledgement};
@@ -23,7 +24,6 @@ use super::ticket::{self, Failed};
 use crate::chat::asker::Rejection;
 use crate::chat::reconnect::{Backoff, End};
 use crate::chat::websocket::{Link, Pings};
-use crate::tasks::wait_for_stop;
 
 /// How long what is in hand may take to finish when podbell shuts down.
 const END: Duration = Duration::from_secs(3);
@@ -51,8 +51,8 @@ enum Ended {
 }
 
 impl Slack {
-    /// Listens over Socket Mode until the watch turns true, then finishes what is in hand.
-    pub async fn connect(self: Arc<Self>, mut stop: watch::Receiver<bool>) {
+    /// Listens over Socket Mode until it is cancelled, then finishes what is in hand.
+    pub async fn connect(self: Arc<Self>, stop: CancellationToken) {
         let mut slots = JoinSet::new();
         for _ in 0..self.config.connections.max(1) {
             slots.spawn(slot(self.clone(), stop.clone()));
@@ -62,13 +62,13 @@ impl Slack {
                 std::panic::resume_unwind(error.into_panic());
             }
         }
-        wait_for_stop(&mut stop).await;
+        stop.cancelled().await;
         self.asker.finish(END).await;
     }
 }
 
 /// Keeps one connection alive.
-async fn slot(slack: Arc<Slack>, mut stop: watch::Receiver<bool>) {
+async fn slot(slack: Arc<Slack>, stop: CancellationToken) {
     let (words, mut said) = mpsc::channel(16);
     let mut lines: JoinSet<Ended> = JoinSet::new();
     let mut next = pin!(sleep(Duration::ZERO));
@@ -78,7 +78,7 @@ async fn slot(slack: Arc<Slack>, mut stop: watch::Receiver<bool>) {
     let mut opened = slack.now();
     loop {
         tokio::select! {
-            () = wait_for_stop(&mut stop) => break,
+            () = stop.cancelled() => break,
             () = next.as_mut(), if state.wanted && (!state.alone || lines.is_empty()) => {
                 (state.wanted, state.alone) = (false, false);
                 opened = slack.now();
@@ -141,10 +141,10 @@ impl State {
 }
 
 /// One connection, from its ticket to its end.
-async fn line(slack: Arc<Slack>, words: mpsc::Sender<Word>, mut stop: watch::Receiver<bool>) -> Ended {
+async fn line(slack: Arc<Slack>, words: mpsc::Sender<Word>, stop: CancellationToken) -> Ended {
     let opening = timeout(slack.config.timing.connection.open, ticket::open(&slack));
     let opened = tokio::select! {
-        () = wait_for_stop(&mut stop) => return Ended::Stopped,
+        () = stop.cancelled() => return Ended::Stopped,
         opened = opening => opened,
     };
     let socket = match opened {
@@ -160,7 +160,7 @@ async fn line(slack: Arc<Slack>, words: mpsc::Sender<Word>, mut stop: watch::Rec
         let received = tokio::select! {
             received = link.next() => received,
             () = linger.as_mut() => break,
-            () = wait_for_stop(&mut stop) => break,
+            () = stop.cancelled() => break,
         };
         let text = match received {
             Ok(Message::Text(text)) => text,
@@ -187,7 +187,7 @@ async fn line(slack: Arc<Slack>, words: mpsc::Sender<Word>, mut stop: watch::Rec
         }
     }
     link.close().await;
-    if *stop.borrow() { Ended::Stopped } else { Ended::Closed { replaced } }
+    if stop.is_cancelled() { Ended::Stopped } else { Ended::Closed { replaced } }
 }
 
 async fn tell(words: &mpsc::Sender<Word>, word: Word) {

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use futures_util::future::BoxFuture;
 use serde_json::json;
 use url::Url;
 
@@ -15,7 +16,6 @@ use crate::clock;
 use crate::examine::{Checked, Finding, Group, Net};
 use crate::http::{ClientError, HttpOptions};
 use crate::settings::Draft;
-use crate::tasks::{BoxFuture, Waiting};
 use podbell_core::message::Language;
 use podbell_core::yaml::key::Key;
 use podbell_core::yaml::{MapReader, Reader};
@@ -84,11 +84,11 @@ impl Chat for TelegramConfig {
         let telegram = Telegram::new(self.clone(), deps.clone());
         // Telegram refuses a second poller.
         let connection: ExclusiveConnection =
-            Arc::new(move |stop| Box::pin(telegram.clone().connect(stop)) as BoxFuture<()>);
+            Arc::new(move |stop| Box::pin(telegram.clone().connect(stop)) as BoxFuture<'static, ()>);
         Ok(Served { exclusive: vec![connection], ..Served::default() })
     }
 
-    fn examine<'a>(&'a self, net: &'a Net, _: Option<&'a Url>) -> Waiting<'a, Checked> {
+    fn examine<'a>(&'a self, net: &'a Net, _: Option<&'a Url>) -> BoxFuture<'a, Checked> {
         Box::pin(async move { self.look(net).await.into() })
     }
 }

@@ -15,9 +15,10 @@ use std::fmt;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
+use futures_util::future::BoxFuture;
 use secrecy::SecretString;
 use serde_json::{Value, json};
-use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
 use url::Url;
 
 use self::api::Api;
@@ -28,7 +29,6 @@ use crate::chat::answer_delivery::{AnswerDelivery, AnswerTiming, Posted};
 use crate::chat::asker::{Asker, ChatAnswer, ChatSettings, Rejection};
 use crate::chat::rate::Rate;
 use crate::chat::reconnect::{Backoff, Connection, End, Pauses};
-use crate::tasks::{Waiting, wait_for_stop};
 use podbell_core::outbox::Content;
 
 pub use config::CHAT;
@@ -124,8 +124,8 @@ impl Telegram {
         })
     }
 
-    /// Listens until the watch turns true, then finishes what is in hand.
-    pub async fn connect(self: Arc<Self>, stop: watch::Receiver<bool>) {
+    /// Listens until it is cancelled, then finishes what is in hand.
+    pub async fn connect(self: Arc<Self>, stop: CancellationToken) {
         self.asker.keep_connected("the bot", self.timing.pauses, &self, stop, END).await;
     }
 
@@ -239,19 +239,19 @@ fn below(place: &MessageRef, mut arguments: Value) -> Value {
 }
 
 impl Connection for Arc<Telegram> {
-    fn run<'a>(&'a self, backoff: &'a mut Backoff, stop: &'a mut watch::Receiver<bool>) -> Waiting<'a, End> {
+    fn run<'a>(&'a self, backoff: &'a mut Backoff, stop: &'a CancellationToken) -> BoxFuture<'a, End> {
         Box::pin(poll(self, backoff, stop))
     }
 }
 
 /// Polls until something goes wrong.
-async fn poll(telegram: &Arc<Telegram>, backoff: &mut Backoff, stop: &mut watch::Receiver<bool>) -> End {
+async fn poll(telegram: &Arc<Telegram>, backoff: &mut Backoff, stop: &CancellationToken) -> End {
     let bot = match telegram.name.get() {
         Some(name) => name.clone(),
         None => {
             let nothing = json!({});
             let asked = tokio::select! {
-                () = wait_for_stop(stop) => return End::Stopped,
+                () = stop.cancelled() => return End::Stopped,
                 asked = telegram.api.result("getMe", &nothing) => asked,
             };
             match asked {
@@ -269,7 +269,7 @@ async fn poll(telegram: &Arc<Telegram>, backoff: &mut Backoff, stop: &mut watch:
         let hold = if connected { telegram.timing.hold } else { Duration::ZERO };
         let from = telegram.next();
         let asked = tokio::select! {
-            () = wait_for_stop(stop) => break,
+            () = stop.cancelled() => break,
             asked = telegram.api.updates(from, hold) => asked,
         };
         let updates = match asked {

@@ -13,10 +13,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::StreamExt as _;
+use futures_util::future::BoxFuture;
 use secrecy::{ExposeSecret as _, SecretString};
-use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 use tokio_tungstenite::tungstenite::Message;
+use tokio_util::sync::CancellationToken;
 use url::Url;
 
 use super::answer::{AdapterNotice, Form};
@@ -26,7 +27,6 @@ use crate::chat::ChatDeps;
 use crate::chat::asker::{Asker, ChatAnswer, ChatSettings, Incoming, Rejection};
 use crate::chat::reconnect::{Backoff, Connection, ConnectionTiming, End, Pauses, keep, open_in_time};
 use crate::chat::websocket::{self, BROKE_OFF, Link, Pings};
-use crate::tasks::{Waiting, wait_for_stop};
 
 /// Where WeCom listens.
 pub const ENDPOINT: &str = "wss://openws.work.weixin.qq.com";
@@ -113,8 +113,8 @@ impl Bot {
         &self.asker.settings.name
     }
 
-    /// Listens until the watch turns true, then finishes what is in hand.
-    pub async fn connect(self: Arc<Self>, stop: watch::Receiver<bool>) {
+    /// Listens until it is cancelled, then finishes what is in hand.
+    pub async fn connect(self: Arc<Self>, stop: CancellationToken) {
         let pauses = self.timing.connection.pauses;
         let backoff = Backoff::new(self.name(), "the bot", pauses, self.asker.deps.chance.clone());
         keep(&self, backoff, stop).await;
@@ -231,13 +231,13 @@ async fn open(bot: &Bot) -> Result<Link, End> {
 }
 
 impl Connection for Arc<Bot> {
-    fn run<'a>(&'a self, backoff: &'a mut Backoff, stop: &'a mut watch::Receiver<bool>) -> Waiting<'a, End> {
+    fn run<'a>(&'a self, backoff: &'a mut Backoff, stop: &'a CancellationToken) -> BoxFuture<'a, End> {
         Box::pin(line(self, backoff, stop))
     }
 }
 
 /// One connection, from its opening to its end.
-async fn line(bot: &Arc<Bot>, backoff: &mut Backoff, stop: &mut watch::Receiver<bool>) -> End {
+async fn line(bot: &Arc<Bot>, backoff: &mut Backoff, stop: &CancellationToken) -> End {
     let mut link =
         match open_in_time(bot.timing.connection.open, stop, "WeCom does not answer in time", open(bot)).await {
             Ok(link) => link,
@@ -256,7 +256,7 @@ async fn line(bot: &Arc<Bot>, backoff: &mut Backoff, stop: &mut watch::Receiver<
 
 /// Receives and answers. `sent` is the frame that WeCom has not confirmed: one at a time, so that frames of a
 /// stream cannot overtake each other.
-async fn converse(bot: &Arc<Bot>, link: &mut Link, sent: &mut Option<Next>, stop: &mut watch::Receiver<bool>) -> End {
+async fn converse(bot: &Arc<Bot>, link: &mut Link, sent: &mut Option<Next>, stop: &CancellationToken) -> End {
     let timing = bot.timing;
     let mut late = pin!(sleep(Duration::MAX));
     let mut ending = false;
@@ -283,7 +283,7 @@ async fn converse(bot: &Arc<Bot>, link: &mut Link, sent: &mut Option<Next>, stop
             received = link.next() => received,
             () = bot.outbox.woken(), if sent.is_none() => continue,
             () = late.as_mut(), if sent.is_some() => return End::lost("WeCom does not confirm"),
-            () = wait_for_stop(stop), if !ending => {
+            () = stop.cancelled(), if !ending => {
                 ending = true;
                 ended.set(sleep(timing.end));
                 continue;

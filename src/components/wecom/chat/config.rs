@@ -3,6 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use futures_util::future::BoxFuture;
 use secrecy::SecretString;
 use serde_json::{Value as Json, json};
 use url::Url;
@@ -14,7 +15,6 @@ use crate::examine::{Checked, Finding, Group, Net};
 use crate::http::{ClientError, HttpOptions};
 use crate::settings::keys::Address;
 use crate::settings::{Draft, Secret, SecretKind, SecretRef};
-use crate::tasks::{BoxFuture, Waiting};
 use podbell_core::message::Language;
 use podbell_core::yaml::key::{Key, Shape};
 use podbell_core::yaml::{MapReader, Node, Reader};
@@ -129,11 +129,11 @@ impl Chat for BotConfig {
         let bot = Bot::new(self.clone(), deps.clone());
         // A newer connection of the same bot takes the place of an older one.
         let connection: ExclusiveConnection =
-            Arc::new(move |stop| Box::pin(bot.clone().connect(stop)) as BoxFuture<()>);
+            Arc::new(move |stop| Box::pin(bot.clone().connect(stop)) as BoxFuture<'static, ()>);
         Ok(Served { exclusive: vec![connection], ..Served::default() })
     }
 
-    fn examine<'a>(&'a self, net: &'a Net, _: Option<&'a Url>) -> Waiting<'a, Checked> {
+    fn examine<'a>(&'a self, net: &'a Net, _: Option<&'a Url>) -> BoxFuture<'a, Checked> {
         Box::pin(async move {
             let name = &self.settings.name;
             let mut findings = Vec::new();
@@ -154,7 +154,7 @@ impl Chat for AppConfig {
         Ok(Served { routes, ..Served::default() })
     }
 
-    fn examine<'a>(&'a self, _: &'a Net, public_url: Option<&'a Url>) -> Waiting<'a, Checked> {
+    fn examine<'a>(&'a self, _: &'a Net, public_url: Option<&'a Url>) -> BoxFuture<'a, Checked> {
         let finding = called(&self.settings.name, "WeCom", "wecom", public_url);
         Box::pin(std::future::ready(finding.into()))
     }
