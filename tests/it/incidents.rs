@@ -745,6 +745,26 @@ fn a_mount_that_works_at_the_second_try_is_not_told_by_the_built_in_rules_and_on
 }
 
 #[test]
+fn a_pod_that_ends_at_the_second_try_is_not_told_by_the_built_in_rules_and_one_that_stays_is() {
+    let kill = |count, last| {
+        let words = "error killing pod: failed to \"KillPodSandbox\" with KillPodSandboxError: \"context deadline exceeded\"";
+        [warning(POD, "FailedKillPod", words, count, 60, last)]
+    };
+    let mut world = started("");
+    world.run_until(61);
+    world.poll(&web(), &kill(1, 60));
+    world.run_until(2000);
+    assert_eq!(world.told(), [""; 0]);
+    world.poll(&web(), &kill(2, 1990));
+    world.run_until(2130);
+    world.poll(&web(), &kill(3, 2120));
+    world.run_until(2250);
+    world.poll(&web(), &kill(4, 2240));
+    world.run_until(2300);
+    assert_eq!(world.told(), ["2265s team opened #2"]);
+}
+
+#[test]
 fn what_gathers_survives_a_restart() {
     let mut world = started("");
     let probe = |count, last| [warning(POD, "Unhealthy", "Readiness probe failed: timeout", count, 30, last)];
