@@ -7,7 +7,7 @@ use futures_util::future::BoxFuture;
 use secrecy::{ExposeSecret as _, SecretString};
 use url::Url;
 
-use super::post::{Post, post};
+use super::http_request::HttpRequest;
 use super::redact::Redactor;
 use super::reply::{self, Reply};
 use super::{Attempt, Look, Notifier, Rendering, fingerprint};
@@ -68,7 +68,7 @@ impl Hook {
     }
 
     /// Makes one request.
-    pub(crate) async fn deliver(&self, client: &reqwest::Client, request: Post) -> Outcome {
+    pub(crate) async fn deliver(&self, client: &reqwest::Client, request: HttpRequest) -> Outcome {
         match self.ask(client, request).await {
             Ok(reply) => (self.replies.classify)(&reply),
             Err(outcome) => outcome,
@@ -79,8 +79,8 @@ impl Hook {
     ///
     /// # Errors
     /// What the transport's failure means for the message.
-    pub(crate) async fn ask(&self, client: &reqwest::Client, request: Post) -> Result<Reply, Outcome> {
-        post(client, &self.url, request, &self.redactor).await
+    pub(crate) async fn ask(&self, client: &reqwest::Client, request: HttpRequest) -> Result<Reply, Outcome> {
+        request.send(client, &self.url, &self.redactor).await
     }
 
     /// Checks whether the address would take messages. If it is the platform's, by an empty JSON object, which is
@@ -95,7 +95,7 @@ impl Hook {
         if !self.secrets.is_empty() || !(self.replies.is_own)(&self.url) {
             return net.reached(group, subject, what, self.url.clone()).await.into();
         }
-        let reply = match post(&net.client, &self.url, Post::json(b"{}".to_vec(), now), &self.redactor).await {
+        let reply = match HttpRequest::post(b"{}".to_vec(), now).send(&net.client, &self.url, &self.redactor).await {
             Err(outcome) => return not_well(group, subject, what, &outcome).into(),
             Ok(reply) => reply,
         };
@@ -158,7 +158,7 @@ impl Notifier for HookNotifier {
 
     fn deliver<'a>(&'a self, attempt: Attempt<'a>) -> BoxFuture<'a, Outcome> {
         let query = self.form.query.map(|(key, value)| (key, value.to_owned()));
-        let request = Post::json(attempt.body, attempt.now).query(query.into_iter().collect());
+        let request = HttpRequest::post(attempt.body, attempt.now).query(query.into_iter().collect());
         Box::pin(self.hook.deliver(attempt.client, request))
     }
 

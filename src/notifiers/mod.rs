@@ -9,12 +9,13 @@
 pub(crate) mod budget;
 pub(crate) mod buttons;
 pub(crate) mod hook;
+pub(crate) mod http_request;
 pub(crate) mod markup;
-pub(crate) mod post;
 pub(crate) mod redact;
 pub(crate) mod reply;
 pub(crate) mod terminal;
 pub(crate) mod thread;
+pub(crate) mod token_cache;
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashSet};

@@ -23,7 +23,7 @@ pub(crate) const LONGEST_WAIT: Duration = Duration::from_secs(24 * 3600);
 const RETRY_AFTER: [&str; 2] = ["retry-after", "x-ogw-ratelimit-reset"];
 
 /// What came back.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Reply {
     /// The HTTP status.
     pub status: u16,

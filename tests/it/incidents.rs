@@ -747,7 +747,8 @@ fn a_mount_that_works_at_the_second_try_is_not_told_by_the_built_in_rules_and_on
 #[test]
 fn a_pod_that_ends_at_the_second_try_is_not_told_by_the_built_in_rules_and_one_that_stays_is() {
     let kill = |count, last| {
-        let words = "error killing pod: failed to \"KillPodSandbox\" with KillPodSandboxError: \"context deadline exceeded\"";
+        let words =
+            "error killing pod: failed to \"KillPodSandbox\" with KillPodSandboxError: \"context deadline exceeded\"";
         [warning(POD, "FailedKillPod", words, count, 60, last)]
     };
     let mut world = started("");

@@ -20,7 +20,7 @@ use url::Url;
 
 use self::keys::Login;
 use crate::examine::{Checked, Finding, Group, not_well};
-use crate::notifiers::post::{Post, post};
+use crate::notifiers::http_request::HttpRequest;
 use crate::notifiers::redact::Redactor;
 use crate::notifiers::reply::{self, Reply};
 use crate::notifiers::thread::Request;
@@ -97,12 +97,12 @@ impl Alertmanager {
         self.members.iter().map(|member| member.url.as_str())
     }
 
-    async fn ask(&self, client: &reqwest::Client, member: &Member, request: Post) -> Result<Reply, Outcome> {
+    async fn ask(&self, client: &reqwest::Client, member: &Member, request: HttpRequest) -> Result<Reply, Outcome> {
         let request = match self.login.authorization() {
             Some(authorization) => request.header("authorization", authorization),
             None => request,
         };
-        post(client, &member.url, request, &Redactor::new("", self.login.secrets(), &[])).await
+        request.send(client, &member.url, &Redactor::new("", self.login.secrets(), &[])).await
     }
 
     /// Every member gets every alert: they only tell each other whom they notified.
@@ -117,7 +117,7 @@ impl Alertmanager {
         }
         let body = json!([request.arguments]).to_string().into_bytes();
         let answers = self.members.iter().enumerate().map(|(at, member)| {
-            let post = Post::json(body.clone(), attempt.now).below(&["api", "v2", "alerts"]);
+            let post = HttpRequest::post(body.clone(), attempt.now).below(&["api", "v2", "alerts"]);
             async move {
                 let answer = self.ask(attempt.client, member, post).await;
                 (at, answer.map_or_else(|outcome| outcome, |reply| classify(&reply)))
@@ -234,7 +234,7 @@ impl Notifier for Alertmanager {
         Box::pin(async move {
             let mut checked = Checked::default();
             for member in &self.members {
-                let request = Post::json(Vec::new(), look.now).get().below(&["api", "v2", "status"]);
+                let request = HttpRequest::get(look.now).below(&["api", "v2", "status"]);
                 let reply = self.ask(&look.net.client, member, request).await;
                 checked.findings.push(finding(look.subject, member, reply.as_ref()));
                 let clocks = reply.ok().and_then(|reply| reply.clocks);

@@ -4,7 +4,6 @@
 //! list of common codes (`Forbidden.AccessDenied.…`).
 
 use std::fmt;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use secrecy::{ExposeSecret as _, SecretString};
@@ -12,14 +11,13 @@ use serde::Deserialize;
 use serde_json::json;
 use url::Url;
 
-use crate::notifiers::post::{Post, post};
+use crate::notifiers::http_request::HttpRequest;
 use crate::notifiers::redact::Redactor;
 use crate::notifiers::reply::{self, Reply};
+use crate::notifiers::token_cache::{Granted, TokenCache};
 use podbell_core::outbox::Outcome;
 use podbell_core::time::Time;
 
-/// A token is renewed this long before it expires.
-const EARLY: Duration = Duration::from_secs(300);
 const TOKEN_HEADER: &str = "x-acs-dingtalk-access-token";
 
 /// An application's access to the API.
@@ -30,18 +28,12 @@ pub(super) struct Api {
     pub key: String,
     /// Its secret (Client Secret).
     pub secret: SecretString,
-    token: Mutex<Option<Token>>,
-}
-
-#[derive(Clone)]
-struct Token {
-    token: SecretString,
-    until: Time,
+    token: TokenCache,
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Granted {
+struct TokenAnswer {
     access_token: String,
     expire_in: u64,
 }
@@ -59,15 +51,15 @@ impl fmt::Debug for Api {
 
 impl Api {
     pub(super) fn new(url: Url, key: String, secret: SecretString) -> Self {
-        Self { url, key, secret, token: Mutex::default() }
+        Self { url, key, secret, token: TokenCache::default() }
     }
 
     /// Makes one request without a token.
     ///
     /// # Errors
     /// What the transport's failure means for the message.
-    pub(super) async fn ask(&self, client: &reqwest::Client, request: Post) -> Result<Reply, Outcome> {
-        post(client, &self.url, request, &self.redactor(None)).await
+    pub(super) async fn ask(&self, client: &reqwest::Client, request: HttpRequest) -> Result<Reply, Outcome> {
+        request.send(client, &self.url, &self.redactor(None)).await
     }
 
     /// Makes a request with an access token. One that is refused for its token is made again with a new one: nothing was
@@ -75,30 +67,14 @@ impl Api {
     ///
     /// # Errors
     /// When there is no token, or what the transport's failure means for the message.
-    pub(super) async fn call(
-        &self,
-        client: &reqwest::Client,
-        now: Time,
-        request: impl Fn() -> Post,
-    ) -> Result<Reply, Outcome> {
-        let token = self.token(client, now).await?;
-        let reply = self.with_token(client, request(), &token).await?;
-        if !is_about_the_token(&reply) {
-            return Ok(reply);
-        }
-        *self.kept() = None;
-        let token = self.token(client, now).await?;
-        self.with_token(client, request(), &token).await
-    }
-
-    async fn with_token(
-        &self,
-        client: &reqwest::Client,
-        request: Post,
-        token: &SecretString,
-    ) -> Result<Reply, Outcome> {
-        let request = request.header(TOKEN_HEADER, token.expose_secret().to_owned());
-        post(client, &self.url, request, &self.redactor(Some(token))).await
+    pub(super) async fn call(&self, client: &reqwest::Client, request: HttpRequest) -> Result<Reply, Outcome> {
+        let now = request.now();
+        let send = |token: SecretString| {
+            let redactor = self.redactor(Some(&token));
+            let request = request.clone().header(TOKEN_HEADER, token.expose_secret().to_owned());
+            async move { request.send(client, &self.url, &redactor).await }
+        };
+        self.token.call(now, || self.fetch_token(client, now), send, is_about_the_token).await
     }
 
     /// The access token: the one that is kept, or a new one.
@@ -106,30 +82,24 @@ impl Api {
     /// # Errors
     /// Why there is none. Nothing was sent then, so it is never [`Outcome::Unclear`].
     pub(super) async fn token(&self, client: &reqwest::Client, now: Time) -> Result<SecretString, Outcome> {
-        if let Some(kept) = self.kept().clone().filter(|kept| now < kept.until) {
-            return Ok(kept.token);
-        }
+        self.token.get(now, self.fetch_token(client, now)).await
+    }
+
+    async fn fetch_token(&self, client: &reqwest::Client, now: Time) -> Result<Granted, Outcome> {
         let body = json!({"appKey": self.key, "appSecret": self.secret.expose_secret()}).to_string();
-        let asked = Post::json(body.into_bytes(), now).below(&["v1.0", "oauth2", "accessToken"]);
-        let reply = self.ask(client, asked).await.map_err(not_sent)?;
-        match (reply.status, serde_json::from_str::<Granted>(&reply.body)) {
-            (200, Ok(Granted { access_token, expire_in })) if is_header(&access_token) => {
-                let token = SecretString::from(access_token);
-                let until = now.plus(Duration::from_secs(expire_in).saturating_sub(EARLY));
-                *self.kept() = Some(Token { token: token.clone(), until });
-                Ok(token)
+        let asked = HttpRequest::post(body, now).below(&["v1.0", "oauth2", "accessToken"]);
+        let reply = self.ask(client, asked).await?;
+        match (reply.status, serde_json::from_str(&reply.body)) {
+            (200, Ok(TokenAnswer { access_token, expire_in })) if is_header(&access_token) => {
+                Ok(Granted { token: access_token.into(), lives: Duration::from_secs(expire_in) })
             }
             // Its words may hold the token.
             (200, _) => {
                 let why = "an answer without an access token that can be read".to_owned();
-                Err(not_sent(Outcome::Unclear { retry_after: reply.retry_after, why }))
+                Err(Outcome::Unclear { retry_after: reply.retry_after, why })
             }
-            _ => Err(not_sent(of_credentials(&reply))),
+            _ => Err(of_credentials(&reply)),
         }
-    }
-
-    fn kept(&self) -> MutexGuard<'_, Option<Token>> {
-        self.token.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn redactor(&self, token: Option<&SecretString>) -> Redactor {
@@ -141,14 +111,6 @@ impl Api {
 /// Whether a text can stand in a header.
 fn is_header(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|b| b.is_ascii_graphic())
-}
-
-/// Without a token, no message was sent, whatever became of the request for it.
-fn not_sent(outcome: Outcome) -> Outcome {
-    match outcome {
-        Outcome::Unclear { retry_after, why } => Outcome::Refused { retry_after, why },
-        other => other,
-    }
 }
 
 /// The code of a refusal.

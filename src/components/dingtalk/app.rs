@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
+use reqwest::Method;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::{Value, json};
 
@@ -16,7 +17,7 @@ use super::card::{self, CardResult, Group as Room};
 use super::{PACE, chat, markdown};
 use crate::examine::{Checked, Finding, Group, Net, not_well};
 use crate::notifiers::buttons::Pressable;
-use crate::notifiers::post::Post;
+use crate::notifiers::http_request::HttpRequest;
 use crate::notifiers::thread::{Act, Request};
 use crate::notifiers::{
     Attempt, Audience, ConfiguredChats, Look, Notifier, NotifierForm, NotifierKind, Rendering, fingerprint,
@@ -175,7 +176,7 @@ impl App {
             Act::Post | Act::Answer(_) => self.message(&attempt, request.arguments).await,
             Act::Change(track) => {
                 let changed = card::change(track, &request.arguments);
-                match self.call(&attempt, &changed, |post| post.put().below(&CHANGE)).await {
+                match self.call(&attempt, change_of_card(&changed, attempt.now)).await {
                     Ok(CardResult::Done) => request.arrived("", track),
                     Ok(CardResult::Gone(why)) => Outcome::Orphaned { why },
                     Ok(CardResult::Exists) => {
@@ -198,9 +199,8 @@ impl App {
         }
         body.insert("robotCode".into(), json!(self.robot_code));
         body.insert("openConversationId".into(), json!(self.conversation));
-        let body = Value::Object(body).to_string().into_bytes();
-        let request = || Post::json(body.clone(), attempt.now).below(&SEND);
-        match self.api.call(attempt.client, attempt.now, request).await {
+        let request = HttpRequest::post(Value::Object(body).to_string(), attempt.now).below(&SEND);
+        match self.api.call(attempt.client, request).await {
             Ok(reply) => api::of_message(&reply),
             Err(outcome) => outcome,
         }
@@ -210,10 +210,11 @@ impl App {
     /// show it, or whose answer was lost: it is shown, perhaps again.
     async fn make(&self, attempt: &Attempt<'_>, request: &Request) -> Outcome {
         let track = fingerprint([attempt.message_id, &self.place]);
-        let made = self.room().create(&track, &request.arguments);
-        let mut came = self.call(attempt, &made, |post| post.below(&CREATE)).await;
+        let made = HttpRequest::post(self.room().create(&track, &request.arguments).to_string(), attempt.now);
+        let mut came = self.call(attempt, made.below(&CREATE)).await;
         if matches!(came, Ok(CardResult::Exists)) {
-            came = self.call(attempt, &self.room().deliver(&track), |post| post.below(&DELIVER)).await;
+            let shown = HttpRequest::post(self.room().deliver(&track).to_string(), attempt.now);
+            came = self.call(attempt, shown.below(&DELIVER)).await;
         }
         match came {
             Ok(CardResult::Done | CardResult::Exists) => request.arrived("", &track),
@@ -223,22 +224,14 @@ impl App {
         }
     }
 
-    async fn call(
-        &self,
-        attempt: &Attempt<'_>,
-        body: &Value,
-        to: impl Fn(Post) -> Post,
-    ) -> Result<CardResult, Outcome> {
-        let body = body.to_string().into_bytes();
-        let request = || to(Post::json(body.clone(), attempt.now));
-        Ok(card::of(&self.api.call(attempt.client, attempt.now, request).await?))
+    async fn call(&self, attempt: &Attempt<'_>, request: HttpRequest) -> Result<CardResult, Outcome> {
+        Ok(card::of(&self.api.call(attempt.client, request).await?))
     }
 
     /// Changes a card that does not exist, which only an application may try that may write cards.
     async fn examine_cards(&self, subject: &str, net: &Net, now: Time) -> Finding {
-        let body = card::change("podbell-doctor", &json!({"tips": ""})).to_string().into_bytes();
-        let request = || Post::json(body.clone(), now).put().below(&CHANGE);
-        let came = self.api.call(&net.client, now, request).await.map(|reply| card::of(&reply));
+        let request = change_of_card(&card::change("podbell-doctor", &json!({"tips": ""})), now);
+        let came = self.api.call(&net.client, request).await.map(|reply| card::of(&reply));
         match came {
             Ok(CardResult::Not(outcome)) | Err(outcome) => {
                 not_well(Group::Destinations, subject, "cards of DingTalk", &outcome)
@@ -255,6 +248,10 @@ impl App {
         let pressable = Pressable::of(rendering).filter(|_| cards.buttons);
         card::values(&rendering.message, rendering.content, pressable, &self.robot_code)
     }
+}
+
+fn change_of_card(change: &Value, now: Time) -> HttpRequest {
+    HttpRequest::post(change.to_string(), now).method(Method::PUT).below(&CHANGE)
 }
 
 impl Notifier for App {

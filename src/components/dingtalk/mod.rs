@@ -24,7 +24,7 @@ use url::Url;
 
 use crate::examine::Checked;
 use crate::notifiers::hook::{Hook, Replies};
-use crate::notifiers::post::Post;
+use crate::notifiers::http_request::HttpRequest;
 use crate::notifiers::reply::{self, Reply};
 use crate::notifiers::{
     Attempt, Audience, ConfiguredChats, Look, Notifier, NotifierForm, NotifierKind, People, Rendering,
@@ -123,7 +123,7 @@ impl Notifier for Robot {
 
     fn deliver<'a>(&'a self, attempt: Attempt<'a>) -> BoxFuture<'a, Outcome> {
         let query = self.query(attempt.now);
-        let request = Post::json(attempt.body, attempt.now).query(query);
+        let request = HttpRequest::post(attempt.body, attempt.now).query(query);
         Box::pin(self.hook.deliver(attempt.client, request))
     }
 

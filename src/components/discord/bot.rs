@@ -6,6 +6,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
+use reqwest::Method;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::json;
 use url::Url;
@@ -13,7 +14,7 @@ use url::Url;
 use super::{CHANGES, NOTIFIER, chat, embed, reply};
 use crate::examine::{Checked, Finding, Group, not_well};
 use crate::notifiers::buttons::Pressable;
-use crate::notifiers::post::{Post, post};
+use crate::notifiers::http_request::HttpRequest;
 use crate::notifiers::redact::Redactor;
 use crate::notifiers::thread::{Act, Request};
 use crate::notifiers::{Attempt, Look, Notifier, Rendering, fingerprint};
@@ -50,7 +51,7 @@ impl Bot {
         Redactor::new("", std::slice::from_ref(&self.token), &[])
     }
 
-    fn authorized(&self, post: Post) -> Post {
+    fn authorized(&self, post: HttpRequest) -> HttpRequest {
         post.authorized("Bot", &self.token).user_agent(USER_AGENT)
     }
 
@@ -69,13 +70,13 @@ impl Bot {
             arguments["nonce"] = json!(nonce);
             arguments["enforce_nonce"] = json!(true);
         }
-        let asked = self.authorized(Post::json(arguments.to_string().into_bytes(), attempt.now));
+        let asked = self.authorized(HttpRequest::post(arguments.to_string(), attempt.now));
         let messages = ["channels", &self.channel, "messages"];
         let asked = match &request.act {
-            Act::Change(message) => asked.patch().below(&[&messages[..], &[message]].concat()),
+            Act::Change(message) => asked.method(Method::PATCH).below(&[&messages[..], &[message]].concat()),
             Act::Post | Act::Answer(_) => asked.below(&messages),
         };
-        match post(attempt.client, &self.api, asked, &self.redactor()).await {
+        match asked.send(attempt.client, &self.api, &self.redactor()).await {
             Ok(answer) => reply::of_bot(&request, &answer),
             Err(outcome) => outcome,
         }
@@ -113,8 +114,8 @@ impl Notifier for Bot {
         Box::pin(async move {
             let Look { subject, net, now, .. } = look;
             let group = Group::Destinations;
-            let asked = self.authorized(Post::json(Vec::new(), now).get().below(&["channels", &self.channel]));
-            let finding = match post(&net.client, &self.api, asked, &self.redactor()).await {
+            let asked = self.authorized(HttpRequest::get(now).below(&["channels", &self.channel]));
+            let finding = match asked.send(&net.client, &self.api, &self.redactor()).await {
                 Ok(answer) => match reply::of_look(&answer) {
                     outcome if outcome.arrived() => Finding::ok(group, subject, "the bot sees the channel"),
                     outcome => not_well(group, subject, "the bot", &outcome),

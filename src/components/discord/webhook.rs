@@ -4,13 +4,14 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
+use reqwest::Method;
 use url::Url;
 
 use super::reply::of_webhook;
 use super::{CHANGES, NOTIFIER, PACE, REPLIES, embed};
 use crate::examine::Checked;
 use crate::notifiers::hook::Hook;
-use crate::notifiers::post::Post;
+use crate::notifiers::http_request::HttpRequest;
 use crate::notifiers::thread::{Act, Request};
 use crate::notifiers::{Attempt, Look, Notifier, Rendering, fingerprint};
 use podbell_core::outbox::{Outcome, Policy, ThreadPolicy, Upkeep};
@@ -33,10 +34,10 @@ impl Webhook {
             Err(outcome) => return outcome,
         };
         // `wait`: the answer names the message, so that it can be changed.
-        let post = Post::json(request.arguments.to_string().into_bytes(), attempt.now)
-            .query(vec![("wait", "true".to_owned())]);
+        let post =
+            HttpRequest::post(request.arguments.to_string(), attempt.now).query(vec![("wait", "true".to_owned())]);
         let post = match &request.act {
-            Act::Change(message) => post.patch().below(&["messages", message]),
+            Act::Change(message) => post.method(Method::PATCH).below(&["messages", message]),
             // A webhook cannot answer a message.
             Act::Post | Act::Answer(_) => post,
         };

@@ -7,20 +7,18 @@
 use std::fmt;
 use std::time::Duration;
 
+use reqwest::Method;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
 use serde_json::{Value, json};
-use tokio::sync::Mutex;
 use url::Url;
 
-use crate::notifiers::post::{Post, post};
+use crate::notifiers::http_request::HttpRequest;
 use crate::notifiers::redact::Redactor;
 use crate::notifiers::reply::{self, Reply};
+use crate::notifiers::token_cache::{Granted, TokenCache};
 use podbell_core::outbox::Outcome;
 use podbell_core::time::Time;
-
-/// A token is not used in its last minutes. The platform hands out a new one in the last 30 minutes of the old one.
-const RESERVE: Duration = Duration::from_secs(5 * 60);
 
 const MESSAGES: [&str; 4] = ["open-apis", "im", "v1", "messages"];
 /// The code of a chat that has no threads.
@@ -34,12 +32,7 @@ pub(super) struct Api {
     pub app: String,
     /// The app's secret.
     pub secret: SecretString,
-    token: Mutex<Option<Token>>,
-}
-
-struct Token {
-    text: SecretString,
-    until: Time,
+    token: TokenCache,
 }
 
 impl fmt::Debug for Api {
@@ -49,7 +42,7 @@ impl fmt::Debug for Api {
 }
 
 #[derive(Deserialize)]
-struct Granted {
+struct TokenAnswer {
     tenant_access_token: String,
     /// In seconds.
     expire: u64,
@@ -64,31 +57,21 @@ struct Answer {
 impl Api {
     /// Of an app.
     pub(super) fn new(url: Url, app: String, secret: SecretString) -> Self {
-        Self { url, app, secret, token: Mutex::default() }
+        Self { url, app, secret, token: TokenCache::default() }
     }
 
     /// Makes one request with the app's token. A token that is refused is fetched again, once.
     ///
     /// # Errors
     /// What it means for the message that there is no token, or that the transport failed.
-    pub(super) async fn call(
-        &self,
-        client: &reqwest::Client,
-        now: Time,
-        request: impl Fn() -> Post,
-    ) -> Result<Reply, Outcome> {
-        let token = self.token(client, now, None).await?;
-        let reply = self.ask_with(client, request(), &token).await?;
-        if !is_about_token(&reply) {
-            return Ok(reply);
-        }
-        let token = self.token(client, now, Some(&token)).await?;
-        self.ask_with(client, request(), &token).await
-    }
-
-    async fn ask_with(&self, client: &reqwest::Client, request: Post, token: &SecretString) -> Result<Reply, Outcome> {
-        let redactor = Redactor::new("", &[self.secret.clone(), token.clone()], &[]);
-        post(client, &self.url, request.bearer(token), &redactor).await
+    pub(super) async fn call(&self, client: &reqwest::Client, request: HttpRequest) -> Result<Reply, Outcome> {
+        let now = request.now();
+        let send = |token: SecretString| {
+            let redactor = Redactor::new("", &[self.secret.clone(), token.clone()], &[]);
+            let request = request.clone().bearer(&token);
+            async move { request.send(client, &self.url, &redactor).await }
+        };
+        self.token.call(now, || self.fetch_token(client, now), send, is_about_token).await
     }
 
     /// Posts a message to the chat that it names (`receive_id`).
@@ -96,9 +79,8 @@ impl Api {
     /// # Errors
     /// See [`Api::call`], here and below.
     pub(super) async fn post(&self, client: &reqwest::Client, now: Time, message: &Value) -> Result<Reply, Outcome> {
-        let body = message.to_string().into_bytes();
-        let query = || vec![("receive_id_type", "chat_id".to_owned())];
-        self.call(client, now, || Post::json(body.clone(), now).below(&MESSAGES).query(query())).await
+        let request = HttpRequest::post(message.to_string(), now).below(&MESSAGES);
+        self.call(client, request.query(vec![("receive_id_type", "chat_id".to_owned())])).await
     }
 
     /// Changes a message.
@@ -112,8 +94,8 @@ impl Api {
         id: &str,
         message: &Value,
     ) -> Result<Reply, Outcome> {
-        let (body, place) = (message.to_string().into_bytes(), [&MESSAGES[..], &[id]].concat());
-        self.call(client, now, || Post::json(body.clone(), now).patch().below(&place)).await
+        let request = HttpRequest::post(message.to_string(), now).method(Method::PATCH);
+        self.call(client, request.below(&[&MESSAGES[..], &[id]].concat())).await
     }
 
     /// Answers a message; outside of a thread where the chat has none.
@@ -128,51 +110,31 @@ impl Api {
         mut message: Value,
     ) -> Result<Reply, Outcome> {
         let place = [&MESSAGES[..], &[id, "reply"]].concat();
-        let ask = |message: &Value| {
-            let body = message.to_string().into_bytes();
-            let place = &place;
-            async move { self.call(client, now, || Post::json(body.clone(), now).below(place)).await }
-        };
-        let reply = ask(&message).await?;
+        let request = |message: &Value| HttpRequest::post(message.to_string(), now).below(&place);
+        let reply = self.call(client, request(&message)).await?;
         if code(&reply) != Some(WITHOUT_THREADS) {
             return Ok(reply);
         }
         message["reply_in_thread"] = json!(false);
-        ask(&message).await
+        self.call(client, request(&message)).await
     }
 
-    /// The app's token, other than the one that was refused.
+    /// The app's token.
     ///
     /// # Errors
     /// What it means for a message that there is none: nothing was sent.
-    pub(super) async fn token(
-        &self,
-        client: &reqwest::Client,
-        now: Time,
-        refused: Option<&SecretString>,
-    ) -> Result<SecretString, Outcome> {
-        let mut known = self.token.lock().await;
-        if let Some(token) = &*known {
-            let is_refused = refused.is_some_and(|refused| refused.expose_secret() == token.text.expose_secret());
-            if !is_refused && now < token.until {
-                return Ok(token.text.clone());
-            }
-        }
-        *known = None;
-        let body = json!({"app_id": self.app, "app_secret": self.secret.expose_secret()}).to_string().into_bytes();
-        let asked = Post::json(body, now).below(&["open-apis", "auth", "v3", "tenant_access_token", "internal"]);
-        // Nothing was sent yet, whatever became of this request.
-        let nothing_sent = |outcome| match outcome {
-            Outcome::Unclear { retry_after, why } => Outcome::Refused { retry_after, why },
-            outcome => outcome,
-        };
-        let reply = self.ask(client, asked).await.map_err(nothing_sent)?;
-        let outcome = match code(&reply) {
-            Some(0) => match serde_json::from_str::<Granted>(&reply.body) {
-                Ok(Granted { tenant_access_token, expire }) => {
-                    let (text, lives) = (SecretString::from(tenant_access_token), Duration::from_secs(expire));
-                    *known = Some(Token { text: text.clone(), until: now.plus(lives.saturating_sub(RESERVE)) });
-                    return Ok(text);
+    pub(super) async fn token(&self, client: &reqwest::Client, now: Time) -> Result<SecretString, Outcome> {
+        self.token.get(now, self.fetch_token(client, now)).await
+    }
+
+    async fn fetch_token(&self, client: &reqwest::Client, now: Time) -> Result<Granted, Outcome> {
+        let body = json!({"app_id": self.app, "app_secret": self.secret.expose_secret()}).to_string();
+        let asked = HttpRequest::post(body, now).below(&["open-apis", "auth", "v3", "tenant_access_token", "internal"]);
+        let reply = self.ask(client, asked).await?;
+        Err(match code(&reply) {
+            Some(0) => match serde_json::from_str(&reply.body) {
+                Ok(TokenAnswer { tenant_access_token, expire }) => {
+                    return Ok(Granted { token: tenant_access_token.into(), lives: Duration::from_secs(expire) });
                 }
                 // Its words may hold the token.
                 Err(_) => {
@@ -186,17 +148,16 @@ impl Api {
                 advice: "copy both from the app's page (凭证与基础信息) into podbell.yaml (`app_id`, `app_secret`), and check `api`: Feishu and Lark do not know each other's apps".to_owned(),
             },
             _ => refused_code(&reply),
-        };
-        Err(nothing_sent(outcome))
+        })
     }
 
     /// Makes one request as it is.
     ///
     /// # Errors
     /// What the transport's failure means.
-    pub(super) async fn ask(&self, client: &reqwest::Client, request: Post) -> Result<Reply, Outcome> {
+    pub(super) async fn ask(&self, client: &reqwest::Client, request: HttpRequest) -> Result<Reply, Outcome> {
         let redactor = Redactor::new("", std::slice::from_ref(&self.secret), &[]);
-        post(client, &self.url, request, &redactor).await
+        request.send(client, &self.url, &redactor).await
     }
 }
 

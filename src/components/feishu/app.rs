@@ -15,7 +15,7 @@ use super::api::{Api, code, refused_code};
 use super::{card, chat, people};
 use crate::examine::{Checked, Finding, Group, not_well};
 use crate::notifiers::buttons::{Button, Pressable};
-use crate::notifiers::post::Post;
+use crate::notifiers::http_request::HttpRequest;
 use crate::notifiers::reply::{self, Reply};
 use crate::notifiers::thread::{Act, Request};
 use crate::notifiers::{
@@ -187,8 +187,8 @@ impl Notifier for Chat {
         Box::pin(async move {
             let Look { subject, net, now, .. } = look;
             let group = Group::Destinations;
-            let asked = || Post::json(Vec::new(), now).get().below(&["open-apis", "im", "v1", "chats", &self.chat]);
-            let finding = match self.api.call(&net.client, now, asked).await {
+            let asked = HttpRequest::get(now).below(&["open-apis", "im", "v1", "chats", &self.chat]);
+            let finding = match self.api.call(&net.client, asked).await {
                 Err(outcome) => not_well(group, subject, "Feishu", &outcome),
                 Ok(reply) => match code(&reply) {
                     Some(0) => Finding::ok(group, subject, "the bot sees the chat"),

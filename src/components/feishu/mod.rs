@@ -24,7 +24,7 @@ use url::Url;
 
 use crate::examine::Checked;
 use crate::notifiers::hook::{Hook, Replies};
-use crate::notifiers::post::Post;
+use crate::notifiers::http_request::HttpRequest;
 use crate::notifiers::reply::{self, Reply};
 use crate::notifiers::{
     Attempt, Audience, ConfiguredChats, Look, Notifier, NotifierForm, NotifierKind, People, Rendering,
@@ -133,7 +133,7 @@ impl Notifier for Robot {
 
     fn deliver<'a>(&'a self, attempt: Attempt<'a>) -> BoxFuture<'a, Outcome> {
         let body = self.signed(attempt.body, attempt.now.seconds());
-        Box::pin(self.hook.deliver(attempt.client, Post::json(body, attempt.now)))
+        Box::pin(self.hook.deliver(attempt.client, HttpRequest::post(body, attempt.now)))
     }
 
     fn examine<'a>(&'a self, look: Look<'a>) -> BoxFuture<'a, Checked> {

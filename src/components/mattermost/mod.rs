@@ -15,6 +15,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
+use reqwest::Method;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::json;
 use url::Url;
@@ -22,7 +23,7 @@ use url::Url;
 use crate::examine::{Checked, Finding, Group, not_well};
 use crate::notifiers::buttons::Pressable;
 use crate::notifiers::hook::{HookForm, HookNotifier, Replies};
-use crate::notifiers::post::{Post, post as send};
+use crate::notifiers::http_request::HttpRequest;
 use crate::notifiers::redact::Redactor;
 use crate::notifiers::thread::{Act, Request};
 use crate::notifiers::{
@@ -171,9 +172,9 @@ impl Channel {
             // once.
             arguments["pending_post_id"] = json!(attempt.message_id);
         }
-        let asked = Post::json(arguments.to_string().into_bytes(), attempt.now).below(below).bearer(&self.token);
-        let asked = if matches!(request.act, Act::Change(_)) { asked.put() } else { asked };
-        match send(attempt.client, &self.server, asked, &self.redactor()).await {
+        let asked = HttpRequest::post(arguments.to_string(), attempt.now).below(below).bearer(&self.token);
+        let asked = if matches!(request.act, Act::Change(_)) { asked.method(Method::PUT) } else { asked };
+        match asked.send(attempt.client, &self.server, &self.redactor()).await {
             Ok(answer) => reply::of_bot(&request, &answer),
             Err(outcome) => outcome,
         }
@@ -211,9 +212,8 @@ impl Notifier for Channel {
         Box::pin(async move {
             let Look { subject, net, now, .. } = look;
             let group = Group::Destinations;
-            let asked =
-                Post::json(Vec::new(), now).get().below(&["api", "v4", "channels", &self.channel]).bearer(&self.token);
-            let finding = match send(&net.client, &self.server, asked, &self.redactor()).await {
+            let asked = HttpRequest::get(now).below(&["api", "v4", "channels", &self.channel]).bearer(&self.token);
+            let finding = match asked.send(&net.client, &self.server, &self.redactor()).await {
                 Ok(answer) => match reply::of_question(&answer) {
                     outcome if outcome.arrived() => Finding::ok(group, subject, "the bot sees the channel"),
                     outcome => not_well(group, subject, "the bot", &outcome),

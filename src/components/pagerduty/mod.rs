@@ -14,7 +14,7 @@ use url::Url;
 
 use self::event::Action;
 use crate::examine::{Checked, Group};
-use crate::notifiers::post::{Post, post};
+use crate::notifiers::http_request::HttpRequest;
 use crate::notifiers::redact::Redactor;
 use crate::notifiers::reply::{self, Reply};
 use crate::notifiers::{
@@ -88,7 +88,7 @@ impl Service {
         event.insert("routing_key".to_owned(), Value::from(self.key.expose_secret()));
         let body = Value::Object(event).to_string().into_bytes();
         let redactor = Redactor::new("", std::slice::from_ref(&self.key), &[]);
-        match post(attempt.client, &self.api, Post::json(body, attempt.now), &redactor).await {
+        match HttpRequest::post(body, attempt.now).send(attempt.client, &self.api, &redactor).await {
             Ok(reply) => match classify(&reply) {
                 // From now on acknowledgements follow.
                 Outcome::Delivered if action == Action::Trigger.as_str() => {

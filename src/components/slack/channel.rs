@@ -10,7 +10,7 @@ use url::Url;
 use super::{people, requests, token};
 use crate::examine::{Checked, Finding, Group};
 use crate::notifiers::buttons::Pressable;
-use crate::notifiers::post::{Post, post};
+use crate::notifiers::http_request::HttpRequest;
 use crate::notifiers::redact::Redactor;
 use crate::notifiers::{Attempt, Look, Notifier, Rendering, fingerprint};
 use podbell_core::outbox::pace::Pace;
@@ -50,9 +50,9 @@ impl Channel {
         let Some(url) = url else {
             return Outcome::Unclear { retry_after: None, why: "Slack's `api` is not an address".into() };
         };
-        let asked = Post::json(request.arguments.to_string().into_bytes(), attempt.now).bearer(&self.token);
+        let asked = HttpRequest::post(request.arguments.to_string(), attempt.now).bearer(&self.token);
         let redactor = Redactor::new("", std::slice::from_ref(&self.token), &[]);
-        match post(attempt.client, &url, asked, &redactor).await {
+        match asked.send(attempt.client, &url, &redactor).await {
             Ok(reply) => requests::classify(&request, &reply),
             Err(outcome) => outcome,
         }

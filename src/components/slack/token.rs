@@ -8,7 +8,7 @@ use url::Url;
 use super::requests;
 use crate::examine::{Checked, Finding, Group, Net, not_well};
 use crate::http::Clocks;
-use crate::notifiers::post::{Post, post};
+use crate::notifiers::http_request::HttpRequest;
 use crate::notifiers::redact::Redactor;
 use crate::notifiers::reply::words;
 use podbell_core::outbox::Outcome;
@@ -101,8 +101,8 @@ async fn identity(
     let redactor = Redactor::new("", std::slice::from_ref(asked.token), &[]);
     let unclear = |why: String| Outcome::Unclear { retry_after: None, why };
     let url = method(asked.api, "auth.test").ok_or((unclear("Slack's `api` is not an address".into()), None))?;
-    let request = Post::json(b"{}".to_vec(), now).bearer(asked.token);
-    let reply = post(client, &url, request, &redactor).await.map_err(|outcome| (outcome, None))?;
+    let request = HttpRequest::post(b"{}".to_vec(), now).bearer(asked.token);
+    let reply = request.send(client, &url, &redactor).await.map_err(|outcome| (outcome, None))?;
     let Ok(who) = serde_json::from_str::<Who>(&reply.body) else {
         let why = format!("{}, which is not Slack's answer (a proxy or a login page in between?)", reply.said());
         return Err((unclear(why), reply.clocks));

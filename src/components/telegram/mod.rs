@@ -19,7 +19,7 @@ use url::Url;
 
 use crate::examine::{Checked, Finding, Group, not_well};
 use crate::notifiers::buttons::{Button, Pressable};
-use crate::notifiers::post::{Post, post};
+use crate::notifiers::http_request::HttpRequest;
 use crate::notifiers::redact::Redactor;
 use crate::notifiers::reply::{self, Reply};
 use crate::notifiers::thread::{Act, Request};
@@ -126,10 +126,10 @@ impl Chat {
     }
 
     /// A method of the Bot API, whose address holds the token.
-    async fn call(&self, client: &reqwest::Client, method: &str, request: Post) -> Result<Reply, Outcome> {
+    async fn call(&self, client: &reqwest::Client, method: &str, request: HttpRequest) -> Result<Reply, Outcome> {
         let bot = format!("bot{}", self.token.expose_secret());
         let redactor = Redactor::new(bot.as_str(), std::slice::from_ref(&self.token), &[]);
-        post(client, &self.api, request.below(&[&bot, method]), &redactor).await
+        request.below(&[&bot, method]).send(client, &self.api, &redactor).await
     }
 
     async fn send(&self, attempt: Attempt<'_>) -> Outcome {
@@ -156,7 +156,7 @@ impl Chat {
         if let Some(topic) = topic.filter(|_| method == "sendMessage") {
             arguments["message_thread_id"] = json!(number(topic));
         }
-        let post = Post::json(arguments.to_string().into_bytes(), attempt.now);
+        let post = HttpRequest::post(arguments.to_string(), attempt.now);
         match self.call(attempt.client, method, post).await {
             Ok(reply) => classify(&request, &reply),
             Err(outcome) => outcome,
@@ -202,7 +202,7 @@ impl Notifier for Chat {
             let Look { subject, net, now, .. } = look;
             let body = json!({"chat_id": self.chat.split('/').next()}).to_string().into_bytes();
             let group = Group::Destinations;
-            let finding = match self.call(&net.client, "getChat", Post::json(body, now)).await {
+            let finding = match self.call(&net.client, "getChat", HttpRequest::post(body, now)).await {
                 Err(outcome) => not_well(group, subject, "Telegram", &outcome),
                 Ok(reply) => match Answer::of(&reply) {
                     Some(answer) if answer.ok => Finding::ok(group, subject, "the bot is in the chat"),

@@ -13,7 +13,7 @@ use url::Url;
 use self::signature::SigningKey;
 use crate::examine::Checked;
 use crate::notifiers::hook::{Hook, Replies};
-use crate::notifiers::post::Post;
+use crate::notifiers::http_request::HttpRequest;
 use crate::notifiers::{Attempt, Audience, Look, Notifier, NotifierForm, NotifierKind, Rendering};
 use crate::settings::{Draft, Secret, SecretKind, SecretRef, Secrets};
 use podbell_core::outbox::{Outcome, Policy};
@@ -126,7 +126,7 @@ impl Notifier for Webhook {
     fn deliver<'a>(&'a self, attempt: Attempt<'a>) -> BoxFuture<'a, Outcome> {
         let Attempt { client, message_id, body, now } = attempt;
         let signature = signature::signature(&self.keys, message_id, now.seconds(), &body);
-        let request = Post::json(body, now)
+        let request = HttpRequest::post(body, now)
             .header("webhook-id", message_id.to_owned())
             .header("webhook-timestamp", now.seconds().to_string());
         let request = match signature {

@@ -24,7 +24,7 @@ use crate::chat::answer_delivery::{AnswerDelivery, Posted};
 use crate::chat::asker::{Answer, ChatAnswer, Rejection};
 use crate::chat::reconnect::{Backoff, Connection, End, open_in_time};
 use crate::chat::websocket::{self, Link, Pings};
-use crate::notifiers::post::{Post, post};
+use crate::notifiers::http_request::HttpRequest;
 use crate::notifiers::redact::Redactor;
 use podbell_core::outbox::{Content, Outcome};
 
@@ -69,7 +69,7 @@ impl DingTalk {
             "subscriptions": topics,
             "ua": concat!("podbell/", env!("CARGO_PKG_VERSION")),
         });
-        let asked = Post::json(asked.to_string().into_bytes(), self.asker.now())
+        let asked = HttpRequest::post(asked.to_string(), self.asker.now())
             .header("accept", "application/json".to_owned())
             .below(&["v1.0", "gateway", "connections", "open"]);
         let client = &self.asker.deps.client;
@@ -178,16 +178,17 @@ impl DingTalk {
 
     async fn answer_at(&self, webhook: &Url, body: &Value) -> Outcome {
         let redactor = Redactor::new(webhook.as_str(), &[], &["robot", "sendBySession"]);
-        let asked = Post::json(body.to_string().into_bytes(), self.asker.now());
-        post(&self.asker.deps.client, webhook, asked, &redactor)
+        let asked = HttpRequest::post(body.to_string(), self.asker.now());
+        asked
+            .send(&self.asker.deps.client, webhook, &redactor)
             .await
             .map_or_else(|outcome| outcome, |reply| classify(&reply))
     }
 
     async fn write(&self, body: &Value) -> Outcome {
         let (client, now) = (&self.asker.deps.client, self.asker.now());
-        let request = || Post::json(body.to_string().into_bytes(), now).below(&app::SEND);
-        self.api.call(client, now, request).await.map_or_else(|outcome| outcome, |reply| api::of_message(&reply))
+        let request = HttpRequest::post(body.to_string(), now).below(&app::SEND);
+        self.api.call(client, request).await.map_or_else(|outcome| outcome, |reply| api::of_message(&reply))
     }
 }
 

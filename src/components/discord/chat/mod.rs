@@ -19,6 +19,7 @@ use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing;
+use reqwest::Method;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::{Value, json};
 use url::Url;
@@ -34,7 +35,7 @@ use crate::chat::endpoint;
 use crate::chat::replays::{Replays, Unproved};
 use crate::guard::{Refused, headers};
 use crate::notifiers::buttons::{Button, Pressable};
-use crate::notifiers::post::{Post, post};
+use crate::notifiers::http_request::HttpRequest;
 use crate::notifiers::redact::Redactor;
 use podbell_core::message::Language;
 use podbell_core::outbox::Content;
@@ -149,11 +150,11 @@ impl Discord {
         let redactor = Redactor::new("", std::slice::from_ref(&token), &[]);
         let webhook = ["webhooks", &self.config.application, token.expose_secret()];
         let original = [&webhook[..], &["messages", "@original"]].concat();
-        let request = |message: Value| Post::json(message.to_string().into_bytes(), self.asker.now());
-        let send = |request: Post| {
+        let request = |message: Value| HttpRequest::post(message.to_string(), self.asker.now());
+        let send = |request: HttpRequest| {
             let redactor = &redactor;
             async move {
-                match post(&self.asker.deps.client, &self.config.api, request, redactor).await {
+                match request.send(&self.asker.deps.client, &self.config.api, redactor).await {
                     Err(outcome) => Posted::from(outcome),
                     // Discord may not have read the reply yet.
                     Ok(reply) if reply.status == 404 && how != Follow::InPlace => Posted::Later(None),
@@ -161,7 +162,7 @@ impl Discord {
                 }
             }
         };
-        let change = |message: Value| send(request(message).patch().below(&original));
+        let change = |message: Value| send(request(message).method(Method::PATCH).below(&original));
         let add = |message: Value| send(request(message).below(&webhook));
         let delivery = self.asker.delivery(self.config.timing.again, CHANGED_WITHIN);
         let contents = [Content::Full, Content::Minimal];

@@ -120,7 +120,7 @@ impl Chat for FeishuConfig {
         Box::pin(async move {
             let (subject, group) = (self.settings.name.as_str(), Group::Chats);
             let api = super::Api::new(self.api.clone(), self.app_id.clone(), self.app_secret.clone());
-            let finding = match api.token(&net.client, clock::now(), None).await {
+            let finding = match api.token(&net.client, clock::now()).await {
                 Ok(_) if self.subscription.is_some() => Finding::ok(
                     group,
                     subject,

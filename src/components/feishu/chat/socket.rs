@@ -23,7 +23,7 @@ use super::frame::{self, Frame, Pieces};
 use crate::chat::asker::Rejection;
 use crate::chat::reconnect::{Backoff, Connection, End, open_in_time};
 use crate::chat::websocket::{self, Link, Pings};
-use crate::notifiers::post::Post;
+use crate::notifiers::http_request::HttpRequest;
 use crate::notifiers::reply::Reply;
 use podbell_core::outbox::Outcome;
 
@@ -41,8 +41,8 @@ impl Feishu {
     /// Asks who the bot is.
     pub(super) async fn me(&self) -> Result<String, End> {
         let now = self.asker.now();
-        let asked = || Post::json(Vec::new(), now).get().below(&["open-apis", "bot", "v3", "info"]);
-        let reply = self.api.call(&self.asker.deps.client, now, asked).await.map_err(|outcome| ended(&outcome))?;
+        let asked = HttpRequest::get(now).below(&["open-apis", "bot", "v3", "info"]);
+        let reply = self.api.call(&self.asker.deps.client, asked).await.map_err(|outcome| ended(&outcome))?;
         let known: Value = serde_json::from_str(&reply.body).unwrap_or_default();
         match (code(&reply), known["bot"]["open_id"].as_str()) {
             (Some(0), Some(id)) => Ok(id.to_owned()),
@@ -55,7 +55,7 @@ impl Feishu {
     async fn endpoint(&self) -> Result<Endpoint, End> {
         let (app, secret) = (&self.api.app, self.api.secret.expose_secret());
         let body = json!({"AppID": app, "AppSecret": secret}).to_string().into_bytes();
-        let asked = Post::json(body, self.asker.now()).below(&["callback", "ws", "endpoint"]);
+        let asked = HttpRequest::post(body, self.asker.now()).below(&["callback", "ws", "endpoint"]);
         let reply = self.api.ask(&self.asker.deps.client, asked).await.map_err(|outcome| ended(&outcome))?;
         match code(&reply) {
             Some(0) => {

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use super::event::{self, BotIdentity, Received};
 use super::socket::Api;
-use crate::notifiers::post::Post;
+use crate::notifiers::http_request::HttpRequest;
 use podbell_core::time::Time;
 
 /// What is older is not carried out any more: people have seen that nothing came of it.
@@ -95,7 +95,7 @@ async fn read<T: serde::de::DeserializeOwned>(
     now: Time,
 ) -> Result<Option<T>, NotShown> {
     let below = [&["api", "v4"][..], below].concat();
-    let asked = Post::json(Vec::new(), now).get().below(&below).query(query).reading(MOST_BODY);
+    let asked = HttpRequest::get(now).below(&below).query(query).reading(MOST_BODY);
     let reply = api.call(asked).await.map_err(|_| NotShown { after: None })?;
     match reply.status {
         200 => serde_json::from_str(&reply.body).map(Some).map_err(|_| NotShown { after: None }),

@@ -25,7 +25,7 @@ use crate::chat::answer_delivery::{AnswerDelivery, Posted};
 use crate::chat::asker::Rejection;
 use crate::chat::reconnect::{Backoff, Connection, End, open_in_time};
 use crate::chat::websocket::{self, Link, Pings};
-use crate::notifiers::post::{Post, post};
+use crate::notifiers::http_request::HttpRequest;
 use crate::notifiers::redact::Redactor;
 use crate::notifiers::reply::Reply;
 use podbell_core::outbox::{Content, Outcome};
@@ -86,14 +86,14 @@ pub(super) struct Api {
 }
 
 impl Api {
-    pub(super) async fn call(&self, request: Post) -> Result<Reply, Outcome> {
+    pub(super) async fn call(&self, request: HttpRequest) -> Result<Reply, Outcome> {
         let redactor = Redactor::new("", std::slice::from_ref(&self.token), &[]);
-        post(&self.client, &self.server, request.bearer(&self.token), &redactor).await
+        request.bearer(&self.token).send(&self.client, &self.server, &redactor).await
     }
 
     /// Asks who the bot is.
     pub(super) async fn me(&self, now: podbell_core::time::Time) -> Result<BotIdentity, End> {
-        let asked = Post::json(Vec::new(), now).get().below(&["api", "v4", "users", "me"]);
+        let asked = HttpRequest::get(now).below(&["api", "v4", "users", "me"]);
         let reply = self.call(asked).await.map_err(|_| End::lost("Mattermost cannot be reached"))?;
         if reply.status != 200 {
             return Err(End::of(&reply::of_question(&reply), REFUSED, "Mattermost answers with an error"));
@@ -289,7 +289,7 @@ impl Bot {
             };
             let send = |body: Value| {
                 let api = &api;
-                let asked = Post::json(body.to_string().into_bytes(), chat.asker.now()).below(&["api", "v4", "posts"]);
+                let asked = HttpRequest::post(body.to_string(), chat.asker.now()).below(&["api", "v4", "posts"]);
                 async move {
                     match api.call(asked).await {
                         Err(outcome) => Posted::from(outcome),

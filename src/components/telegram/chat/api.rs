@@ -9,7 +9,7 @@ use url::Url;
 
 use super::super::refused;
 use crate::chat::reconnect::End;
-use crate::notifiers::post::{Post, post};
+use crate::notifiers::http_request::HttpRequest;
 use crate::notifiers::redact::Redactor;
 use crate::notifiers::reply::Reply;
 use podbell_core::outbox::Outcome;
@@ -43,9 +43,9 @@ impl Api {
         let bot = format!("bot{}", self.token.expose_secret());
         let redactor = Redactor::new(bot.as_str(), std::slice::from_ref(&self.token), &[]);
         let held = arguments["timeout"].as_u64().map_or(Duration::ZERO, Duration::from_secs);
-        let request = Post::json(arguments.to_string().into_bytes(), (self.now)());
+        let request = HttpRequest::post(arguments.to_string(), (self.now)());
         let request = request.below(&[&bot, method]).held(held).reading(MOST_REPLY);
-        post(&self.client, &self.url, request, &redactor).await
+        request.send(&self.client, &self.url, &redactor).await
     }
 
     /// Calls a method whose result is needed.

@@ -14,12 +14,13 @@ use podbell_core::time::Time;
 /// How long a request may take, from connecting to the end of the reply.
 const TIMEOUT: Duration = Duration::from_secs(10);
 
-/// One request: a POST, unless it says otherwise.
-pub(crate) struct Post {
+/// One request.
+#[derive(Clone)]
+pub(crate) struct HttpRequest {
     method: Method,
     /// Segments that its address has more than that of the destination.
     below: Vec<String>,
-    /// Its body, JSON.
+    /// JSON, or nothing.
     body: Vec<u8>,
     /// When it is made.
     now: Time,
@@ -34,11 +35,10 @@ pub(crate) struct Post {
     most: usize,
 }
 
-impl Post {
-    /// A body of JSON, posted now.
-    pub(crate) fn json(body: Vec<u8>, now: Time) -> Self {
+impl HttpRequest {
+    fn new(method: Method, body: Vec<u8>, now: Time) -> Self {
         Self {
-            method: Method::POST,
+            method,
             below: Vec::new(),
             body,
             now,
@@ -51,29 +51,32 @@ impl Post {
         }
     }
 
+    /// Posts JSON.
+    pub(crate) fn post(body: impl Into<Vec<u8>>, now: Time) -> Self {
+        Self::new(Method::POST, body.into(), now)
+    }
+
+    /// Asks for what is there.
+    pub(crate) fn get(now: Time) -> Self {
+        Self::new(Method::GET, Vec::new(), now)
+    }
+
+    /// When it is made.
+    pub(crate) fn now(&self) -> Time {
+        self.now
+    }
+
+    /// With another method.
+    #[must_use]
+    pub(crate) fn method(self, method: Method) -> Self {
+        Self { method, ..self }
+    }
+
     /// With this header.
     #[must_use]
     pub(crate) fn header(mut self, name: &'static str, value: String) -> Self {
         self.headers.push((name, value));
         self
-    }
-
-    /// Changes what is there instead.
-    #[must_use]
-    pub(crate) fn patch(self) -> Self {
-        Self { method: Method::PATCH, ..self }
-    }
-
-    /// Puts it there instead.
-    #[must_use]
-    pub(crate) fn put(self) -> Self {
-        Self { method: Method::PUT, ..self }
-    }
-
-    /// Asks instead.
-    #[must_use]
-    pub(crate) fn get(self) -> Self {
-        Self { method: Method::GET, ..self }
     }
 
     /// At an address below that of the destination.
@@ -117,46 +120,46 @@ impl Post {
     pub(crate) fn user_agent(self, user_agent: &'static str) -> Self {
         Self { user_agent, ..self }
     }
-}
 
-/// Posts it.
-///
-/// # Errors
-/// What the transport's failure means for the message.
-pub(crate) async fn post(
-    client: &reqwest::Client,
-    url: &url::Url,
-    post: Post,
-    redactor: &Redactor,
-) -> Result<Reply, Outcome> {
-    let mut url = url.clone();
-    if let Ok(mut segments) = url.path_segments_mut() {
-        segments.pop_if_empty().extend(&post.below);
+    /// Makes it, and reads the reply.
+    ///
+    /// # Errors
+    /// What the transport's failure means for the message.
+    pub(crate) async fn send(
+        self,
+        client: &reqwest::Client,
+        url: &url::Url,
+        redactor: &Redactor,
+    ) -> Result<Reply, Outcome> {
+        let mut url = url.clone();
+        if let Ok(mut segments) = url.path_segments_mut() {
+            segments.pop_if_empty().extend(&self.below);
+        }
+        if !self.query.is_empty() {
+            url.query_pairs_mut().extend_pairs(&self.query);
+        }
+        let mut request = client
+            .request(self.method, url)
+            .timeout(TIMEOUT + self.held)
+            .header(CONTENT_TYPE, "application/json; charset=utf-8")
+            .header(USER_AGENT, self.user_agent);
+        if let Some((scheme, token)) = &self.authorization {
+            let text = format!("{scheme} {}", token.expose_secret());
+            request = match HeaderValue::try_from(&text) {
+                Ok(mut value) => {
+                    value.set_sensitive(true);
+                    request.header(AUTHORIZATION, value)
+                }
+                // It cannot be a header; sending says so.
+                Err(_) => request.header(AUTHORIZATION, text),
+            };
+        }
+        for (name, value) in &self.headers {
+            request = request.header(*name, value);
+        }
+        let response = request.body(self.body).send().await.map_err(|error| failed(error, redactor))?;
+        Reply::read(response, redactor, self.now, self.most).await.map_err(|error| failed(error, redactor))
     }
-    if !post.query.is_empty() {
-        url.query_pairs_mut().extend_pairs(&post.query);
-    }
-    let mut request = client
-        .request(post.method, url)
-        .timeout(TIMEOUT + post.held)
-        .header(CONTENT_TYPE, "application/json; charset=utf-8")
-        .header(USER_AGENT, post.user_agent);
-    if let Some((scheme, token)) = &post.authorization {
-        let text = format!("{scheme} {}", token.expose_secret());
-        request = match HeaderValue::try_from(&text) {
-            Ok(mut value) => {
-                value.set_sensitive(true);
-                request.header(AUTHORIZATION, value)
-            }
-            // It cannot be a header; sending says so.
-            Err(_) => request.header(AUTHORIZATION, text),
-        };
-    }
-    for (name, value) in &post.headers {
-        request = request.header(*name, value);
-    }
-    let response = request.body(post.body).send().await.map_err(|error| failed(error, redactor))?;
-    Reply::read(response, redactor, post.now, post.most).await.map_err(|error| failed(error, redactor))
 }
 
 /// What a transport error means for the message: a server that was never reached has not taken it.
