@@ -11,16 +11,16 @@ pub use secret::{Environment, ProcessEnvironment, Secret, SecretError, SecretKin
 /// Something that podbell.yaml describes, usable once its secrets are resolved.
 pub struct Draft<T: ?Sized>(Box<Complete<T>>);
 
-type Complete<T> = dyn Fn(&mut Secrets<'_>) -> Option<Arc<T>> + Send + Sync;
+type Complete<T> = dyn FnOnce(&mut Secrets<'_>) -> Option<Arc<T>> + Send + Sync;
 
 impl<T: ?Sized> Draft<T> {
     /// `complete` puts the secrets in; `None` if one of them is missing.
-    pub(crate) fn new(complete: impl Fn(&mut Secrets<'_>) -> Option<Arc<T>> + Send + Sync + 'static) -> Self {
+    pub(crate) fn new(complete: impl FnOnce(&mut Secrets<'_>) -> Option<Arc<T>> + Send + Sync + 'static) -> Self {
         Self(Box::new(complete))
     }
 
     /// The finished thing; `None` if a secret is missing.
-    pub(crate) fn complete(&self, secrets: &mut Secrets<'_>) -> Option<Arc<T>> {
+    pub(crate) fn complete(self, secrets: &mut Secrets<'_>) -> Option<Arc<T>> {
         let before = secrets.missing.len();
         (self.0)(secrets).filter(|_| secrets.missing.len() == before)
     }

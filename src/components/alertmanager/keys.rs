@@ -31,9 +31,7 @@ pub(super) fn read(map: &mut MapReader<'_>, reader: &mut Reader) -> Option<Draft
         false => basic(map, reader),
     };
     let (urls, login) = (urls.filter(|urls| !urls.is_empty())?, login?);
-    Some(Draft::<dyn Notifier>::new(move |secrets| {
-        Some(Arc::new(Alertmanager::new(urls.clone(), login.complete(secrets)?)))
-    }))
+    Some(Draft::<dyn Notifier>::new(move |secrets| Some(Arc::new(Alertmanager::new(urls, login.complete(secrets)?)))))
 }
 
 fn basic(map: &mut MapReader<'_>, reader: &mut Reader) -> Option<Written> {
@@ -57,11 +55,11 @@ enum Written {
 }
 
 impl Written {
-    fn complete(&self, secrets: &mut Secrets<'_>) -> Option<Login> {
+    fn complete(self, secrets: &mut Secrets<'_>) -> Option<Login> {
         Some(match self {
             Self::None => Login::None,
-            Self::Basic(user, password) => Login::Basic { user: user.clone(), password: secrets.get(password)? },
-            Self::Bearer(token) => Login::Bearer(secrets.get(token)?),
+            Self::Basic(user, password) => Login::Basic { user, password: secrets.get(&password)? },
+            Self::Bearer(token) => Login::Bearer(secrets.get(&token)?),
         })
     }
 }

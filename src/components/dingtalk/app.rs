@@ -92,8 +92,8 @@ fn read(map: &mut MapReader<'_>, around: &ConfiguredChats, reader: &mut Reader) 
     let (key, secret, api, conversation) = (key?, secret?, api?, conversation?);
     let robot_code = robot_code.unwrap_or_else(|| key.clone());
     Some(Draft::<dyn Notifier>::new(move |secrets| {
-        let api = Api::new(api.clone(), key.clone(), secrets.get(&secret)?);
-        Some(Arc::new(App::new(api, robot_code.clone(), conversation.clone(), cards)))
+        let api = Api::new(api, key, secrets.get(&secret)?);
+        Some(Arc::new(App::new(api, robot_code, conversation, cards)))
     }))
 }
 

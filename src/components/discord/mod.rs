@@ -76,8 +76,7 @@ fn read(map: &mut MapReader<'_>, around: &ConfiguredChats, reader: &mut Reader) 
         let buttons = BUTTONS.take(map, reader).unwrap_or_else(|| around.chats.contains(&chat::CHAT.name));
         let (token, channel, api) = (token?, channel?, api?);
         return Some(Draft::<dyn Notifier>::new(move |secrets| {
-            let (token, channel, api) = (secrets.get(&token)?, channel.clone(), api.clone());
-            Some(Arc::new(Bot { token, channel, api, buttons }))
+            Some(Arc::new(Bot { token: secrets.get(&token)?, channel, api, buttons }))
         }));
     }
     let url = URL.take(map, reader)?;

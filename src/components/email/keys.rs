@@ -78,12 +78,12 @@ pub(super) fn read(map: &mut MapReader<'_>, reader: &mut Reader) -> Option<Draft
     let encryption = encryption(&host, chosen, ca_file, reader)?;
     let port = port.and_then(|port| u16::try_from(port).ok()).unwrap_or(chosen.port());
     Some(Draft::<dyn Notifier>::new(move |secrets| {
-        let login = match &login {
-            Some((user, password)) => Some((user.clone(), secrets.get(password)?)),
+        let login = match login {
+            Some((user, password)) => Some((user, secrets.get(&password)?)),
             None => None,
         };
-        let server = Server::new(host.clone(), port, encryption.clone(), login);
-        Some(Arc::new(Email::new(server, from.clone(), to.clone())))
+        let server = Server::new(host, port, encryption, login);
+        Some(Arc::new(Email::new(server, from, to)))
     }))
 }
 

@@ -71,8 +71,8 @@ fn read(map: &mut MapReader<'_>, around: &ConfiguredChats, reader: &mut Reader) 
     let buttons = BUTTONS.take(map, reader).unwrap_or_else(|| around.chats.contains(&chat::CHAT.name));
     let (app, secret, chat, api) = (app?, secret?, chat?, api?);
     Some(Draft::<dyn Notifier>::new(move |secrets| {
-        let api = Api::new(api.clone(), app.clone(), secrets.get(&secret)?);
-        Some(Arc::new(Chat::new(api, chat.clone(), buttons)))
+        let api = Api::new(api, app, secrets.get(&secret)?);
+        Some(Arc::new(Chat::new(api, chat, buttons)))
     }))
 }
 

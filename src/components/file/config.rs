@@ -47,7 +47,7 @@ fn read(map: &mut MapReader<'_>, name: &str, reader: &mut Reader) -> Option<(Sou
     };
     let time_zone = facts.time_zone.clone();
     let config = FileConfig { time_zone, poll_every: every, ..FileConfig::new(name, path?) };
-    Some((facts, Draft::<dyn Source>::new(move |_| Some(Arc::new(Played(config.clone()))))))
+    Some((facts, Draft::<dyn Source>::new(move |_| Some(Arc::new(Played(config))))))
 }
 
 /// A source of podbell.yaml.

@@ -168,7 +168,7 @@ impl KubernetesKeys {
             Ask::Off => super::enrich::Enrich::Off,
         };
         config.pace = Pace { watch_for: facts.rhythm.interval(), ..Pace::default() };
-        Draft::<dyn Source>::new(move |_| Some(Arc::new(super::watch::KubernetesSource::new(config.clone()))))
+        Draft::<dyn Source>::new(move |_| Some(Arc::new(super::watch::KubernetesSource::new(config))))
     }
 
     /// Reading refuses this kind, see [`SourceKind::is_built`].

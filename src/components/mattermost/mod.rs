@@ -106,7 +106,6 @@ fn read(map: &mut MapReader<'_>, _: &ConfiguredChats, reader: &mut Reader) -> Op
         let actions_url = ACTIONS_URL.take(map, reader);
         let (token, channel, server) = (token?, channel?, server?);
         return Some(Draft::<dyn Notifier>::new(move |secrets| {
-            let (channel, server, actions_url) = (channel.clone(), server.clone(), actions_url.clone());
             Some(Arc::new(Channel { token: secrets.get(&token)?, channel, server, actions_url }))
         }));
     }

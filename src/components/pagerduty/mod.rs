@@ -58,9 +58,7 @@ pub(crate) const NOTIFIER: NotifierKind = NotifierKind {
 fn read(map: &mut MapReader<'_>, _: &ConfiguredChats, reader: &mut Reader) -> Option<Draft<dyn Notifier>> {
     let (key, api) = (KEY.take(map, reader), EVENTS_API.take(map, reader));
     let (key, api) = (key?, api?);
-    Some(Draft::<dyn Notifier>::new(move |secrets| {
-        Some(Arc::new(Service { key: secrets.get(&key)?, api: api.clone() }))
-    }))
+    Some(Draft::<dyn Notifier>::new(move |secrets| Some(Arc::new(Service { key: secrets.get(&key)?, api }))))
 }
 
 struct Service {

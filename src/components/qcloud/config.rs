@@ -106,15 +106,15 @@ fn read(map: &mut MapReader<'_>, name: &str, reader: &mut Reader) -> Option<(Sou
         let (id, key) = (secrets.get(&id), secrets.get(&key));
         let token = token.as_ref().map(|token| secrets.get(token));
         let config = ApiConfig {
-            region: region.clone(),
+            region,
             token: token.flatten(),
             signature_method: method,
-            time_zone: zone.clone(),
+            time_zone: zone,
             poll_every: every,
             requests_per_second: rate,
-            aliases: aliases.clone(),
-            services: services.clone(),
-            ..ApiConfig::new(&name, endpoint.clone(), id?, key?)
+            aliases,
+            services,
+            ..ApiConfig::new(&name, endpoint, id?, key?)
         };
         Some(Arc::new(Polled(config)) as Arc<dyn Source>)
     });

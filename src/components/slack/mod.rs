@@ -93,7 +93,7 @@ fn read_app(map: &mut MapReader<'_>, around: &ConfiguredChats, reader: &mut Read
     let (token, channel, api) = (token?, channel?, api?);
     Some(Draft::<dyn Notifier>::new(move |secrets| {
         let token = secrets.get(&token)?;
-        Some(Arc::new(Channel { token, channel: channel.clone(), api: api.clone(), buttons }))
+        Some(Arc::new(Channel { token, channel, api, buttons }))
     }))
 }
 

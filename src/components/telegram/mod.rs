@@ -80,7 +80,7 @@ fn read(map: &mut MapReader<'_>, around: &ConfiguredChats, reader: &mut Reader) 
     let (token, chat, api) = (token?, chat?, api?);
     Some(Draft::<dyn Notifier>::new(move |secrets| {
         let token = secrets.get(&token)?;
-        Some(Arc::new(Chat::new(token, &chat, api.clone(), buttons)))
+        Some(Arc::new(Chat::new(token, &chat, api, buttons)))
     }))
 }
 

@@ -78,10 +78,10 @@ fn read(map: &mut MapReader<'_>, head: &ChatHead, reader: &mut Reader) -> Option
     let (app_key, secret, api) = (key?, secret?, api?);
     Some(Draft::<dyn Chat>::new(move |secrets| {
         Some(Arc::new(DingTalkConfig {
-            settings: settings.clone(),
-            app_key: app_key.clone(),
+            settings,
+            app_key,
             app_secret: secrets.get(&secret)?,
-            api: api.clone(),
+            api,
             timing: Timing::default(),
         }))
     }))

@@ -73,7 +73,7 @@ fn read(map: &mut MapReader<'_>, head: &ChatHead, reader: &mut Reader) -> Option
     let settings = head.settings(access);
     let (application, public_key, api) = (application?, public_key?, api?);
     let config = DiscordConfig { settings, application, public_key, api, timing: Timing::default() };
-    Some(Draft::<dyn Chat>::new(move |_| Some(Arc::new(config.clone()))))
+    Some(Draft::<dyn Chat>::new(move |_| Some(Arc::new(config))))
 }
 
 impl Chat for DiscordConfig {

@@ -93,7 +93,6 @@ fn read(map: &mut MapReader<'_>, head: &ChatHead, reader: &mut Reader) -> Option
     let settings = head.settings(access);
     let (app_id, secret, api) = (app?, secret?, api?);
     Some(Draft::<dyn Chat>::new(move |secrets| {
-        let (settings, app_id, api) = (settings.clone(), app_id.clone(), api.clone());
         let app_secret = secrets.get(&secret)?;
         let subscription = match (&encrypt_key, &verification_token) {
             (Some(key), Some(token)) => {

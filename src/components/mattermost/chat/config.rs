@@ -97,11 +97,11 @@ fn read(map: &mut MapReader<'_>, head: &ChatHead, reader: &mut Reader) -> Option
     Some(Draft::<dyn Chat>::new(move |secrets| {
         let mut get = |secret: &Option<SecretRef>| secret.as_ref().and_then(|secret| secrets.get(secret));
         Some(Arc::new(MattermostConfig {
-            settings: settings.clone(),
+            settings,
             tokens: [&events, &podbell].into_iter().filter_map(&mut get).collect(),
             bot_token: get(&bot),
-            server: server.clone(),
-            actions_url: actions_url.clone(),
+            server,
+            actions_url,
             timing: Timing::default(),
         }))
     }))

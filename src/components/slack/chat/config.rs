@@ -97,11 +97,11 @@ fn read(map: &mut MapReader<'_>, head: &ChatHead, reader: &mut Reader) -> Option
     Some(Draft::<dyn Chat>::new(move |secrets| {
         let mut get = |secret: &Option<SecretRef>| secret.as_ref().and_then(|secret| secrets.get(secret));
         Some(Arc::new(SlackConfig {
-            settings: head.settings(access.clone()),
+            settings: head.settings(access),
             signing_secret: get(&signing),
             app_token: get(&app),
             bot_token: get(&bot),
-            api: api.clone(),
+            api,
             connections,
             timing: Timing::default(),
         }))

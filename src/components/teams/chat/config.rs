@@ -86,7 +86,7 @@ fn read(map: &mut MapReader<'_>, head: &ChatHead, reader: &mut Reader) -> Option
             secrets.refuse(&token, "is not a security token of Teams: that is base64 and ends in =");
             return None;
         };
-        Some(Arc::new(TeamsConfig { settings: settings.clone(), key, reply: REPLY }))
+        Some(Arc::new(TeamsConfig { settings, key, reply: REPLY }))
     }))
 }
 

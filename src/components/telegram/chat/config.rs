@@ -70,12 +70,7 @@ fn read(map: &mut MapReader<'_>, head: &ChatHead, reader: &mut Reader) -> Option
     let (token, api) = (token?, api?);
     Some(Draft::<dyn Chat>::new(move |secrets| {
         let token = secrets.get(&token)?;
-        Some(Arc::new(TelegramConfig {
-            settings: settings.clone(),
-            token,
-            api: api.clone(),
-            timing: Timing::default(),
-        }))
+        Some(Arc::new(TelegramConfig { settings, token, api, timing: Timing::default() }))
     }))
 }
 

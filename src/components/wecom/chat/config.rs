@@ -86,10 +86,10 @@ fn read_bot(map: &mut MapReader<'_>, head: &ChatHead, reader: &mut Reader) -> Op
     let (bot_id, secret, endpoint) = (bot_id?, secret?, endpoint?);
     Some(Draft::<dyn Chat>::new(move |secrets| {
         Some(Arc::new(BotConfig {
-            settings: settings.clone(),
-            bot_id: bot_id.clone(),
+            settings,
+            bot_id,
             secret: secrets.get(&secret)?,
-            endpoint: endpoint.clone(),
+            endpoint,
             timing: BotTiming::default(),
         }))
     }))
@@ -113,14 +113,7 @@ fn read_app(map: &mut MapReader<'_>, head: &ChatHead, reader: &mut Reader) -> Op
             secrets.refuse(&key, "is not an EncodingAESKey: it has 43 letters and digits");
             return None;
         };
-        let (corp_id, agent_id) = (corp_id.clone(), agent_id.clone());
-        Some(Arc::new(AppConfig {
-            settings: settings.clone(),
-            corp_id,
-            agent_id,
-            crypto,
-            timing: AppTiming::default(),
-        }))
+        Some(Arc::new(AppConfig { settings, corp_id, agent_id, crypto, timing: AppTiming::default() }))
     }))
 }
 
