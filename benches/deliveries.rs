@@ -17,7 +17,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use podbell::clock;
-use podbell::engine::{Engine, EngineEvent, Parts};
+use podbell::engine::{Engine, EngineEvent, EngineParts};
 use podbell::sources::SourceEvent;
 use podbell_core::event::{Event, Level, Target};
 use podbell_core::outbox::{Outcome, Policy};
@@ -158,6 +158,6 @@ fn engine(store: Box<dyn Writer>, webhooks: usize) -> Engine {
         digest_after: None,
     };
     let policies = names.iter().map(|name| (name.clone(), policy(name))).collect();
-    let parts = Parts { store, setup, policies, renderer: Box::new(Whole), chance: Box::new(|| 0.5) };
+    let parts = EngineParts { store, setup, policies, renderer: Box::new(Whole), chance: Box::new(|| 0.5) };
     Engine::new(parts, clock::now()).unwrap()
 }

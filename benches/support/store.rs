@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use podbell::clock;
-use podbell::engine::{Engine, EngineEvent, Parts};
+use podbell::engine::{Engine, EngineEvent, EngineParts};
 use podbell::sources::SourceEvent;
 use podbell::sources::event_list::{EventList, parse_events};
 use podbell_core::event::Target;
@@ -104,7 +104,12 @@ fn engine(store: Store) -> Engine {
         digest_after: None,
     };
     let policies = BTreeMap::from([(Destination::from("hook"), policy)]);
-    let parts =
-        Parts { store: Box::new(store), setup, policies, renderer: Box::new(super::Whole), chance: Box::new(|| 0.5) };
+    let parts = EngineParts {
+        store: Box::new(store),
+        setup,
+        policies,
+        renderer: Box::new(super::Whole),
+        chance: Box::new(|| 0.5),
+    };
     Engine::new(parts, clock::now().minus(Duration::from_secs(120))).unwrap()
 }

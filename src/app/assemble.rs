@@ -124,9 +124,9 @@ pub fn deliver(notifiers: Arc<Notifiers>) -> Deliver {
 }
 
 /// The engine's renderer.
-pub struct Rendered(pub Arc<Notifiers>);
+pub struct NotifierRenderer(pub Arc<Notifiers>);
 
-impl Renderer for Rendered {
+impl Renderer for NotifierRenderer {
     fn render(&self, to: &Destination, content: &SendContent<'_>, message_id: &str, now: Time) -> Vec<u8> {
         self.0.render(to, content, message_id, now)
     }

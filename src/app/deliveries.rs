@@ -12,7 +12,7 @@ use podbell_store::{LeaseEnd, crash_point};
 
 /// When another replica may own the store and repeat this one's requests: by then, they must have ended. Each renewal
 /// of the lease moves it. `None` where there are no replicas.
-pub(super) type Until = watch::Receiver<Option<LeaseEnd>>;
+pub(super) type LeaseDeadline = watch::Receiver<Option<LeaseEnd>>;
 
 /// How often a request that takes long looks whether this process still owns the store.
 const LOOK: Duration = Duration::from_millis(500);
@@ -22,7 +22,7 @@ pub(super) async fn carry_out(
     mut jobs: mpsc::UnboundedReceiver<SendJob>,
     deliver: Deliver,
     events: mpsc::Sender<EngineEvent>,
-    until: Until,
+    until: LeaseDeadline,
 ) {
     let mut running = JoinSet::new();
     loop {
@@ -49,7 +49,7 @@ pub(super) async fn carry_out(
     while running.join_next().await.is_some() {}
 }
 
-async fn in_time(job: SendJob, deliver: &Deliver, until: &Until) -> Outcome {
+async fn in_time(job: SendJob, deliver: &Deliver, until: &LeaseDeadline) -> Outcome {
     let left = || until.borrow().map_or(LOOK, |end| end.left().min(LOOK));
     // Looked at before the request begins, too: this process may have been frozen since it was dispatched.
     if !left().is_zero() {

@@ -12,7 +12,7 @@ use crate::examine::{Finding, Group};
 use crate::settings::keys::{SCOPE_CLUSTER, SCOPE_NAMESPACE, SCOPE_SERVICE, scope};
 use podbell_core::mute::Author;
 use podbell_core::scope::Scope;
-use podbell_core::yaml::key::{Key, Row as _, Shape, Truth, map_schema};
+use podbell_core::yaml::key::{Bool, Key, Row as _, ValueType, map_schema};
 use podbell_core::yaml::{Node, Reader, Value};
 
 /// What a channel may see and do.
@@ -106,7 +106,7 @@ pub(crate) struct Id {
     pub pattern: &'static str,
 }
 
-impl Shape for Id {
+impl ValueType for Id {
     type Value = String;
 
     fn read(&self, node: &Node, reader: &mut Reader) -> Option<String> {
@@ -130,9 +130,9 @@ impl Shape for Id {
 #[derive(Clone, Copy, Debug)]
 pub struct Channels<S: 'static>(pub Key<S>);
 
-const READ_ONLY: Key<Truth> = Key::with_default("read_only", Truth, "false", "Its people can only ask.");
+const READ_ONLY: Key<Bool> = Key::with_default("read_only", Bool, "false", "Its people can only ask.");
 
-impl<S: Shape<Value = String> + Copy> Shape for Channels<S> {
+impl<S: ValueType<Value = String> + Copy> ValueType for Channels<S> {
     type Value = BTreeMap<String, Channel>;
 
     fn read(&self, node: &Node, reader: &mut Reader) -> Option<BTreeMap<String, Channel>> {
@@ -164,7 +164,7 @@ const ALLOW_ANY: &str = "list ids, or leave the key out to allow any";
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct AllowList<S>(pub S);
 
-impl<S: Shape<Value = String>> Shape for AllowList<S> {
+impl<S: ValueType<Value = String>> ValueType for AllowList<S> {
     type Value = BTreeSet<String>;
 
     fn read(&self, node: &Node, reader: &mut Reader) -> Option<BTreeSet<String>> {
@@ -185,7 +185,7 @@ fn one_or_more(one: Json) -> Json {
     json!({"anyOf": [one, {"type": "array", "items": one, "minItems": 1, "maxItems": 1000}]})
 }
 
-impl<S: Shape<Value = String>> Channels<S> {
+impl<S: ValueType<Value = String>> Channels<S> {
     fn channel(&self, node: &Node, reader: &mut Reader) -> Option<(String, Channel)> {
         if !matches!(node.value, Value::Map(_)) {
             return Some((self.0.read(node, reader)?, Channel::default()));

@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 use super::access::{Access, Denied, Identity};
 use super::adapter_notice::AdapterNotice;
 use super::answer_delivery::AnswerDelivery;
-use super::once::{Answered, Once, Registered};
+use super::once::{Answered, Deduplicator, Registered};
 use super::reconnect::{self, Backoff, Connection, Pauses};
 use super::{ChatDeps, Entry, MessageKey, Question, Reply, Speaker};
 use crate::notifiers::buttons::Button;
@@ -141,7 +141,7 @@ pub(crate) type Permit = Arc<OwnedSemaphorePermit>;
 pub(crate) struct Asker {
     pub(crate) settings: ChatSettings,
     pub(crate) deps: ChatDeps,
-    once: Mutex<Once<Arc<ChatAnswer>>>,
+    once: Mutex<Deduplicator<Arc<ChatAnswer>>>,
     asking: Semaphore,
     in_hand: Arc<Semaphore>,
     complaints: Mutex<Vec<&'static str>>,

@@ -29,18 +29,18 @@ pub(crate) enum Registered<T> {
 
 /// What was heard in the last hour.
 #[derive(Debug)]
-pub(crate) struct Once<T> {
+pub(crate) struct Deduplicator<T> {
     known: HashMap<String, watch::Receiver<Answered<T>>>,
     order: VecDeque<(Time, String)>,
 }
 
-impl<T> Default for Once<T> {
+impl<T> Default for Deduplicator<T> {
     fn default() -> Self {
         Self { known: HashMap::new(), order: VecDeque::new() }
     }
 }
 
-impl<T> Once<T> {
+impl<T> Deduplicator<T> {
     /// Whether one of these identities was heard before. All of them are known from now on: an event keeps its id in
     /// another envelope, and an envelope keeps its own on another connection.
     pub(crate) fn register(&mut self, ids: &[String], now: Time) -> Registered<T> {
@@ -91,7 +91,7 @@ mod tests {
 
     #[test]
     fn what_comes_again_has_the_first_one_s_answer() {
-        let mut once = Once::default();
+        let mut once = Deduplicator::default();
         let Registered::First(put, _) = once.register(&ids(&["1"]), at(0)) else { panic!() };
         let Registered::Again(answer) = once.register(&ids(&["1"]), at(5)) else { panic!() };
         assert_eq!(*answer.borrow(), None);
@@ -105,7 +105,7 @@ mod tests {
 
     #[test]
     fn what_shares_one_identity_is_the_same() {
-        let mut once = Once::<()>::default();
+        let mut once = Deduplicator::<()>::default();
         assert!(matches!(once.register(&ids(&["envelope 1", "event 1"]), at(0)), Registered::First(..)));
         assert!(matches!(once.register(&ids(&["envelope 2", "event 1"]), at(0)), Registered::Again(_)));
         assert!(matches!(once.register(&ids(&["envelope 2"]), at(0)), Registered::Again(_)), "known through its event");
@@ -114,7 +114,7 @@ mod tests {
 
     #[test]
     fn memory_is_bounded_and_what_is_remembered_is_never_run_again() {
-        let mut once = Once::<()>::default();
+        let mut once = Deduplicator::<()>::default();
         for n in 0..2 * MOST {
             let registered = once.register(&[n.to_string()], at(0));
             assert_eq!(matches!(registered, Registered::First(..)), n < MOST);

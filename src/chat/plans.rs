@@ -3,7 +3,7 @@
 
 use super::answers::{Answers, no_incident};
 use super::find::{self, Found};
-use podbell_core::ask::mute::{self, What};
+use podbell_core::ask::mute::{self, MuteArgument};
 use podbell_core::ask::place::nearest;
 use podbell_core::ask::{
     Answer, AnswerFacts, Change, Choice, FoundService, Kind, KnownRule, Named, Unknown, typed, word,
@@ -13,7 +13,7 @@ use podbell_core::user_action::Act;
 use podbell_store::StoreError;
 
 /// What a requested change leads to.
-pub(super) enum Plan {
+pub(super) enum ChangePlan {
     /// Carry it out.
     Act {
         act: Act,
@@ -24,14 +24,14 @@ pub(super) enum Plan {
 }
 
 /// One thing that can be muted, or an answer.
-type Meant = Result<Muted, Box<Answer>>;
+type SubjectOrAnswer = Result<Muted, Box<Answer>>;
 
 impl Answers<'_> {
-    pub(super) fn plan(&self, change: &Change) -> Result<Plan, StoreError> {
+    pub(super) fn plan(&self, change: &Change) -> Result<ChangePlan, StoreError> {
         match change {
             Change::Ack { id } => Ok(match self.stored_incident(*id)? {
                 Some(_) => planned(self.known, Act::Acknowledge { id: *id }),
-                None => Plan::Answer(Box::new(no_incident(*id))),
+                None => ChangePlan::Answer(Box::new(no_incident(*id))),
             }),
             Change::Mute(ask) => {
                 let act = |what| Act::Mute { what, lasts: ask.lasts, why: ask.why.clone() };
@@ -41,13 +41,13 @@ impl Answers<'_> {
         }
     }
 
-    fn mutable(&self, ask: &mute::Ask) -> Result<Meant, StoreError> {
+    fn mutable(&self, ask: &mute::Ask) -> Result<SubjectOrAnswer, StoreError> {
         match &ask.what {
-            What::Incident(id) => {
+            MuteArgument::Incident(id) => {
                 let kept = self.stored_incident(*id)?;
                 Ok(kept.map(|_| Muted::Incident { id: *id }).ok_or_else(|| Box::new(no_incident(*id))))
             }
-            What::Rule(name) => {
+            MuteArgument::Rule(name) => {
                 let rules = self.rules_named(name)?;
                 if rules.is_empty() {
                     let near: Vec<String> =
@@ -57,12 +57,12 @@ impl Answers<'_> {
                 }
                 Ok(one_rule(name, &rules, ask))
             }
-            What::Named(named) => self.service_or_rule(named, ask),
+            MuteArgument::Named(named) => self.service_or_rule(named, ask),
         }
     }
 
     /// A bare name may be a service's, a workload's or a rule's.
-    fn service_or_rule(&self, named: &Named, ask: &mute::Ask) -> Result<Meant, StoreError> {
+    fn service_or_rule(&self, named: &Named, ask: &mute::Ask) -> Result<SubjectOrAnswer, StoreError> {
         let alone = named.namespace.is_none() && named.cluster.is_none();
         let rules = if alone { self.rules_named(&named.name)? } else { Vec::new() };
         let again = |what: &str| ask.typed(what);
@@ -89,7 +89,7 @@ impl Answers<'_> {
     }
 
     /// Finds the mute in force that is meant.
-    fn muted(&self, what: &What) -> Result<Meant, StoreError> {
+    fn muted(&self, what: &MuteArgument) -> Result<SubjectOrAnswer, StoreError> {
         let mutes = self.own_mutes()?;
         let mut meant: Vec<&Muted> =
             mutes.iter().map(|mute| &mute.what).filter(|muted| self.is_meant(what, muted)).collect();
@@ -119,14 +119,14 @@ impl Answers<'_> {
         near.iter().map(|near| format!("unmute {near}")).collect()
     }
 
-    fn is_meant(&self, what: &What, muted: &Muted) -> bool {
+    fn is_meant(&self, what: &MuteArgument, muted: &Muted) -> bool {
         match (what, muted) {
-            (What::Incident(id), Muted::Incident { id: muted }) => id == muted,
-            (What::Rule(name), Muted::Rule { rule }) => *rule.name == **name || rule.to_string() == *name,
-            (What::Named(named), Muted::Rule { rule }) => {
+            (MuteArgument::Incident(id), Muted::Incident { id: muted }) => id == muted,
+            (MuteArgument::Rule(name), Muted::Rule { rule }) => *rule.name == **name || rule.to_string() == *name,
+            (MuteArgument::Named(named), Muted::Rule { rule }) => {
                 named.namespace.is_none() && named.cluster.is_none() && *rule.name == *named.name
             }
-            (What::Named(named), Muted::Service { cluster, namespace, service }) => {
+            (MuteArgument::Named(named), Muted::Service { cluster, namespace, service }) => {
                 let name = *service == named.name || *service == named.name.to_lowercase();
                 let alias = cluster.as_deref().and_then(|id| self.known.alias(id));
                 // Naming one namespace does not mean a mute that holds in all of them.
@@ -142,15 +142,15 @@ impl Answers<'_> {
     }
 }
 
-fn meant(known: &AnswerFacts, meant: Meant, act: impl FnOnce(Muted) -> Act) -> Plan {
+fn meant(known: &AnswerFacts, meant: SubjectOrAnswer, act: impl FnOnce(Muted) -> Act) -> ChangePlan {
     match meant {
         Ok(what) => planned(known, act(what)),
-        Err(answer) => Plan::Answer(answer),
+        Err(answer) => ChangePlan::Answer(answer),
     }
 }
 
-fn planned(known: &AnswerFacts, act: Act) -> Plan {
-    Plan::Act { about: about(known, &act), act }
+fn planned(known: &AnswerFacts, act: Act) -> ChangePlan {
+    ChangePlan::Act { about: about(known, &act), act }
 }
 
 /// What an action is about, as people type it.
@@ -169,7 +169,7 @@ fn service(place: &FoundService) -> Muted {
     }
 }
 
-fn one_rule(name: &str, rules: &[&KnownRule], ask: &mute::Ask) -> Meant {
+fn one_rule(name: &str, rules: &[&KnownRule], ask: &mute::Ask) -> SubjectOrAnswer {
     match rules {
         [rule] => Ok(Muted::Rule { rule: rule.key.clone() }),
         _ => {

@@ -8,7 +8,7 @@ use futures_util::future::BoxFuture;
 
 use super::answers::Answers;
 use super::lists::{DeliveryRow, EventRow, Filter, InvalidCursor, Listed, ListedService, Page};
-use super::plans::{self, Plan};
+use super::plans::{self, ChangePlan};
 use super::{ActError, CommandSink, Queries, Question, Repeated, Reply};
 use podbell_core::ask::{self, Answer, AnswerFacts, Brief, Change, Command, Excuse, Prompt};
 use podbell_core::message::{Message, Style};
@@ -111,8 +111,8 @@ impl QueryService {
 
     async fn change(&self, question: &Question, change: Change) -> Answer {
         match self.read(question, move |answers| answers.plan(&change)).await {
-            Ok(Plan::Act { act, about }) => self.act(question, act, about).await,
-            Ok(Plan::Answer(answer)) => *answer,
+            Ok(ChangePlan::Act { act, about }) => self.act(question, act, about).await,
+            Ok(ChangePlan::Answer(answer)) => *answer,
             Err(answer) => answer,
         }
     }

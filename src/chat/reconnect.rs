@@ -13,7 +13,7 @@ use podbell_core::outbox::Outcome;
 
 /// How a connection ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum End {
+pub(crate) enum Disconnect {
     /// It could not be opened, or broke off, for this reason; the platform may ask for a pause.
     Lost {
         /// For the log.
@@ -29,7 +29,7 @@ pub(crate) enum End {
     Stopped,
 }
 
-impl End {
+impl Disconnect {
     /// It could not be opened, or broke off.
     pub(crate) fn lost(why: &'static str) -> Self {
         Self::Lost { why, after: None }
@@ -52,11 +52,11 @@ pub(crate) async fn open_in_time<T>(
     limit: Duration,
     stop: &CancellationToken,
     late: &'static str,
-    opening: impl Future<Output = Result<T, End>>,
-) -> Result<T, End> {
+    opening: impl Future<Output = Result<T, Disconnect>>,
+) -> Result<T, Disconnect> {
     tokio::select! {
-        () = stop.cancelled() => Err(End::Stopped),
-        opened = timeout(limit, opening) => opened.unwrap_or(Err(End::lost(late))),
+        () = stop.cancelled() => Err(Disconnect::Stopped),
+        opened = timeout(limit, opening) => opened.unwrap_or(Err(Disconnect::lost(late))),
     }
 }
 
@@ -140,20 +140,20 @@ impl Backoff {
     }
 
     /// How long to wait after this end. Logs trouble once, until the connection works again.
-    pub(crate) fn wait(&mut self, end: &End) -> Duration {
+    pub(crate) fn wait(&mut self, end: &Disconnect) -> Duration {
         let chance = (self.chance)().clamp(0.0, 1.0);
         let jittered = |wait: Duration| wait.mul_f64(0.5 + chance / 2.0);
         let Pauses { first, most, refused, displaced } = self.pauses;
         let backed_off = first.saturating_mul(2_u32.saturating_pow(self.tries)).min(most);
         self.tries = self.tries.saturating_add(1);
         let (wait, why) = match *end {
-            End::Stopped => return Duration::ZERO,
-            End::Lost { why, after } => (jittered(backed_off).max(after.unwrap_or_default()), why),
-            End::Refused(why) => (jittered(refused), why),
-            End::Displaced(why) => (jittered(displaced), why),
+            Disconnect::Stopped => return Duration::ZERO,
+            Disconnect::Lost { why, after } => (jittered(backed_off).max(after.unwrap_or_default()), why),
+            Disconnect::Refused(why) => (jittered(refused), why),
+            Disconnect::Displaced(why) => (jittered(displaced), why),
         };
         // A single lost connection is normal; it is logged when the next attempt fails, too.
-        if !self.troubled && (self.tries > 1 || !matches!(end, End::Lost { .. })) {
+        if !self.troubled && (self.tries > 1 || !matches!(end, Disconnect::Lost { .. })) {
             self.troubled = true;
             tracing::warn!(chat = %self.chat, why, "{} is not connected; trying again", self.what);
         }
@@ -164,14 +164,14 @@ impl Backoff {
 /// A connection that is opened, used until it ends, and opened again.
 pub(crate) trait Connection: Sync {
     /// One connection, from its opening to its end. Tells `backoff` when the platform took it.
-    fn run<'a>(&'a self, backoff: &'a mut Backoff, stop: &'a CancellationToken) -> BoxFuture<'a, End>;
+    fn run<'a>(&'a self, backoff: &'a mut Backoff, stop: &'a CancellationToken) -> BoxFuture<'a, Disconnect>;
 }
 
 /// Keeps it until it is cancelled.
 pub(crate) async fn keep(connection: &impl Connection, mut backoff: Backoff, stop: CancellationToken) {
     loop {
         let end = connection.run(&mut backoff, &stop).await;
-        if end == End::Stopped {
+        if end == Disconnect::Stopped {
             return;
         }
         let wait = backoff.wait(&end);
@@ -195,18 +195,18 @@ mod tests {
     #[test]
     fn pauses_double_to_a_bound_and_begin_anew_when_the_connection_works() {
         let mut backoff = backoff();
-        let waits: Vec<u64> = (0..8).map(|_| backoff.wait(&End::lost("x")).as_secs()).collect();
+        let waits: Vec<u64> = (0..8).map(|_| backoff.wait(&Disconnect::lost("x")).as_secs()).collect();
         assert_eq!(waits, [1, 2, 4, 8, 16, 32, 60, 60]);
         backoff.connected();
-        assert_eq!(backoff.wait(&End::lost("x")).as_secs(), 1);
+        assert_eq!(backoff.wait(&Disconnect::lost("x")).as_secs(), 1);
     }
 
     #[test]
     fn a_refusal_and_a_displacement_wait_longer_and_a_pause_that_is_asked_for_is_kept() {
         let mut backoff = backoff();
-        assert_eq!(backoff.wait(&End::Refused("x")).as_secs(), 300);
-        assert_eq!(backoff.wait(&End::Displaced("x")).as_secs(), 900);
-        let asked = End::Lost { why: "x", after: Some(Duration::from_secs(77)) };
+        assert_eq!(backoff.wait(&Disconnect::Refused("x")).as_secs(), 300);
+        assert_eq!(backoff.wait(&Disconnect::Displaced("x")).as_secs(), 900);
+        let asked = Disconnect::Lost { why: "x", after: Some(Duration::from_secs(77)) };
         assert_eq!(backoff.wait(&asked).as_secs(), 77);
     }
 }

@@ -19,10 +19,10 @@ use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
 use url::Url;
 
-use super::reconnect::{ConnectionTiming, End};
+use super::reconnect::{ConnectionTiming, Disconnect};
 
 /// How a connection ended that was closed by the other side, or by something in between.
-pub(crate) const BROKE_OFF: End = End::Lost { why: "the connection broke off", after: None };
+pub(crate) const BROKE_OFF: Disconnect = Disconnect::Lost { why: "the connection broke off", after: None };
 /// Sending one frame may take this long: a connection that takes none is dead.
 const SEND: Duration = Duration::from_secs(10);
 /// How long the other side may take to close.
@@ -69,8 +69,8 @@ impl Link {
     /// The next frame, which may be one of the protocol itself. No frame is lost if this is dropped before it is ready.
     ///
     /// # Errors
-    /// [`End::Lost`] when the connection broke off or is silent.
-    pub(crate) async fn next(&mut self) -> Result<Message, End> {
+    /// [`Disconnect::Lost`] when the connection broke off or is silent.
+    pub(crate) async fn next(&mut self) -> Result<Message, Disconnect> {
         loop {
             tokio::select! {
                 received = self.socket.next() => {
@@ -81,7 +81,7 @@ impl Link {
                     };
                 }
                 _ = self.next_ping.tick() => send(&mut self.socket, (self.pings.make)()).await?,
-                () = self.silent.as_mut() => return Err(End::lost("the connection is silent")),
+                () = self.silent.as_mut() => return Err(Disconnect::lost("the connection is silent")),
             }
         }
     }
@@ -89,8 +89,8 @@ impl Link {
     /// Sends one frame.
     ///
     /// # Errors
-    /// [`End::Lost`] when the connection does not take it.
-    pub(crate) async fn send(&mut self, frame: Message) -> Result<(), End> {
+    /// [`Disconnect::Lost`] when the connection does not take it.
+    pub(crate) async fn send(&mut self, frame: Message) -> Result<(), Disconnect> {
         send(&mut self.socket, frame).await
     }
 
@@ -103,8 +103,8 @@ impl Link {
 /// Sends one frame.
 ///
 /// # Errors
-/// [`End::Lost`] when the connection does not take it.
-pub(crate) async fn send(socket: &mut Socket, frame: Message) -> Result<(), End> {
+/// [`Disconnect::Lost`] when the connection does not take it.
+pub(crate) async fn send(socket: &mut Socket, frame: Message) -> Result<(), Disconnect> {
     match timeout(SEND, socket.send(frame)).await {
         Ok(Ok(())) => Ok(()),
         _ => Err(BROKE_OFF),

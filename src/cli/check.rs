@@ -39,7 +39,7 @@ pub(crate) struct Args {
 
 /// What was checked and found.
 #[derive(Debug, Default)]
-pub(super) struct Report {
+pub(super) struct CheckResult {
     /// Files, as shown.
     pub files: Vec<String>,
     /// How many rules they hold.
@@ -52,7 +52,7 @@ pub(super) struct Report {
     pub notes: Vec<&'static str>,
 }
 
-impl Report {
+impl CheckResult {
     /// How many findings are errors.
     pub(super) fn errors(&self) -> usize {
         self.findings.iter().filter(|finding| finding.is_error()).count()
@@ -72,8 +72,8 @@ pub(super) fn run(args: &Args) -> ExitCode {
     }
 }
 
-fn check(args: &Args) -> Report {
-    let mut report = Report::default();
+fn check(args: &Args) -> CheckResult {
+    let mut report = CheckResult::default();
     match (&args.config, args.files.as_slice()) {
         (None, []) => whole(Path::new("podbell.yaml"), &mut report),
         (Some(config), []) => whole(config, &mut report),
@@ -84,7 +84,7 @@ fn check(args: &Args) -> Report {
 }
 
 /// Checks podbell.yaml and the rule files it names.
-fn whole(path: &Path, report: &mut Report) {
+fn whole(path: &Path, report: &mut CheckResult) {
     let loaded = load(path, report);
     report.is_built_in = loaded.config.as_ref().is_some_and(|config| !config.has_rules);
     if report.is_built_in {
@@ -97,7 +97,7 @@ fn whole(path: &Path, report: &mut Report) {
 }
 
 /// Checks some rule files, with the names and scopes of podbell.yaml.
-fn with_config(config: &Path, files: &[PathBuf], report: &mut Report) {
+fn with_config(config: &Path, files: &[PathBuf], report: &mut CheckResult) {
     let loaded = load(config, report);
     let same = |file: &RuleFile, path: &Path| {
         let known = Path::new(&file.source.shown).canonicalize().ok();
@@ -114,7 +114,7 @@ fn with_config(config: &Path, files: &[PathBuf], report: &mut Report) {
 }
 
 /// Checks rule files together with the podbell.yaml that names their destinations.
-fn checked_with(loaded: &Loaded, files: &[RuleFile], report: &mut Report) {
+fn checked_with(loaded: &Loaded, files: &[RuleFile], report: &mut CheckResult) {
     let (rules, mut planned) = compiled(files, slowest_poll(loaded), report);
     planned.extend(loaded.planned.iter().cloned());
     if let Some(config) = &loaded.config {
@@ -124,7 +124,7 @@ fn checked_with(loaded: &Loaded, files: &[RuleFile], report: &mut Report) {
 }
 
 /// Checks files without podbell.yaml. Their order is not known, so each is checked alone.
-fn alone(files: &[PathBuf], report: &mut Report) {
+fn alone(files: &[PathBuf], report: &mut CheckResult) {
     let mut names_unknown = false;
     for path in files {
         let Some(file) = lone(path, 0, Names::default(), report) else { continue };
@@ -140,14 +140,14 @@ fn alone(files: &[PathBuf], report: &mut Report) {
     }
 }
 
-fn load(path: &Path, report: &mut Report) -> Loaded {
+fn load(path: &Path, report: &mut CheckResult) -> Loaded {
     let loaded = config::load(path);
     report.files.push(path.display().to_string());
     report.findings.append(&mut loaded.findings());
     loaded
 }
 
-fn lone(path: &Path, entry: u32, names: Names, report: &mut Report) -> Option<RuleFile> {
+fn lone(path: &Path, entry: u32, names: Names, report: &mut CheckResult) -> Option<RuleFile> {
     config::lone_rule_file(path, entry, names).map_err(|finding| report.findings.push(*finding)).ok()
 }
 
@@ -162,7 +162,7 @@ pub(super) fn slowest_poll(loaded: &Loaded) -> Option<Duration> {
 }
 
 /// Compiles and lints rule files in reading order.
-pub(super) fn rule_files(files: &[RuleFile], poll_every: Option<Duration>, report: &mut Report) -> Vec<Located> {
+pub(super) fn rule_files(files: &[RuleFile], poll_every: Option<Duration>, report: &mut CheckResult) -> Vec<Located> {
     compiled(files, poll_every, report).0
 }
 
@@ -170,7 +170,7 @@ pub(super) fn rule_files(files: &[RuleFile], poll_every: Option<Duration>, repor
 fn compiled(
     files: &[RuleFile],
     poll_every: Option<Duration>,
-    report: &mut Report,
+    report: &mut CheckResult,
 ) -> (Vec<Located>, Vec<(Arc<Source>, Planned)>) {
     let (mut rules, mut all) = (Vec::new(), Vec::new());
     for file in files {

@@ -19,7 +19,7 @@ use crate::components::registry::Terminal;
 use crate::components::registry::legacy_api::emulator::{Emulator, EmulatorConfig, Play};
 use crate::components::registry::legacy_api::{self, ApiConfig, ServiceSelection};
 use crate::demo::{self, DemoTexts};
-use crate::engine::{Engine, Parts};
+use crate::engine::{Engine, EngineParts};
 use crate::health::HealthStatus;
 use crate::health::Snapshot;
 use crate::notifiers::{NotifierConfig, Notifiers};
@@ -126,11 +126,11 @@ async fn play(args: &Args, folder: &std::path::Path) -> anyhow::Result<Snapshot>
     anyhow::ensure!(!compiled.has_errors(), "the demo's rules are wrong: {:?}", compiled.diagnostics);
     let (rendering, client) = (notifiers.clone(), http);
     let activate: Activate = Arc::new(move |store| {
-        let parts = Parts {
+        let parts = EngineParts {
             store,
             setup: setup(),
             policies: rendering.policies(),
-            renderer: Box::new(assemble::Rendered(rendering.clone())),
+            renderer: Box::new(assemble::NotifierRenderer(rendering.clone())),
             chance: Box::new(rand::random::<f64>),
         };
         let sources = vec![legacy_api::task(source.clone(), client.clone())];

@@ -17,13 +17,13 @@ use super::{plain, setup, utc};
 use crate::app::reload::rule_files;
 use crate::components::registry::recordings::recording::parse_single;
 use podbell_core::event::{Event, Level, Subject, Target};
-use podbell_core::incident::hold::{Held, Window};
+use podbell_core::incident::hold::{HoldReason, Window};
 use podbell_core::incident::{Incident, Phase};
 use podbell_core::message::number;
 use podbell_core::metadata::Metadata;
 use podbell_core::notice::{NoticeBody, NoticeKind};
 use podbell_core::rules::explain::RuleVerdict;
-use podbell_core::rules::rule::{OpenWhen, Per};
+use podbell_core::rules::rule::{CountScope, OpenWhen};
 use podbell_core::rules::{Names, RuleId, Rules, builtin};
 use podbell_core::step::decision::{Decision, Effect, Verdict};
 use podbell_core::time::Time;
@@ -243,16 +243,16 @@ fn print_decision(out: &mut impl Write, decision: &Decision) -> io::Result<()> {
     }
 }
 
-fn held_by(held: &Held) -> String {
+fn held_by(held: &HoldReason) -> String {
     match held {
-        Held::Window { window: Window::Hours(name), until } => {
+        HoldReason::Window { window: Window::Hours(name), until } => {
             format!("outside of its active hours {name}, until {}", utc(*until))
         }
-        Held::Window { window: Window::Maintenance { name, .. }, until } => {
+        HoldReason::Window { window: Window::Maintenance { name, .. }, until } => {
             format!("maintenance {name}, until {}", utc(*until))
         }
-        Held::Mute { mute, until } => format!("mute {mute}, until {}; see `podbell mutes`", utc(*until)),
-        Held::By { incident, .. } => format!("incident #{incident} explains it, as long as that is open"),
+        HoldReason::Mute { mute, until } => format!("mute {mute}, until {}; see `podbell mutes`", utc(*until)),
+        HoldReason::By { incident, .. } => format!("incident #{incident} explains it, as long as that is open"),
     }
 }
 
@@ -362,7 +362,7 @@ fn print_steps(out: &mut impl Write, rules: &Rules, subject: &Subject<'_>, margi
 fn conditions(out: &mut impl Write, rules: &Rules, id: RuleId, margin: &str) -> io::Result<()> {
     let rule = &rules.get(id).settings;
     let OpenWhen { count, within, per, lasts, settled } = rule.open_when;
-    let of = if per == Per::Object { " of one object" } else { "" };
+    let of = if per == CountScope::Object { " of one object" } else { "" };
     if let Some(count) = count.filter(|count| *count > 1) {
         writeln!(out, "{margin}  opens at {count} occurrences{of} within {} s", within.as_secs())?;
     }

@@ -12,7 +12,7 @@ use jiff::tz::TimeZone;
 
 use super::setup;
 use crate::components::registry::NOTIFIERS;
-use crate::config::{Config, Written};
+use crate::config::{Config, Unresolved};
 use crate::notifiers::{Audience, Mentions, NotifierConfig, Notifiers};
 use podbell_core::diagnostic::did_you_mean;
 use podbell_core::message::{Language, sample};
@@ -87,7 +87,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
 /// What messages are rendered with.
 struct Setting {
     rules: Rules,
-    config: Option<Config<Written>>,
+    config: Option<Config<Unresolved>>,
 }
 
 impl Setting {

@@ -19,7 +19,7 @@ use super::setup::{self, ConfigArgs};
 use crate::app::assemble;
 use crate::app::reload::rule_files;
 use crate::components::registry::recordings::recording::{
-    Recorded, RecordedHealth, RecordedObject, RecordedPoll, RecordedTemplate, Scope,
+    RecordedHealth, RecordedObject, RecordedOutcome, RecordedPoll, RecordedTemplate, Scope,
 };
 use crate::components::registry::recordings::written::write_poll;
 use crate::config::{Config, StoreConfig};
@@ -190,29 +190,31 @@ impl Tape {
     /// Writes what a source said. Returns whether anybody still reads the output (`| head` ends early).
     fn take(&mut self, event: SourceEvent, output: &mut impl Write) -> anyhow::Result<bool> {
         let (at, recorded) = match event {
-            SourceEvent::Polled { target, at, events } => (at, vec![(of_target(&target), Recorded::List(events))]),
+            SourceEvent::Polled { target, at, events } => {
+                (at, vec![(of_target(&target), RecordedOutcome::List(events))])
+            }
             SourceEvent::Failed { target, at, error } => {
                 self.failed += 1;
                 // The code comes first, so that -16013 still means that the service is gone.
                 let text = format!("{}: {}", error.code, error.text);
-                (at, vec![(of_target(&target), Recorded::Error(text))])
+                (at, vec![(of_target(&target), RecordedOutcome::Error(text))])
             }
             SourceEvent::Health { at, reports } => {
-                let one = |report: &_| Recorded::Health(vec![RecordedHealth::new(report)]);
+                let one = |report: &_| RecordedOutcome::Health(vec![RecordedHealth::new(report)]);
                 (at, reports.iter().map(|report| (of_target(&report.target), one(report))).collect())
             }
             SourceEvent::Templates { at, reports } => {
-                let one = |report: &_| Recorded::Templates(vec![RecordedTemplate::new(report)]);
+                let one = |report: &_| RecordedOutcome::Templates(vec![RecordedTemplate::new(report)]);
                 (at, reports.iter().map(|report| (of_target(&report.target), one(report))).collect())
             }
             SourceEvent::PartialObservation { at, lists, .. } => {
                 // A partial list is recorded as a list: a missing entry is no change.
                 let shown = lists.into_iter().filter(|seen| !seen.events.is_empty());
-                (at, shown.map(|seen| (of_target(&seen.target), Recorded::List(seen.events))).collect())
+                (at, shown.map(|seen| (of_target(&seen.target), RecordedOutcome::List(seen.events))).collect())
             }
             SourceEvent::Deleted { at, objects, .. } => (at, deleted(objects)),
             SourceEvent::WatchProgress { covers, at, .. } | SourceEvent::ListCompleted { covers, at, .. } => {
-                (at, vec![(of_namespace(covers.namespace.as_deref()), Recorded::Watched)])
+                (at, vec![(of_namespace(covers.namespace.as_deref()), RecordedOutcome::Watched)])
             }
             SourceEvent::DiscoveryFailed { error, .. } | SourceEvent::WatchFailed { error, .. } => {
                 tracing::warn!(code = error.code, text = error.text, "what there is cannot be found out");
@@ -234,7 +236,13 @@ impl Tape {
         Ok(true)
     }
 
-    fn write(&mut self, scope: Scope, at: Time, outcome: Recorded, output: &mut impl Write) -> anyhow::Result<bool> {
+    fn write(
+        &mut self,
+        scope: Scope,
+        at: Time,
+        outcome: RecordedOutcome,
+        output: &mut impl Write,
+    ) -> anyhow::Result<bool> {
         let at = at.max(self.last);
         self.last = at;
         let written =
@@ -268,11 +276,11 @@ fn of_namespace(namespace: Option<&str>) -> Scope {
 }
 
 /// Deleted objects, a line for each namespace.
-fn deleted(objects: Vec<ObjectName>) -> Vec<(Scope, Recorded)> {
+fn deleted(objects: Vec<ObjectName>) -> Vec<(Scope, RecordedOutcome)> {
     let mut by_namespace: BTreeMap<String, Vec<RecordedObject>> = BTreeMap::new();
     for ObjectName { namespace, kind, name } in objects {
         by_namespace.entry(namespace).or_default().push(RecordedObject { kind, name });
     }
-    let line = |(namespace, objects): (String, _)| (of_namespace(Some(&namespace)), Recorded::Deleted(objects));
+    let line = |(namespace, objects): (String, _)| (of_namespace(Some(&namespace)), RecordedOutcome::Deleted(objects));
     by_namespace.into_iter().map(line).collect()
 }

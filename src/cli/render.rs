@@ -6,8 +6,8 @@ use std::ops::Range;
 use annotate_snippets::{AnnotationKind, Level, Origin, Renderer, Snippet, normalize_untrusted_str};
 use serde::Serialize;
 
-use super::check::Report;
-use podbell_core::diagnostic::{Diagnostic, Gravity};
+use super::check::CheckResult;
+use podbell_core::diagnostic::{Diagnostic, DiagnosticLevel};
 
 /// Findings beyond this number are counted, not shown.
 const MAX_SHOWN: usize = 200;
@@ -15,7 +15,7 @@ const MAX_SHOWN: usize = 200;
 const MAX_LINE: usize = 240;
 
 /// Prints a report for people.
-pub(crate) fn text(report: &Report) -> io::Result<()> {
+pub(crate) fn text(report: &CheckResult) -> io::Result<()> {
     let mut out = anstream::stdout().lock();
     findings(&mut out, &report.findings)?;
     for note in &report.notes {
@@ -35,7 +35,7 @@ pub(super) fn findings(out: &mut impl Write, findings: &[Diagnostic]) -> io::Res
     Ok(())
 }
 
-fn summary(report: &Report) -> String {
+fn summary(report: &CheckResult) -> String {
     let count = |number: usize, one: &str| match number {
         1 => format!("1 {one}"),
         _ => format!("{number} {one}s"),
@@ -59,8 +59,8 @@ fn summary(report: &Report) -> String {
 
 fn snippet(finding: &Diagnostic) -> String {
     let level = match finding.gravity {
-        Gravity::Error => Level::ERROR,
-        Gravity::Warning => Level::WARNING,
+        DiagnosticLevel::Error => Level::ERROR,
+        DiagnosticLevel::Warning => Level::WARNING,
     };
     let (line, _) = finding.source.position(finding.span.start);
     let (text, span) = window(finding, line);
@@ -118,7 +118,7 @@ struct JsonFinding<'a> {
 }
 
 /// Prints a report for machines.
-pub(crate) fn json(report: &Report) -> io::Result<()> {
+pub(crate) fn json(report: &CheckResult) -> io::Result<()> {
     let errors = report.errors();
     let json = Json {
         files: &report.files,

@@ -15,7 +15,7 @@ use crate::app::{self, Activate, Active, Ownership, Service, ServiceError, assem
 use crate::chat::{ExclusiveConnection, Queries, QueryService, RuleCatalog};
 use crate::clock;
 use crate::config::Config;
-use crate::engine::{Engine, NewRules, Parts};
+use crate::engine::{Engine, EngineParts, NewRules};
 use crate::health::HealthStatus;
 use crate::notifiers::Notifiers;
 use crate::sources::WantedMetadata;
@@ -183,11 +183,11 @@ impl Activation {
         let InForce { rules, good, refused } = files.in_force(&store.good_rules()?);
         let rule_count = rules.count();
         let epoch = store.lease().map(|lease| lease.epoch);
-        let parts = Parts {
+        let parts = EngineParts {
             store,
             setup: assemble::setup(&self.config, rules, now),
             policies: self.notifiers.policies(),
-            renderer: Box::new(assemble::Rendered(self.notifiers.clone())),
+            renderer: Box::new(assemble::NotifierRenderer(self.notifiers.clone())),
             chance: Box::new(rand::random::<f64>),
         };
         let mut engine = Engine::new(parts, now)?;

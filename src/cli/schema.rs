@@ -24,12 +24,12 @@ An editor with the YAML language server reads it when the file begins with
 pub(crate) struct Args {
     /// Which kind of file.
     #[arg(value_enum)]
-    of: Of,
+    of: SchemaKind,
 }
 
 /// Kinds of files.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Of {
+enum SchemaKind {
     /// Rule files.
     Rules,
     /// podbell.yaml.
@@ -47,10 +47,10 @@ enum Of {
 pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let mut out = io::stdout().lock();
     match args.of {
-        Of::Rules => writeln!(out, "{:#}", podbell_core::rules::keys::schema())?,
-        Of::Config => writeln!(out, "{:#}", config::schema())?,
-        Of::Tests => writeln!(out, "{:#}", podbell_core::ruletest::keys::schema())?,
-        Of::Api => out.write_all(DOCUMENT.as_bytes())?,
+        SchemaKind::Rules => writeln!(out, "{:#}", podbell_core::rules::keys::schema())?,
+        SchemaKind::Config => writeln!(out, "{:#}", config::schema())?,
+        SchemaKind::Tests => writeln!(out, "{:#}", podbell_core::ruletest::keys::schema())?,
+        SchemaKind::Api => out.write_all(DOCUMENT.as_bytes())?,
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -7,10 +7,10 @@ use std::path::{Path, PathBuf};
 
 use anyhow::anyhow;
 
-use super::check::Report;
+use super::check::CheckResult;
 use super::render;
 use crate::app::reload::rule_files;
-use crate::config::{self, Config, Loaded, Stage, Written};
+use crate::config::{self, Config, Loaded, Stage, Unresolved};
 use crate::settings::ProcessEnvironment;
 use podbell_core::diagnostic::Diagnostic;
 use podbell_core::rules::{Names, Rules, compile};
@@ -25,7 +25,7 @@ pub(super) struct ConfigArgs {
 }
 
 /// Reads podbell.yaml, without secrets. Mistakes are printed.
-pub(super) fn load(path: &Path) -> anyhow::Result<(Config<Written>, Loaded)> {
+pub(super) fn load(path: &Path) -> anyhow::Result<(Config<Unresolved>, Loaded)> {
     let mut loaded = config::load(path);
     match loaded.config.take() {
         Some(config) if !loaded.has_errors() => Ok((config, loaded)),
@@ -39,7 +39,7 @@ pub(super) fn store<S: Stage>(config: &Config<S>) -> anyhow::Result<Location> {
 }
 
 /// Resolves the secrets. Every missing one is printed.
-pub(super) fn resolve(config: Config<Written>) -> anyhow::Result<Config> {
+pub(super) fn resolve(config: Config<Unresolved>) -> anyhow::Result<Config> {
     config.resolve(&ProcessEnvironment).map_err(|errors| {
         let mut all = String::from("podbell.yaml names secrets that cannot be had:");
         for error in errors {
@@ -88,7 +88,8 @@ pub(super) fn rules_of(files: &[PathBuf], names: &Names) -> io::Result<Option<Ru
 
 /// Prints the findings. The error only says that there were some.
 fn refuse(path: &Path, loaded: Loaded) -> anyhow::Error {
-    let report = Report { files: vec![path.display().to_string()], findings: loaded.diagnostics, ..Report::default() };
+    let report =
+        CheckResult { files: vec![path.display().to_string()], findings: loaded.diagnostics, ..CheckResult::default() };
     // If standard output is gone, nobody can be told.
     let _ = render::text(&report);
     anyhow!("{0} cannot be used as it is; `podbell check {0}` shows the same", path.display())

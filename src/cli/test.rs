@@ -20,7 +20,7 @@ use crate::clock;
 use crate::config;
 use podbell_core::diagnostic::Diagnostic;
 use podbell_core::rules::{Compiled, Names, Pattern, Rules, compile};
-use podbell_core::ruletest::{self, Case, Coverage, Expected, Item, TestFile, Verdict, offset};
+use podbell_core::ruletest::{self, Case, CaseResult, Coverage, Expected, Item, TestFile, offset};
 use podbell_core::step::Setup;
 
 const EXAMPLES: &str = "\
@@ -93,11 +93,11 @@ struct Run {
 struct Tested {
     file: TestFile,
     /// By their place in the file.
-    results: Vec<(usize, Verdict, Duration)>,
+    results: Vec<(usize, CaseResult, Duration)>,
 }
 
 impl Run {
-    fn results(&self) -> impl Iterator<Item = (&TestFile, &Case, &Verdict, Duration)> {
+    fn results(&self) -> impl Iterator<Item = (&TestFile, &Case, &CaseResult, Duration)> {
         self.files.iter().flat_map(|tested| {
             tested.results.iter().map(|(case, verdict, took)| (&tested.file, &tested.file.cases[*case], verdict, *took))
         })
@@ -252,7 +252,7 @@ fn text(run: &Run, covered: Option<&[(Item, bool)]>) -> io::Result<()> {
 struct Difference<'a> {
     file: &'a TestFile,
     case: &'a Case,
-    verdict: &'a Verdict,
+    verdict: &'a CaseResult,
 }
 
 impl Difference<'_> {
@@ -310,7 +310,7 @@ enum Line<'a> {
 }
 
 /// A missing notice is listed at its time, or after the one that is written before it.
-fn lines<'a>(case: &'a Case, verdict: &'a Verdict) -> Vec<Line<'a>> {
+fn lines<'a>(case: &'a Case, verdict: &'a CaseResult) -> Vec<Line<'a>> {
     let mut lines: Vec<(Duration, Line<'a>)> = Vec::new();
     let mut last = Duration::ZERO;
     for (place, expected) in case.expected.iter().enumerate() {

@@ -2,29 +2,29 @@
 
 use std::collections::HashSet;
 
-use super::{ChatConfig, Written};
+use super::{ChatConfig, Unresolved};
 use crate::chat::{ChatHead, ChatKind};
 use crate::components::registry::{CHATS, OTHER_NAMES};
 use crate::settings::keys::{LANGUAGES, named, zone};
 use podbell_core::message::Language;
-use podbell_core::yaml::key::{Key, RowOf, Words, Zone};
+use podbell_core::yaml::key::{Key, OneOf, TableEntry, Zone};
 use podbell_core::yaml::{Node, Reader};
 
 /// The kinds of the chats that could be read, and the chats themselves.
 #[derive(Debug, Default)]
 pub(super) struct Chats {
     pub(super) kinds: Vec<&'static str>,
-    pub(super) chats: Vec<ChatConfig<Written>>,
+    pub(super) chats: Vec<ChatConfig<Unresolved>>,
 }
 
 /// The language of answers; the default is the kind's.
-pub(super) const LANGUAGE: Key<Words<Language>> = Key::optional("language", LANGUAGES, "The language of answers.");
+pub(super) const LANGUAGE: Key<OneOf<Language>> = Key::optional("language", LANGUAGES, "The language of answers.");
 /// The zone of times; the default is the kind's.
 pub(super) const TIME_ZONE: Key<Zone> = Key::optional("time_zone", Zone, "The zone of times in answers.");
 
-const KIND: Key<RowOf<ChatKind>> = Key::required(
+const KIND: Key<TableEntry<ChatKind>> = Key::required(
     "kind",
-    RowOf { what: "a kind of chat", rows: &CHATS, name: |kind| kind.name, other_names: &OTHER_NAMES },
+    TableEntry { what: "a kind of chat", rows: &CHATS, name: |kind| kind.name, other_names: &OTHER_NAMES },
     "",
 );
 
@@ -41,7 +41,11 @@ pub(super) fn read(node: &Node, reader: &mut Reader) -> Chats {
     all
 }
 
-fn chat(node: &Node, names: &mut HashSet<String>, reader: &mut Reader) -> Option<(&'static str, ChatConfig<Written>)> {
+fn chat(
+    node: &Node,
+    names: &mut HashSet<String>,
+    reader: &mut Reader,
+) -> Option<(&'static str, ChatConfig<Unresolved>)> {
     let mut map = reader.map(node, "a chat: a map with `name:` and `kind:`")?;
     let name = named(&mut map, names, reader);
     let kind = KIND.take(&mut map, reader);

@@ -3,21 +3,21 @@
 use axum::http::HeaderName;
 use serde_json::{Value as Json, json};
 
-use super::{OtlpConfig, Written};
+use super::{OtlpConfig, Unresolved};
 use crate::settings::{Secret, SecretKind, SecretRef};
-use podbell_core::yaml::key::{Described, Key, Own, Row, Shape as _, map_schema};
+use podbell_core::yaml::key::{Custom, Key, Row, SchemaOnly, ValueType as _, map_schema};
 use podbell_core::yaml::{Node, Reader};
 
-const OTLP: Key<Described> =
-    Key::optional("otlp", Described(|| map_schema("", &OTLP_KEYS)), "A collector of OpenTelemetry, over HTTP.");
+const OTLP: Key<SchemaOnly> =
+    Key::optional("otlp", SchemaOnly(|| map_schema("", &OTLP_KEYS)), "A collector of OpenTelemetry, over HTTP.");
 const ENDPOINT: Key<Secret> = Key::required(
     "endpoint",
     Secret(SecretKind::Url),
     "Its address, such as http://collector:4318; `/v1/logs` is added.",
 );
-const HEADERS: Key<Own<Vec<(HeaderName, SecretRef)>>> = Key::optional(
+const HEADERS: Key<Custom<Vec<(HeaderName, SecretRef)>>> = Key::optional(
     "headers",
-    Own { read: headers, schema: headers_schema },
+    Custom { read: headers, schema: headers_schema },
     "Headers of each request, such as {authorization: \"Bearer ${TOKEN}\"} [default: none].",
 );
 
@@ -25,7 +25,7 @@ const HEADERS: Key<Own<Vec<(HeaderName, SecretRef)>>> = Key::optional(
 pub const OTLP_KEYS: [&dyn Row; 2] = [&ENDPOINT, &HEADERS];
 
 /// Reads `export:`.
-pub(super) fn read(node: &Node, reader: &mut Reader) -> Option<OtlpConfig<Written>> {
+pub(super) fn read(node: &Node, reader: &mut Reader) -> Option<OtlpConfig<Unresolved>> {
     let mut map = reader.map(node, "a map such as {otlp: {endpoint: \"http://collector:4318\"}}")?;
     let node = OTLP.node(&mut map, reader);
     map.finish(reader);

@@ -2,19 +2,19 @@
 
 use serde_json::{Value as Json, json};
 
-use super::{GatewayKeyConfig, Written};
+use super::{GatewayKeyConfig, Unresolved};
 use crate::settings::keys::{SCOPE_CLUSTER, SCOPE_NAMESPACE, SCOPE_SERVICE, scope};
 use crate::settings::{Secret, SecretKind};
-use podbell_core::yaml::key::{Described, Key, map_schema};
+use podbell_core::yaml::key::{Key, SchemaOnly, map_schema};
 use podbell_core::yaml::{Node, Reader};
 
-const KEYS: Key<Described> = Key::required("keys", Described(keys_schema), "Who may ask.");
+const KEYS: Key<SchemaOnly> = Key::required("keys", SchemaOnly(keys_schema), "Who may ask.");
 const SECRET_ID: Key<Secret> = Key::required("secret_id", Secret(SecretKind::Any), "The SecretId of a client.");
 const SECRET_KEY: Key<Secret> =
     Key::required("secret_key", Secret(SecretKind::Token), "Its key, at least 16 characters.");
 
 /// Reads `gateway:`.
-pub(super) fn read(node: &Node, reader: &mut Reader) -> Vec<GatewayKeyConfig<Written>> {
+pub(super) fn read(node: &Node, reader: &mut Reader) -> Vec<GatewayKeyConfig<Unresolved>> {
     let Some(mut map) = reader.map(node, "a map such as {keys: [{secret_id: …, secret_key: …}]}") else {
         return Vec::new();
     };
@@ -30,7 +30,7 @@ pub(super) fn read(node: &Node, reader: &mut Reader) -> Vec<GatewayKeyConfig<Wri
     (1..).zip(items).filter_map(read).collect()
 }
 
-fn key(node: &Node, reader: &mut Reader) -> Option<GatewayKeyConfig<Written>> {
+fn key(node: &Node, reader: &mut Reader) -> Option<GatewayKeyConfig<Unresolved>> {
     let wanted = "a key such as {secret_id: \"${GATEWAY_ID}\", secret_key: \"${GATEWAY_KEY}\", namespace: shop}";
     let mut map = reader.map(node, wanted)?;
     let (secret_id, secret_key) = (SECRET_ID.take(&mut map, reader), SECRET_KEY.take(&mut map, reader));

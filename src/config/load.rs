@@ -7,7 +7,7 @@ use std::sync::Arc;
 use xxhash_rust::xxh3::Xxh3Default;
 
 use super::parse::{self, RuleEntry};
-use super::{Config, Written, files};
+use super::{Config, Unresolved, files};
 use podbell_core::diagnostic::{Diagnostic, Source};
 use podbell_core::rules::in_force::UnreadRules;
 use podbell_core::rules::quiet::read::Planned;
@@ -21,7 +21,7 @@ pub struct Loaded {
     /// What findings call podbell.yaml.
     pub name: String,
     /// `None` if it could not be read at all. With errors among the findings it must not be used.
-    pub config: Option<Config<Written>>,
+    pub config: Option<Config<Unresolved>>,
     /// The rule files that could be read, in reading order.
     pub rule_files: Vec<RuleFile>,
     /// The names that rule files may use.

@@ -1,7 +1,7 @@
 //! The operator's configuration: turns podbell.yaml into checked types, once.
 //!
 //! Two stages. [`load()`] reads podbell.yaml and its rule files and checks everything that can be checked without
-//! secrets; it returns a [`Config`] as [`Written`]. [`Config::resolve`] puts the secrets in. Never starts anything,
+//! secrets; it returns a [`Config`] as [`Unresolved`]. [`Config::resolve`] puts the secrets in. Never starts anything,
 //! and knows components only through the registry.
 
 mod chats;
@@ -62,9 +62,9 @@ pub trait Stage: fmt::Debug {
 
 /// As podbell.yaml says it: secrets are references.
 #[derive(Debug)]
-pub struct Written;
+pub struct Unresolved;
 
-impl Stage for Written {
+impl Stage for Unresolved {
     type Secret = SecretRef;
     type Source = Draft<dyn Source>;
     type Notifier = Draft<dyn Notifier>;

@@ -4,48 +4,51 @@ use std::collections::{BTreeMap, HashSet};
 
 use serde_json::{Value as Json, json};
 
-use super::{NotifierConfig, Written};
+use super::{NotifierConfig, Unresolved};
 use crate::components::registry::{NOTIFIERS, OTHER_NAMES};
 use crate::notifiers::{ConfiguredChats, Mentions, NotifierKind, People};
 use crate::settings::keys::{LANGUAGE, TIME_ZONE, named};
 use podbell_core::rules::quiet::read::minute;
 use podbell_core::template::{self, Template};
-use podbell_core::yaml::key::{Key, Number, Own, RowOf, Truth};
+use podbell_core::yaml::key::{Bool, Custom, Key, Number, TableEntry};
 use podbell_core::yaml::{MapReader, Node, Reader, Value};
 
 /// The notifier's own template.
-pub(super) const TEMPLATE: Key<Own<Template>> = Key::optional(
+pub(super) const TEMPLATE: Key<Custom<Template>> = Key::optional(
     "template",
-    Own { read: |node, reader| template::read::read(node, &BTreeMap::new(), reader), schema: template::read::schema },
+    Custom {
+        read: |node, reader| template::read::read(node, &BTreeMap::new(), reader),
+        schema: template::read::schema,
+    },
     "Messages in your own words where the rule has none. See docs/templates.md.",
 );
 /// Whether logs may leave for it.
-pub(super) const LOGS: Key<Truth> = Key::with_default(
+pub(super) const LOGS: Key<Bool> = Key::with_default(
     "logs",
-    Truth,
+    Bool,
     "false",
     "Whether its messages quote the last lines of a container's log, of sources with `enrich: logs`.",
 );
 /// Only for notifiers that people read.
-pub(super) const DIGEST: Key<Truth> = Key::with_default("digest", Truth, "true", "Whether a storm becomes a digest.");
+pub(super) const DIGEST: Key<Bool> = Key::with_default("digest", Bool, "true", "Whether a storm becomes a digest.");
 /// The default: as many messages within a minute as people can read.
 pub(super) const DIGEST_AFTER: Key<Number> =
     Key::with_default("digest_after", Number(1, 100), "3", "How many notices within a minute are not yet a storm.");
 /// Only for notifiers that people read.
-pub(super) const DAILY: Key<Own<u16>> = Key::optional(
+pub(super) const DAILY: Key<Custom<u16>> = Key::optional(
     "daily",
-    Own { read: daily, schema: || json!({"type": "string", "pattern": "^[0-9]{1,2}:[0-9]{2}$"}) },
+    Custom { read: daily, schema: || json!({"type": "string", "pattern": "^[0-9]{1,2}:[0-9]{2}$"}) },
     "The time of day of a line about the last day, such as 09:00.",
 );
 
-const KIND: Key<RowOf<NotifierKind>> = Key::required(
+const KIND: Key<TableEntry<NotifierKind>> = Key::required(
     "kind",
-    RowOf { what: "a kind of notifier", rows: &NOTIFIERS, name: |kind| kind.name, other_names: &OTHER_NAMES },
+    TableEntry { what: "a kind of notifier", rows: &NOTIFIERS, name: |kind| kind.name, other_names: &OTHER_NAMES },
     "",
 );
 
 /// Reads `notifiers:`.
-pub(super) fn read(node: &Node, around: &ConfiguredChats, reader: &mut Reader) -> Vec<NotifierConfig<Written>> {
+pub(super) fn read(node: &Node, around: &ConfiguredChats, reader: &mut Reader) -> Vec<NotifierConfig<Unresolved>> {
     let mut names = HashSet::new();
     let items = reader.list(node, "a list of notifiers");
     items.iter().filter_map(|item| notifier(item, around, &mut names, reader)).collect()
@@ -72,7 +75,7 @@ fn notifier(
     around: &ConfiguredChats,
     names: &mut HashSet<String>,
     reader: &mut Reader,
-) -> Option<NotifierConfig<Written>> {
+) -> Option<NotifierConfig<Unresolved>> {
     let mut map = reader.map(node, "a notifier: a map with `name:` and `kind:`")?;
     let name = named(&mut map, names, reader);
     let kind = KIND.take(&mut map, reader);

@@ -3,21 +3,21 @@
 use axum::http::HeaderName;
 use serde_json::{Value as Json, json};
 
-use super::{PageConfig, ProxyConfig, Written};
+use super::{PageConfig, ProxyConfig, Unresolved};
 use crate::settings::keys::{LANGUAGES, RIGHTS, SCOPE_CLUSTER, SCOPE_NAMESPACE, SCOPE_SERVICE, scope, zone};
 use crate::settings::{Secret, SecretKind};
 use podbell_core::message::Language;
-use podbell_core::yaml::key::{Described, Key, Shape, Words, Zone, map_schema};
+use podbell_core::yaml::key::{Key, OneOf, SchemaOnly, ValueType, Zone, map_schema};
 use podbell_core::yaml::{Node, Reader};
 
 /// Headers that have a meaning of their own, and that browsers and proxies set by themselves.
 const TAKEN: [&str; 6] = ["authorization", "cookie", "host", "content-type", "content-length", "connection"];
 
-const LANGUAGE: Key<Words<Language>> =
+const LANGUAGE: Key<OneOf<Language>> =
     Key::optional("language", LANGUAGES, "Its language [default: the one that the reader's browser asks for].");
 const TIME_ZONE: Key<Zone> = Key::with_default("time_zone", Zone, "UTC", "The zone of its times.");
-const PROXY: Key<Described> =
-    Key::optional("proxy", Described(proxy_schema), "A proxy in front of it that signs people in.");
+const PROXY: Key<SchemaOnly> =
+    Key::optional("proxy", SchemaOnly(proxy_schema), "A proxy in front of it that signs people in.");
 const HEADER: Key<Header> =
     Key::with_default("header", Header, "x-forwarded-user", "In which header it names the person.");
 const SECRET_HEADER: Key<Header> =
@@ -25,7 +25,7 @@ const SECRET_HEADER: Key<Header> =
 const SECRET: Key<Secret> =
     Key::required("secret", Secret(SecretKind::Token), "What it shows there, at least 16 characters.");
 
-pub(super) fn read(node: &Node, reader: &mut Reader) -> Option<PageConfig<Written>> {
+pub(super) fn read(node: &Node, reader: &mut Reader) -> Option<PageConfig<Unresolved>> {
     let mut map = reader.map(node, "a map such as {language: zh, time_zone: Asia/Shanghai}")?;
     let language = LANGUAGE.take(&mut map, reader);
     let time_zone = TIME_ZONE.take(&mut map, reader).unwrap_or_else(|| zone("UTC"));
@@ -35,7 +35,7 @@ pub(super) fn read(node: &Node, reader: &mut Reader) -> Option<PageConfig<Writte
     Some(PageConfig { language, time_zone, proxy })
 }
 
-fn proxy(node: &Node, reader: &mut Reader) -> Option<ProxyConfig<Written>> {
+fn proxy(node: &Node, reader: &mut Reader) -> Option<ProxyConfig<Unresolved>> {
     let mut map = reader.map(node, "a map such as {header: X-Forwarded-User, secret: \"${PROXY_SECRET}\"}")?;
     let (header, secret_header) = (HEADER.take(&mut map, reader), SECRET_HEADER.take(&mut map, reader));
     if header.is_some() && header == secret_header {
@@ -58,7 +58,7 @@ fn proxy(node: &Node, reader: &mut Reader) -> Option<ProxyConfig<Written>> {
 #[derive(Clone, Copy, Debug)]
 struct Header;
 
-impl Shape for Header {
+impl ValueType for Header {
     type Value = HeaderName;
 
     fn read(&self, node: &Node, reader: &mut Reader) -> Option<HeaderName> {

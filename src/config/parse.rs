@@ -9,8 +9,8 @@ use std::time::Duration;
 use serde_json::{Value as Json, json};
 
 use super::{
-    Config, Heartbeat, HttpConfig, OperatorConfig, PageConfig, ServerConfig, StoreConfig, TokenConfig, Written, chats,
-    export, gateway, notifiers, page, schema, sources, store,
+    Config, Heartbeat, HttpConfig, OperatorConfig, PageConfig, ServerConfig, StoreConfig, TokenConfig, Unresolved,
+    chats, export, gateway, notifiers, page, schema, sources, store,
 };
 use crate::notifiers::ConfiguredChats;
 use crate::settings::keys::{
@@ -20,46 +20,49 @@ use crate::settings::{Secret, SecretKind, SecretRef};
 use podbell_core::rules::notify::check_destination;
 use podbell_core::rules::quiet::read::Planned;
 use podbell_core::rules::{Conditions, Destination, Names, keys, quiet, raw};
-use podbell_core::yaml::key::{AtLeast, Described, Key, Own, Row, Shape, Text, map_schema, one_or_many_schema};
+use podbell_core::yaml::key::{AtLeast, Custom, Key, Row, SchemaOnly, Text, ValueType, map_schema, one_or_many_schema};
 use podbell_core::yaml::{self, MAY_SAY_VERSION, Node, Reader, Value};
 
-const SOURCES: Key<Described> = Key::required("sources", Described(schema::sources), "Where event lists come from.");
-const NOTIFIERS: Key<Described> = Key::required("notifiers", Described(schema::notifiers), "Where notices go.");
-const CHATS: Key<Described> = Key::optional("chats", Described(schema::chats), "Where people ask, and who may.");
-const MENTIONS: Key<Described> = Key::optional(
+const SOURCES: Key<SchemaOnly> = Key::required("sources", SchemaOnly(schema::sources), "Where event lists come from.");
+const NOTIFIERS: Key<SchemaOnly> = Key::required("notifiers", SchemaOnly(schema::notifiers), "Where notices go.");
+const CHATS: Key<SchemaOnly> = Key::optional("chats", SchemaOnly(schema::chats), "Where people ask, and who may.");
+const MENTIONS: Key<SchemaOnly> = Key::optional(
     "mentions",
-    Described(notifiers::mentions_schema),
+    SchemaOnly(notifiers::mentions_schema),
     "Who a name of a rule's mention is on each platform.",
 );
-const RULES: Key<Described> = Key::optional(
+const RULES: Key<SchemaOnly> = Key::optional(
     "rules",
-    Described(entries_schema),
+    SchemaOnly(entries_schema),
     "Rule files in reading order; without this key the built-in rules tell Warnings of any reason to every chat.",
 );
-const MAINTENANCE: Key<Described> = Key::optional(
+const MAINTENANCE: Key<SchemaOnly> = Key::optional(
     "maintenance",
-    Described(keys::maintenance_schema),
+    SchemaOnly(keys::maintenance_schema),
     "Planned work: nothing is told of it before its end; what is over by then is summed up.",
 );
-const OPERATOR: Key<Described> =
-    Key::optional("operator", Described(|| map_schema("", &[&NOTIFY, &HEARTBEAT])), "What podbell tells about itself.");
-const STORE: Key<Own<StoreConfig>> = Key::with_default(
+const OPERATOR: Key<SchemaOnly> = Key::optional(
+    "operator",
+    SchemaOnly(|| map_schema("", &[&NOTIFY, &HEARTBEAT])),
+    "What podbell tells about itself.",
+);
+const STORE: Key<Custom<StoreConfig>> = Key::with_default(
     "store",
-    Own { read: store::read, schema: store::schema },
+    Custom { read: store::read, schema: store::schema },
     "sqlite:podbell.db",
     "Where state is kept.",
 );
-const SERVER: Key<Described> = Key::optional(
+const SERVER: Key<SchemaOnly> = Key::optional(
     "server",
-    Described(|| map_schema("", &[&LISTEN, &PUBLIC_URL, &TOKENS, &PAGE])),
+    SchemaOnly(|| map_schema("", &[&LISTEN, &PUBLIC_URL, &TOKENS, &PAGE])),
     "What podbell serves.",
 );
-const GATEWAY: Key<Described> =
-    Key::optional("gateway", Described(gateway::schema), "Who may ask through the legacy API; without it nobody may.");
-const EXPORT: Key<Described> =
-    Key::optional("export", Described(export::schema), "Where records of events and notices go; without it nowhere.");
-const HTTP_SECTION: Key<Described> =
-    Key::optional("http", Described(|| map_schema("", &[&PROXY, &CA_FILE])), "How it reaches the network.");
+const GATEWAY: Key<SchemaOnly> =
+    Key::optional("gateway", SchemaOnly(gateway::schema), "Who may ask through the legacy API; without it nobody may.");
+const EXPORT: Key<SchemaOnly> =
+    Key::optional("export", SchemaOnly(export::schema), "Where records of events and notices go; without it nowhere.");
+const HTTP_SECTION: Key<SchemaOnly> =
+    Key::optional("http", SchemaOnly(|| map_schema("", &[&PROXY, &CA_FILE])), "How it reaches the network.");
 
 /// The keys of podbell.yaml.
 pub(super) const ROWS: [&dyn Row; 13] = [
@@ -78,43 +81,44 @@ pub(super) const ROWS: [&dyn Row; 13] = [
     &HTTP_SECTION,
 ];
 
-const FILES: Key<Described> = Key::required("files", Described(texts_schema), "Files or globs.");
-const SCOPE: Key<Own<Conditions>> = Key::optional(
+const FILES: Key<SchemaOnly> = Key::required("files", SchemaOnly(texts_schema), "Files or globs.");
+const SCOPE: Key<Custom<Conditions>> = Key::optional(
     "scope",
-    Own { read: |node, reader| raw::conditions(node, reader, "`scope`"), schema: keys::conditions_schema },
+    Custom { read: |node, reader| raw::conditions(node, reader, "`scope`"), schema: keys::conditions_schema },
     "Its rules see nothing else.",
 );
-const MAY_NOTIFY: Key<Described> =
-    Key::optional("may_notify", Described(texts_schema), "Its rules may notify nobody else.");
-const NOTIFY: Key<Described> =
-    Key::optional("notify", Described(texts_schema), "Where podbell's own trouble goes [default: every chat].");
-const HEARTBEAT: Key<Described> = Key::optional(
+const MAY_NOTIFY: Key<SchemaOnly> =
+    Key::optional("may_notify", SchemaOnly(texts_schema), "Its rules may notify nobody else.");
+const NOTIFY: Key<SchemaOnly> =
+    Key::optional("notify", SchemaOnly(texts_schema), "Where podbell's own trouble goes [default: every chat].");
+const HEARTBEAT: Key<SchemaOnly> = Key::optional(
     "heartbeat",
-    Described(|| map_schema("", &[&HEARTBEAT_URL, &EVERY])),
+    SchemaOnly(|| map_schema("", &[&HEARTBEAT_URL, &EVERY])),
     "An address to call while all is well: a dead man's switch.",
 );
 const HEARTBEAT_URL: Key<Secret> = Key::required("url", Secret(SecretKind::Url), "What to call.");
 const EVERY: Key<AtLeast> = Key::with_default("every", AtLeast(Duration::from_secs(1)), "1m", "How often.");
-const LISTEN: Key<Own<SocketAddr>> = Key::with_default(
+const LISTEN: Key<Custom<SocketAddr>> = Key::with_default(
     "listen",
-    Own { read: listen, schema: || json!({"type": "string", "pattern": "^.+:[0-9]{1,5}$"}) },
+    Custom { read: listen, schema: || json!({"type": "string", "pattern": "^.+:[0-9]{1,5}$"}) },
     "127.0.0.1:8080",
     "Address and port.",
 );
 const PUBLIC_URL: Key<Address> = Key::optional("public_url", HTTP, "Where people reach it, for links.");
-const TOKENS: Key<Described> =
-    Key::optional("tokens", Described(tokens_schema), "Who may use the API and sign in to the page.");
-const PAGE: Key<Described> = Key::optional("page", Described(page::schema), "The status page.");
+const TOKENS: Key<SchemaOnly> =
+    Key::optional("tokens", SchemaOnly(tokens_schema), "Who may use the API and sign in to the page.");
+const PAGE: Key<SchemaOnly> = Key::optional("page", SchemaOnly(page::schema), "The status page.");
 const TOKEN: Key<Secret> = Key::required("token", Secret(SecretKind::Token), "The token, at least 16 characters.");
-const PROXY: Key<Given<Secret>> = Key::optional("proxy", Given(Secret(SecretKind::Url)), "A proxy for all requests.");
-const CA_FILE: Key<Given<Text>> =
-    Key::optional("ca_file", Given(Text("the path of a file")), "Certificates to trust beside the usual ones, PEM.");
+const PROXY: Key<NonNull<Secret>> =
+    Key::optional("proxy", NonNull(Secret(SecretKind::Url)), "A proxy for all requests.");
+const CA_FILE: Key<NonNull<Text>> =
+    Key::optional("ca_file", NonNull(Text("the path of a file")), "Certificates to trust beside the usual ones, PEM.");
 
 /// Reads a value with `S`; `null` counts as absent.
 #[derive(Clone, Copy, Debug)]
-struct Given<S>(S);
+struct NonNull<S>(S);
 
-impl<S: Shape> Shape for Given<S> {
+impl<S: ValueType> ValueType for NonNull<S> {
     type Value = S::Value;
 
     fn read(&self, node: &Node, reader: &mut Reader) -> Option<S::Value> {
@@ -155,7 +159,7 @@ pub(crate) struct RuleEntry {
 #[derive(Debug, Default)]
 pub(crate) struct Parsed {
     /// `None` if a part of it is so wrong that nothing can run with it.
-    pub config: Option<Config<Written>>,
+    pub config: Option<Config<Unresolved>>,
     /// The rule files to read.
     pub entries: Vec<RuleEntry>,
     /// The names rule files may use.
@@ -224,7 +228,7 @@ pub(super) fn read(root: &Node, reader: &mut Reader) -> Parsed {
 
 /// Reads a section. Findings in it name the section.
 fn section<T>(
-    key: &Key<Described>,
+    key: &Key<SchemaOnly>,
     map: &mut yaml::MapReader<'_>,
     reader: &mut Reader,
     read: impl FnOnce(&Node, &mut Reader) -> T,
@@ -272,7 +276,7 @@ fn destinations(node: &Node, names: &Names, reader: &mut Reader) -> Vec<Destinat
     chosen
 }
 
-fn operator(node: &Node, names: &Names, reader: &mut Reader) -> Option<OperatorConfig<Written>> {
+fn operator(node: &Node, names: &Names, reader: &mut Reader) -> Option<OperatorConfig<Unresolved>> {
     let mut map = reader.map(node, "a map such as {notify: [team-chat]}")?;
     let notify = NOTIFY.node(&mut map, reader).map(|node| destinations(node, names, reader)).unwrap_or_default();
     let heartbeat = section(&HEARTBEAT, &mut map, reader, heartbeat).flatten();
@@ -280,7 +284,7 @@ fn operator(node: &Node, names: &Names, reader: &mut Reader) -> Option<OperatorC
     Some(OperatorConfig { notify, heartbeat })
 }
 
-fn heartbeat(node: &Node, reader: &mut Reader) -> Option<Heartbeat<Written>> {
+fn heartbeat(node: &Node, reader: &mut Reader) -> Option<Heartbeat<Unresolved>> {
     let mut map = reader.map(node, "a map such as {url: https://…, every: 1m}")?;
     let (url, every) = (HEARTBEAT_URL.take(&mut map, reader), EVERY.take(&mut map, reader));
     map.finish(reader);
@@ -297,7 +301,7 @@ fn listen(node: &Node, reader: &mut Reader) -> Option<SocketAddr> {
     address
 }
 
-fn server(node: &Node, reader: &mut Reader) -> Option<ServerConfig<Written>> {
+fn server(node: &Node, reader: &mut Reader) -> Option<ServerConfig<Unresolved>> {
     let mut map = reader.map(node, "a map such as {listen: \"127.0.0.1:8080\"}")?;
     let listen = LISTEN.take(&mut map, reader).unwrap_or_else(default_listen);
     let public_url = PUBLIC_URL.take(&mut map, reader);
@@ -307,13 +311,13 @@ fn server(node: &Node, reader: &mut Reader) -> Option<ServerConfig<Written>> {
     Some(ServerConfig { listen, public_url, tokens, page })
 }
 
-fn tokens(node: &Node, reader: &mut Reader) -> Vec<TokenConfig<Written>> {
+fn tokens(node: &Node, reader: &mut Reader) -> Vec<TokenConfig<Unresolved>> {
     let mut names = HashSet::new();
     let items = reader.list(node, "a list of tokens");
     items.iter().filter_map(|item| token(item, &mut names, reader)).collect()
 }
 
-fn token(node: &Node, names: &mut HashSet<String>, reader: &mut Reader) -> Option<TokenConfig<Written>> {
+fn token(node: &Node, names: &mut HashSet<String>, reader: &mut Reader) -> Option<TokenConfig<Unresolved>> {
     let mut map = reader.map(node, "a token such as {name: bot, token: \"${PODBELL_TOKEN}\", rights: write}")?;
     let name = named(&mut map, names, reader);
     let token = reader.within(&name, |reader| TOKEN.take(&mut map, reader));
@@ -323,7 +327,7 @@ fn token(node: &Node, names: &mut HashSet<String>, reader: &mut Reader) -> Optio
     Some(TokenConfig { name, token: token?, rights: rights.unwrap_or_default(), scope })
 }
 
-fn http(node: &Node, reader: &mut Reader) -> Option<HttpConfig<Written>> {
+fn http(node: &Node, reader: &mut Reader) -> Option<HttpConfig<Unresolved>> {
     let mut map = reader.map(node, "a map such as {proxy: http://proxy:3128}")?;
     let proxy: Option<SecretRef> = PROXY.take(&mut map, reader);
     let node = CA_FILE.node(&mut map, reader);

@@ -4,7 +4,7 @@ use secrecy::SecretString;
 
 use super::{
     ChatConfig, Config, GatewayKeyConfig, Heartbeat, HttpConfig, NotifierConfig, OperatorConfig, OtlpConfig,
-    PageConfig, ProxyConfig, ServerConfig, SourceConfig, TokenConfig, Written,
+    PageConfig, ProxyConfig, ServerConfig, SourceConfig, TokenConfig, Unresolved,
 };
 use crate::settings::{Environment, SecretError, Secrets};
 use podbell_store::Location;
@@ -21,7 +21,7 @@ pub struct Partly {
     pub known: Vec<SecretString>,
 }
 
-impl Config<Written> {
+impl Config<Unresolved> {
     /// Puts the secrets in.
     ///
     /// # Errors
@@ -74,13 +74,13 @@ fn whole<T, U>(items: Vec<T>, resolve: impl FnMut(T) -> Option<U>) -> Vec<U> {
     items.into_iter().filter_map(resolve).collect()
 }
 
-impl SourceConfig<Written> {
+impl SourceConfig<Unresolved> {
     fn resolve(self, secrets: &mut Secrets<'_>) -> Option<SourceConfig> {
         Some(SourceConfig { source: self.source.complete(secrets)?, name: self.name, facts: self.facts })
     }
 }
 
-impl NotifierConfig<Written> {
+impl NotifierConfig<Unresolved> {
     fn resolve(self, secrets: &mut Secrets<'_>) -> Option<NotifierConfig> {
         Some(NotifierConfig {
             platform: self.platform.complete(secrets)?,
@@ -96,20 +96,20 @@ impl NotifierConfig<Written> {
     }
 }
 
-impl ChatConfig<Written> {
+impl ChatConfig<Unresolved> {
     fn resolve(self, secrets: &mut Secrets<'_>) -> Option<ChatConfig> {
         Some(ChatConfig { chat: self.chat.complete(secrets)?, name: self.name })
     }
 }
 
-impl TokenConfig<Written> {
+impl TokenConfig<Unresolved> {
     fn resolve(self, secrets: &mut Secrets<'_>) -> Option<TokenConfig> {
         let token = secrets.get(&self.token)?;
         Some(TokenConfig { token, name: self.name, rights: self.rights, scope: self.scope })
     }
 }
 
-impl ProxyConfig<Written> {
+impl ProxyConfig<Unresolved> {
     fn resolve(self, secrets: &mut Secrets<'_>) -> Option<ProxyConfig> {
         Some(ProxyConfig {
             secret: secrets.get(&self.secret)?,
@@ -121,7 +121,7 @@ impl ProxyConfig<Written> {
     }
 }
 
-impl OtlpConfig<Written> {
+impl OtlpConfig<Unresolved> {
     fn resolve(self, secrets: &mut Secrets<'_>) -> Option<OtlpConfig> {
         let endpoint = secrets.get(&self.endpoint);
         let known = self.headers.len();
@@ -130,7 +130,7 @@ impl OtlpConfig<Written> {
     }
 }
 
-impl GatewayKeyConfig<Written> {
+impl GatewayKeyConfig<Unresolved> {
     fn resolve(self, secrets: &mut Secrets<'_>) -> Option<GatewayKeyConfig> {
         let (secret_id, secret_key) = (secrets.get(&self.secret_id), secrets.get(&self.secret_key));
         Some(GatewayKeyConfig { secret_id: secret_id?, secret_key: secret_key?, scope: self.scope })

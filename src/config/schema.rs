@@ -8,14 +8,14 @@ use crate::components::registry::{CHATS, NOTIFIERS, SOURCES};
 use crate::notifiers::{NotifierForm, NotifierKind};
 use crate::settings::keys::{LANGUAGE, NAME, TIME_ZONE};
 use crate::sources::SourceKind;
-use podbell_core::yaml::key::{Described, Key, Row, file_schema, map_schema};
+use podbell_core::yaml::key::{Key, Row, SchemaOnly, file_schema, map_schema};
 
 /// The JSON Schema of podbell.yaml.
 pub fn schema() -> Json {
     file_schema("podbell.yaml", "The operator's configuration. See docs/configuration.md.", &parse::ROWS)
 }
 
-const KIND: Key<Described> = Key::required("kind", Described(|| json!({})), "");
+const KIND: Key<SchemaOnly> = Key::required("kind", SchemaOnly(|| json!({})), "");
 
 /// A map of this kind.
 fn of_kind(name: &str, about: &str, rows: &[&dyn Row]) -> Json {

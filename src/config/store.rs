@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
-use podbell_core::yaml::key::Shape as _;
+use podbell_core::yaml::key::ValueType as _;
 use podbell_core::yaml::{Node, Reader};
 use podbell_store::{Location, LocationError};
 use secrecy::ExposeSecret as _;
@@ -13,10 +13,10 @@ use crate::settings::{Environment, Secret, SecretError, SecretKind, SecretRef, S
 
 /// Where state is kept.
 #[derive(Clone, Debug)]
-pub struct StoreConfig(Written);
+pub struct StoreConfig(StoreAddress);
 
 #[derive(Clone, Debug)]
-enum Written {
+enum StoreAddress {
     Out(Location),
     Secret { address: SecretRef, folder: PathBuf },
 }
@@ -24,7 +24,7 @@ enum Written {
 impl StoreConfig {
     /// The store of a configuration that names none: a file beside podbell.yaml.
     pub(crate) fn beside(folder: &Path) -> Self {
-        Self(Written::Out(Location::Sqlite(folder.join("podbell.db"))))
+        Self(StoreAddress::Out(Location::Sqlite(folder.join("podbell.db"))))
     }
 
     /// Where it is.
@@ -40,8 +40,8 @@ impl StoreConfig {
     /// The same; a secret that is missing is recorded and gives `None`.
     pub(super) fn resolve(&self, secrets: &mut Secrets<'_>) -> Option<Location> {
         let location = match &self.0 {
-            Written::Out(location) => location.clone(),
-            Written::Secret { address, folder } => {
+            StoreAddress::Out(location) => location.clone(),
+            StoreAddress::Secret { address, folder } => {
                 let text = secrets.get(address)?;
                 let Ok(location) = Location::parse(text.expose_secret(), folder) else {
                     secrets.refuse(address, "is no address of a store; write postgres://USER:PASSWORD@HOST/DATABASE");
@@ -58,7 +58,7 @@ impl StoreConfig {
 pub(super) fn read(node: &Node, reader: &mut Reader) -> Option<StoreConfig> {
     let address = Secret(SecretKind::Any).read(node, reader)?;
     let folder = reader.folder.clone();
-    let Some(text) = address.written_out() else { return Some(StoreConfig(Written::Secret { address, folder })) };
+    let Some(text) = address.written_out() else { return Some(StoreConfig(StoreAddress::Secret { address, folder })) };
     let location = Location::parse(text.expose_secret(), &folder);
     if let Err(error) = &location {
         let help = match error {
@@ -69,7 +69,7 @@ pub(super) fn read(node: &Node, reader: &mut Reader) -> Option<StoreConfig> {
         };
         reader.error_help(&node.span, error.to_string(), help);
     }
-    Some(StoreConfig(Written::Out(location.ok()?)))
+    Some(StoreConfig(StoreAddress::Out(location.ok()?)))
 }
 
 pub(super) fn schema() -> Json {

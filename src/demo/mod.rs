@@ -6,7 +6,7 @@ mod words;
 use std::time::Duration;
 
 pub(crate) use self::words::DemoTexts;
-use crate::components::registry::recordings::recording::{Recorded, RecordedPoll, Scope};
+use crate::components::registry::recordings::recording::{RecordedOutcome, RecordedPoll, Scope};
 use podbell_core::event::{Event, Level};
 use podbell_core::time::Time;
 use podbell_core::translations::Phrase;
@@ -123,7 +123,7 @@ pub(crate) fn play(start: Time, length: Duration) -> Vec<RecordedPoll> {
                 service: Some(service.to_owned()),
             };
             let at = start.plus(Duration::from_secs(second));
-            polls.push(RecordedPoll { at, scope, outcome: Recorded::List(list(service, start, second)) });
+            polls.push(RecordedPoll { at, scope, outcome: RecordedOutcome::List(list(service, start, second)) });
         }
     }
     polls

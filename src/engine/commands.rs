@@ -1,7 +1,7 @@
 //! Commands that the command line gives to a running service.
 
 use super::load::Request;
-use super::{InMemoryState, Turn};
+use super::{InMemoryState, TurnResult};
 use crate::sources::bounds;
 use podbell_core::outbox::{DeliveryPhase, DeliveryState};
 use podbell_core::rules::rule::Destination;
@@ -9,7 +9,7 @@ use podbell_core::step::Setup;
 use podbell_store::{Command, StoredDelivery};
 
 /// Carries out a command and returns the answer in words.
-pub(super) fn carry_out(request: &Request, setup: &Setup, memory: &mut InMemoryState, turn: &mut Turn) -> String {
+pub(super) fn carry_out(request: &Request, setup: &Setup, memory: &mut InMemoryState, turn: &mut TurnResult) -> String {
     let now = turn.now;
     match &request.item.command {
         Command::RetryDelivery { id } => match request.deliveries.first() {
@@ -53,7 +53,7 @@ pub(super) fn carry_out(request: &Request, setup: &Setup, memory: &mut InMemoryS
 }
 
 /// Makes a dead delivery due again. Two commands of one turn may name the same one.
-fn revive(stored: &StoredDelivery, memory: &mut InMemoryState, turn: &mut Turn) -> bool {
+fn revive(stored: &StoredDelivery, memory: &mut InMemoryState, turn: &mut TurnResult) -> bool {
     let delivery = stored.delivery.clone();
     let revived = matches!(turn.outbox.changed.get(&delivery.id), Some(DeliveryState::Due { .. }));
     revived || memory.outbox.revive(&stored.destination, delivery, turn.now, &mut turn.outbox)

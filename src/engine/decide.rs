@@ -1,6 +1,6 @@
 //! Decides what follows from the inputs of a turn: what ends by itself, which notices are made, which sends may leave.
 
-use super::{Engine, InMemoryState, Turn, log};
+use super::{Engine, InMemoryState, TurnResult, log};
 use podbell_core::outbox::Signal;
 use podbell_core::step::{Input, step};
 use podbell_store::{Recovery, StoreError};
@@ -10,7 +10,7 @@ impl Engine {
     ///
     /// # Errors
     /// When the notices or the body of a claimed send cannot be read.
-    pub(super) fn decide(&mut self, memory: &mut InMemoryState, turn: &mut Turn) -> Result<(), StoreError> {
+    pub(super) fn decide(&mut self, memory: &mut InMemoryState, turn: &mut TurnResult) -> Result<(), StoreError> {
         for Recovery { fate, kept } in &self.recoveries {
             let kept = kept.as_ref().map(|kept| kept.display().to_string());
             let input = Input::Store { fate, kept: kept.as_deref() };
@@ -29,7 +29,7 @@ impl Engine {
 
     /// Adds new notices to the outbox until nothing follows from that: trouble with one destination makes notices to
     /// the others.
-    fn post(&self, memory: &mut InMemoryState, turn: &mut Turn) {
+    fn post(&self, memory: &mut InMemoryState, turn: &mut TurnResult) {
         loop {
             let new = turn.writes.notices.get(turn.posted..).unwrap_or_default();
             for notice in new {
@@ -64,7 +64,7 @@ impl Engine {
 }
 
 /// Updates the outbox about incidents that messages may stand for.
-fn update_threads(memory: &mut InMemoryState, turn: &mut Turn) {
+fn update_threads(memory: &mut InMemoryState, turn: &mut TurnResult) {
     if !memory.outbox.has_threads() {
         return;
     }

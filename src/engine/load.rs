@@ -10,7 +10,7 @@ use podbell_core::time::Time;
 use podbell_store::{Command, InboxItem, ReadingRow, StoreError, StoredDelivery};
 
 #[derive(Default)]
-pub(super) struct Loaded {
+pub(super) struct TurnInputs {
     /// Readings of targets that are polled for the first time since the start, and of their whole namespaces.
     pub readings: Vec<(Target, Vec<ReadingRow>)>,
     /// The waiting commands.
@@ -27,9 +27,14 @@ pub(super) struct Request {
 
 impl Engine {
     /// Reads what the inputs of this turn refer to: a bounded number of reads, however many inputs there are.
-    pub(super) fn load(&mut self, memory: &InMemoryState, inputs: &Inputs, now: Time) -> Result<Loaded, StoreError> {
+    pub(super) fn load(
+        &mut self,
+        memory: &InMemoryState,
+        inputs: &Inputs,
+        now: Time,
+    ) -> Result<TurnInputs, StoreError> {
         self.recoveries.extend(self.store.take_recoveries());
-        let mut loaded = Loaded::default();
+        let mut loaded = TurnInputs::default();
         let wanted = wanted(memory, &inputs.events);
         if !wanted.is_empty() {
             loaded.readings = self.store.readings(&wanted)?;

@@ -2,12 +2,12 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use super::{Engine, Turn};
+use super::{Engine, TurnResult};
 use podbell_core::notice::Notice;
 use podbell_core::outbox::Outbox;
 use podbell_core::step::{Input, Setup, State, step};
 use podbell_core::time::{Jump, Time};
-use podbell_store::{Loaded, StoreError};
+use podbell_store::{StoreError, StoredState};
 
 /// State that is dropped and read again when a commit fails.
 pub(super) struct InMemoryState {
@@ -16,7 +16,7 @@ pub(super) struct InMemoryState {
     /// Notices that may still be on their way.
     pub notices: KnownNotices,
     /// Writes that restoring produced; they go into the first commit.
-    pub pending: Turn,
+    pub pending: TurnResult,
 }
 
 /// Notices that are rendered without a read of the store.
@@ -104,8 +104,8 @@ impl Engine {
     }
 
     /// Rebuilds everything from what the store holds.
-    pub(super) fn rebuild(&mut self, loaded: Loaded, now: Time) -> InMemoryState {
-        let mut pending = Turn::default();
+    pub(super) fn rebuild(&mut self, loaded: StoredState, now: Time) -> InMemoryState {
+        let mut pending = TurnResult::default();
         // Stored times belong to the clock before the jump: restore them by that clock, then shift them.
         let jump = self.uncommitted_jump;
         let then = now.moved(jump.undone());

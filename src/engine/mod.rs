@@ -62,7 +62,7 @@ pub struct SendJob {
 }
 
 /// The parts of an engine.
-pub struct Parts {
+pub struct EngineParts {
     /// The store's writer.
     pub store: Box<dyn Writer>,
     /// Rules, sources, operator.
@@ -132,7 +132,7 @@ struct Inputs {
 
 /// What one turn has decided so far.
 #[derive(Default)]
-struct Turn {
+struct TurnResult {
     now: Time,
     writes: Writes,
     outbox: OutboxWrites,
@@ -173,7 +173,7 @@ pub struct Totals {
     pub unknown_commits: u64,
 }
 
-impl Turn {
+impl TurnResult {
     fn is_empty(&self) -> bool {
         self.writes.is_empty()
             && self.outbox.is_empty()
@@ -188,8 +188,8 @@ impl Engine {
     ///
     /// # Errors
     /// When the store cannot be read.
-    pub fn new(parts: Parts, now: Time) -> Result<Self, StoreError> {
-        let Parts { mut store, setup, policies, renderer, chance } = parts;
+    pub fn new(parts: EngineParts, now: Time) -> Result<Self, StoreError> {
+        let EngineParts { mut store, setup, policies, renderer, chance } = parts;
         let loaded = store.load()?;
         let heartbeat = loaded.state.heartbeat;
         let mut engine = Self {
@@ -277,7 +277,7 @@ impl Engine {
         now: Time,
     ) -> Result<Vec<SendJob>, StoreError> {
         let loaded = self.load(memory, inputs, now)?;
-        let mut turn = Turn { now, totals: self.totals, ..std::mem::take(&mut memory.pending) };
+        let mut turn = TurnResult { now, totals: self.totals, ..std::mem::take(&mut memory.pending) };
         self.take_in(memory, inputs, loaded, &mut turn);
         self.decide(memory, &mut turn)?;
         self.persist(memory, &mut turn)?;
@@ -312,7 +312,7 @@ impl Engine {
     }
 
     /// Answers people, counts, and returns the requests. Everything needed is in memory, so nothing here can fail.
-    fn dispatch(&mut self, memory: &mut InMemoryState, inputs: &mut Inputs, turn: Turn) -> Vec<SendJob> {
+    fn dispatch(&mut self, memory: &mut InMemoryState, inputs: &mut Inputs, turn: TurnResult) -> Vec<SendJob> {
         for (asked, done) in inputs.asked.drain(..).zip(turn.done) {
             log::user_action(&asked.action, &done);
             (asked.answer)(Some(done));

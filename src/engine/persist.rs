@@ -1,6 +1,6 @@
 //! One commit of all that a turn decided.
 
-use super::{Engine, HEARTBEAT, InMemoryState, Turn};
+use super::{Engine, HEARTBEAT, InMemoryState, TurnResult};
 use podbell_core::time::Jump;
 use podbell_store::{Batch, Changes, StoreError, crash_point};
 
@@ -9,7 +9,7 @@ impl Engine {
     ///
     /// # Errors
     /// When the store does not take it.
-    pub(super) fn persist(&mut self, memory: &InMemoryState, turn: &mut Turn) -> Result<(), StoreError> {
+    pub(super) fn persist(&mut self, memory: &InMemoryState, turn: &mut TurnResult) -> Result<(), StoreError> {
         if !turn.jobs.is_empty() {
             crash_point!("claim.before");
         }

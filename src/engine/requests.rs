@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use super::{Engine, InMemoryState, SendJob, Turn};
+use super::{Engine, InMemoryState, SendJob, TurnResult};
 use podbell_core::message::fold;
 use podbell_core::notice::Notice;
 use podbell_core::outbox::{Claimed, Job, MessageState, Outcome, SendContent, SendId, is_end};
@@ -17,7 +17,7 @@ impl Engine {
         &mut self,
         memory: &mut InMemoryState,
         jobs: Vec<Job>,
-        turn: &mut Turn,
+        turn: &mut TurnResult,
     ) -> Result<(), StoreError> {
         let mut bodies = self.load_for(&jobs, memory, turn)?;
         for job in jobs {
@@ -38,7 +38,7 @@ impl Engine {
         &self,
         jobs: &[Job],
         memory: &mut InMemoryState,
-        turn: &Turn,
+        turn: &TurnResult,
     ) -> Result<HashMap<SendId, Vec<u8>>, StoreError> {
         memory.notices.make_room();
         let (mut notices, mut destinations, mut bodies) = (BTreeSet::new(), BTreeSet::new(), Vec::new());
@@ -67,7 +67,7 @@ impl Engine {
     }
 
     /// The first attempt of a send.
-    fn first(&mut self, claimed: &Claimed, memory: &mut InMemoryState, turn: &mut Turn) {
+    fn first(&mut self, claimed: &Claimed, memory: &mut InMemoryState, turn: &mut TurnResult) {
         let Claimed { send, destination, .. } = claimed;
         let refresh = claimed.deliveries.is_empty();
         let notices: Vec<Notice> = match claimed.incident.filter(|_| refresh) {
@@ -102,7 +102,7 @@ impl Engine {
 
     /// Drops a send with an empty body. Its deliveries are treated as if the platform had refused their content: they
     /// are given up and reported elsewhere if nothing shorter can be sent either.
-    fn nothing_to_send(&mut self, send: SendId, destination: &str, memory: &mut InMemoryState, turn: &mut Turn) {
+    fn nothing_to_send(&mut self, send: SendId, destination: &str, memory: &mut InMemoryState, turn: &mut TurnResult) {
         let why = "podbell made an empty request of it".to_owned();
         tracing::error!(send = send.0, destination, "a request would be empty and is not sent");
         turn.outbox.claimed.retain(|claimed| claimed.send != send);
@@ -112,7 +112,7 @@ impl Engine {
 }
 
 /// A notice of this turn, or a known one.
-fn in_memory<'a>(id: u64, memory: &'a InMemoryState, turn: &'a Turn) -> Option<&'a Notice> {
+fn in_memory<'a>(id: u64, memory: &'a InMemoryState, turn: &'a TurnResult) -> Option<&'a Notice> {
     // Notices are sorted by number.
     let fresh = turn.writes.notices.binary_search_by_key(&id, |notice| notice.id);
     fresh.ok().and_then(|at| turn.writes.notices.get(at)).or_else(|| memory.notices.get(id))

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Engine, InMemoryState, NewRules, Turn};
+use super::{Engine, InMemoryState, NewRules, TurnResult};
 use podbell_core::rules::in_force::InForce;
 use podbell_core::step::{Input, step};
 
@@ -16,7 +16,7 @@ impl Engine {
         rules: &NewRules,
         known: &BTreeMap<String, String>,
         memory: &mut InMemoryState,
-        turn: &mut Turn,
+        turn: &mut TurnResult,
     ) {
         let (state, writes, now) = (&mut memory.state, &mut turn.writes, turn.now);
         let (good, refused) = match rules {

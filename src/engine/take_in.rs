@@ -1,7 +1,7 @@
 //! Passes events to the step and the outbox. Pure: what it needs of the store was loaded.
 
-use super::load::Loaded;
-use super::{Engine, InMemoryState, Inputs, Turn, commands};
+use super::load::TurnInputs;
+use super::{Engine, InMemoryState, Inputs, TurnResult, commands};
 use crate::sources::SourceEvent;
 use podbell_core::event::Target;
 use podbell_core::outbox::{Outcome, SendId};
@@ -10,7 +10,13 @@ use podbell_core::time::Time;
 
 impl Engine {
     /// Takes in everything that happened since the last turn.
-    pub(super) fn take_in(&mut self, memory: &mut InMemoryState, inputs: &Inputs, loaded: Loaded, turn: &mut Turn) {
+    pub(super) fn take_in(
+        &mut self,
+        memory: &mut InMemoryState,
+        inputs: &Inputs,
+        loaded: TurnInputs,
+        turn: &mut TurnResult,
+    ) {
         for (target, rows) in loaded.readings {
             memory.state.load(&target, rows);
         }
@@ -37,7 +43,7 @@ impl Engine {
     }
 
     /// Records the result of a send.
-    fn record(&mut self, send: SendId, outcome: &Outcome, memory: &mut InMemoryState, turn: &mut Turn) {
+    fn record(&mut self, send: SendId, outcome: &Outcome, memory: &mut InMemoryState, turn: &mut TurnResult) {
         let delivered = outcome.arrived();
         turn.totals.delivered += u64::from(delivered);
         turn.totals.undelivered += u64::from(!delivered && *outcome != Outcome::NotNeeded);
@@ -51,7 +57,7 @@ impl Engine {
         memory.outbox.record(send, outcome.clone(), (self.chance)(), turn.now, &mut turn.outbox);
     }
 
-    fn apply(&self, event: &SourceEvent, memory: &mut InMemoryState, turn: &mut Turn) {
+    fn apply(&self, event: &SourceEvent, memory: &mut InMemoryState, turn: &mut TurnResult) {
         let now = turn.now;
         if let SourceEvent::PartialObservation { receipt, .. }
         | SourceEvent::ListCompleted { receipt, .. }

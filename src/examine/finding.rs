@@ -45,7 +45,7 @@ impl Group {
 /// How bad it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Verdict {
+pub enum FindingLevel {
     /// Nothing to do.
     Ok,
     /// Worth a look.
@@ -62,7 +62,7 @@ pub struct Finding {
     /// What was looked at.
     pub subject: String,
     /// How bad it is.
-    pub verdict: Verdict,
+    pub verdict: FindingLevel,
     /// What was found.
     pub found: String,
     /// What to do; always there unless all is well.
@@ -72,7 +72,7 @@ pub struct Finding {
 impl Finding {
     /// Nothing to do.
     pub(crate) fn ok(group: Group, subject: impl Into<String>, found: impl Into<String>) -> Self {
-        Self { group, subject: subject.into(), verdict: Verdict::Ok, found: found.into(), advice: None }
+        Self { group, subject: subject.into(), verdict: FindingLevel::Ok, found: found.into(), advice: None }
     }
 
     /// Worth a look; `advice` is what to do.
@@ -82,7 +82,7 @@ impl Finding {
         found: impl Into<String>,
         advice: impl Into<String>,
     ) -> Self {
-        Self { verdict: Verdict::Warn, advice: Some(advice.into()), ..Self::ok(group, subject, found) }
+        Self { verdict: FindingLevel::Warn, advice: Some(advice.into()), ..Self::ok(group, subject, found) }
     }
 
     /// Something is not told, or will not be; `advice` is what to do.
@@ -92,7 +92,7 @@ impl Finding {
         found: impl Into<String>,
         advice: impl Into<String>,
     ) -> Self {
-        Self { verdict: Verdict::Fail, advice: Some(advice.into()), ..Self::ok(group, subject, found) }
+        Self { verdict: FindingLevel::Fail, advice: Some(advice.into()), ..Self::ok(group, subject, found) }
     }
 }
 

@@ -4,7 +4,7 @@
 mod finding;
 mod net;
 
-pub(crate) use finding::{Checked, Finding, Group, Verdict, count, size, span};
+pub(crate) use finding::{Checked, Finding, FindingLevel, Group, count, size, span};
 pub(crate) use net::Net;
 
 use podbell_core::outbox::Outcome;

@@ -10,7 +10,7 @@ use url::Url;
 use super::http_request::HttpRequest;
 use super::redact::Redactor;
 use super::reply::{self, Reply};
-use super::{Attempt, Look, Notifier, Rendering, fingerprint};
+use super::{Attempt, ExamineContext, Notifier, Rendering, fingerprint};
 use crate::examine::{Checked, Finding, Group, not_well};
 use podbell_core::outbox::pace::Pace;
 use podbell_core::outbox::{Outcome, Policy};
@@ -85,8 +85,8 @@ impl Hook {
 
     /// Checks whether the address would take messages. If it is the platform's, by an empty JSON object, which is
     /// refused so that nothing is posted; how it is refused distinguishes a live address from a dead one.
-    pub(crate) async fn examine(&self, look: Look<'_>) -> Checked {
-        let (Look { subject, net, now, test_follows }, what) = (look, self.replies.what);
+    pub(crate) async fn examine(&self, context: ExamineContext<'_>) -> Checked {
+        let (ExamineContext { subject, net, now, test_follows }, what) = (context, self.replies.what);
         let group = Group::Destinations;
         if test_follows {
             return Checked::default();
@@ -162,7 +162,7 @@ impl Notifier for HookNotifier {
         Box::pin(self.hook.deliver(attempt.client, request))
     }
 
-    fn examine<'a>(&'a self, look: Look<'a>) -> BoxFuture<'a, Checked> {
-        Box::pin(self.hook.examine(look))
+    fn examine<'a>(&'a self, context: ExamineContext<'a>) -> BoxFuture<'a, Checked> {
+        Box::pin(self.hook.examine(context))
     }
 }

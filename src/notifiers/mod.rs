@@ -134,7 +134,7 @@ pub trait Notifier: fmt::Debug + Send + Sync {
     fn deliver<'a>(&'a self, attempt: Attempt<'a>) -> BoxFuture<'a, Outcome>;
 
     /// Checks whether it would take messages, without sending one.
-    fn examine<'a>(&'a self, look: Look<'a>) -> BoxFuture<'a, Checked>;
+    fn examine<'a>(&'a self, context: ExamineContext<'a>) -> BoxFuture<'a, Checked>;
 }
 
 /// What a body is made of.
@@ -209,7 +209,7 @@ pub struct Attempt<'a> {
 
 /// How a destination is looked at.
 #[derive(Clone, Copy)]
-pub struct Look<'a> {
+pub struct ExamineContext<'a> {
     /// The destination's name.
     pub subject: &'a str,
     /// The HTTP clients.

@@ -19,7 +19,7 @@ use secrecy::SecretString;
 use tokio::sync::mpsc;
 use url::Url;
 
-use self::post::Verdict;
+use self::post::ExportOutcome;
 use crate::clock;
 use podbell_core::notice::Notice;
 use podbell_core::step::decision::Decision;
@@ -184,7 +184,7 @@ impl Task {
         let mut wait = FIRST_WAIT;
         loop {
             match post::post(&self.client, &self.collector, body.clone(), clock::now()).await {
-                Verdict::Taken { rejected } => {
+                ExportOutcome::Taken { rejected } => {
                     let rejected = rejected.min(records);
                     add(&self.counts.exported, records - rejected);
                     add(&self.counts.refused, rejected);
@@ -196,14 +196,14 @@ impl Task {
                     }
                     return;
                 }
-                Verdict::Refused { why } => {
+                ExportOutcome::Refused { why } => {
                     add(&self.counts.refused, records);
                     if !std::mem::replace(&mut self.failing, true) {
                         tracing::warn!(why, "the OTLP collector refuses records; they are dropped");
                     }
                     return;
                 }
-                Verdict::Again { after, why } => {
+                ExportOutcome::Again { after, why } => {
                     add(&self.counts.failed_requests, 1);
                     if !std::mem::replace(&mut self.failing, true) {
                         tracing::warn!(why, "the OTLP collector does not take records; trying again");

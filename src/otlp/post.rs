@@ -19,7 +19,7 @@ const MOST_BODY: usize = 64 * 1024;
 
 /// What an answer means for a batch.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Verdict {
+pub(super) enum ExportOutcome {
     /// The collector has it, but for some records.
     Taken {
         /// How many records it rejected.
@@ -40,7 +40,7 @@ pub(super) enum Verdict {
 }
 
 /// Posts an encoded request.
-pub(super) async fn post(client: &reqwest::Client, collector: &Collector, body: Vec<u8>, now: Time) -> Verdict {
+pub(super) async fn post(client: &reqwest::Client, collector: &Collector, body: Vec<u8>, now: Time) -> ExportOutcome {
     let mut request =
         client.post(collector.url.clone()).timeout(TIMEOUT).header(CONTENT_TYPE, "application/x-protobuf").body(body);
     for (name, value) in &collector.headers {
@@ -49,19 +49,19 @@ pub(super) async fn post(client: &reqwest::Client, collector: &Collector, body: 
     let response = match request.send().await {
         Ok(response) => response,
         Err(error) if error.is_builder() => {
-            return Verdict::Refused { why: "a header or the address cannot be sent".to_owned() };
+            return ExportOutcome::Refused { why: "a header or the address cannot be sent".to_owned() };
         }
-        Err(error) => return Verdict::Again { after: None, why: not_answered(&error) },
+        Err(error) => return ExportOutcome::Again { after: None, why: not_answered(&error) },
     };
     let status = response.status().as_u16();
     let header = response.headers().get("retry-after").and_then(|value| value.to_str().ok());
     let after = header.and_then(|value| retry_after(value, now));
     let why = format!("status {status}");
     match status {
-        200..=299 => Verdict::Taken { rejected: rejected(response).await },
+        200..=299 => ExportOutcome::Taken { rejected: rejected(response).await },
         // The statuses that the specification calls retryable.
-        429 | 502 | 503 | 504 => Verdict::Again { after, why },
-        _ => Verdict::Refused { why },
+        429 | 502 | 503 | 504 => ExportOutcome::Again { after, why },
+        _ => ExportOutcome::Refused { why },
     }
 }
 

@@ -36,9 +36,9 @@ pub(super) struct Ending(pub(super) CancellationToken);
 
 /// What a connection does.
 #[derive(Clone, Debug, Default)]
-struct Doing(Arc<AtomicU8>);
+struct Activity(Arc<AtomicU8>);
 
-impl Doing {
+impl Activity {
     /// It has not asked for anything yet.
     const SILENT: u8 = 0;
     /// Its answer is on its way, or it is idle after one.
@@ -58,19 +58,19 @@ impl Doing {
 /// A connection that is open.
 struct Open {
     caller: IpAddr,
-    doing: Doing,
+    doing: Activity,
     end: AbortHandle,
 }
 
 /// All open connections, by age.
-struct Places {
+struct OpenConnections {
     open: BTreeMap<u64, Open>,
     each: HashMap<IpAddr, usize>,
     next: u64,
     most: usize,
 }
 
-impl Places {
+impl OpenConnections {
     fn of(most: usize) -> Self {
         Self { open: BTreeMap::new(), each: HashMap::new(), next: 0, most }
     }
@@ -97,14 +97,14 @@ impl Places {
             let mut all = self.open.iter().filter(|(_, one)| one.caller == caller && one.doing.get() == doing);
             all.next().map(|(number, _)| *number)
         };
-        let Some(number) = oldest(Doing::SILENT).or_else(|| oldest(Doing::ANSWERED)) else { return false };
+        let Some(number) = oldest(Activity::SILENT).or_else(|| oldest(Activity::ANSWERED)) else { return false };
         if let Some(open) = self.forget(number) {
             open.end.abort();
         }
         true
     }
 
-    fn take(&mut self, caller: IpAddr, doing: Doing, end: AbortHandle) {
+    fn take(&mut self, caller: IpAddr, doing: Activity, end: AbortHandle) {
         *self.each.entry(caller).or_default() += 1;
         self.open.insert(self.next, Open { caller, doing, end });
         self.next += 1;
@@ -125,7 +125,7 @@ impl Places {
 /// Serves until it is cancelled.
 pub(super) async fn serve(listener: TcpListener, routes: Router, stopped: CancellationToken) {
     let mut running = JoinSet::new();
-    let mut places = Places::of(files::most_connections());
+    let mut places = OpenConnections::of(files::most_connections());
     loop {
         tokio::select! {
             () = stopped.cancelled() => break,
@@ -149,7 +149,7 @@ pub(super) async fn serve(listener: TcpListener, routes: Router, stopped: Cancel
                     let caller = Caller::of(address.ip());
                     // Without room, close without an answer: such a caller would not read it.
                     if places.make_room(caller.0) {
-                        let (doing, number) = (Doing::default(), places.next);
+                        let (doing, number) = (Activity::default(), places.next);
                         let serving = connection(stream, (caller, peer), doing.clone(), routes.clone(), stopped.clone());
                         let end = running.spawn(async move { serving.await; number });
                         places.take(caller.0, doing, end);
@@ -170,7 +170,7 @@ pub(super) async fn serve(listener: TcpListener, routes: Router, stopped: Cancel
 async fn connection(
     stream: TcpStream,
     (caller, peer): (Caller, Peer),
-    doing: Doing,
+    doing: Activity,
     routes: Router,
     stopped: CancellationToken,
 ) {
@@ -182,11 +182,11 @@ async fn connection(
         request.extensions_mut().insert(caller);
         request.extensions_mut().insert(peer);
         request.extensions_mut().insert(ending.clone());
-        doing.set(Doing::WORKING);
+        doing.set(Activity::WORKING);
         let (answer, doing) = (routes.call(request), doing.clone());
         async move {
             let answer = answer.await;
-            doing.set(Doing::ANSWERED);
+            doing.set(Activity::ANSWERED);
             answer
         }
     });
@@ -209,29 +209,29 @@ mod tests {
     #[tokio::test]
     async fn whoever_comes_finds_a_place_and_the_greediest_silent_caller_makes_it() {
         let callers: [IpAddr; 3] = ["192.0.2.1", "192.0.2.2", "192.0.2.3"].map(|text| text.parse().unwrap());
-        let mut places = Places::of(8);
+        let mut places = OpenConnections::of(8);
         let mut tasks = JoinSet::new();
-        let mut come = |places: &mut Places, caller: usize, doing: u8| {
+        let mut come = |places: &mut OpenConnections, caller: usize, doing: u8| {
             let room = places.make_room(callers[caller]);
             if room {
-                let one = Doing::default();
+                let one = Activity::default();
                 one.set(doing);
                 places.take(callers[caller], one, tasks.spawn(std::future::pending::<()>()));
             }
             room
         };
         for caller in [0, 1, 0, 1, 0, 1, 0, 1] {
-            assert!(come(&mut places, caller, Doing::SILENT));
+            assert!(come(&mut places, caller, Activity::SILENT));
         }
         for _ in 0..20 {
-            assert!(come(&mut places, 2, Doing::SILENT), "somebody else finds a place");
+            assert!(come(&mut places, 2, Activity::SILENT), "somebody else finds a place");
         }
         assert_eq!((places.open.len(), places.each[&callers[2]]), (8, 4));
-        let mut working = Places::of(4);
-        assert!(come(&mut working, 0, Doing::WORKING) && come(&mut working, 0, Doing::ANSWERED));
-        assert!(come(&mut working, 0, Doing::WORKING), "what was answered makes room");
-        assert!(!come(&mut working, 0, Doing::WORKING), "what is worked on does not");
-        assert!(come(&mut working, 1, Doing::SILENT));
+        let mut working = OpenConnections::of(4);
+        assert!(come(&mut working, 0, Activity::WORKING) && come(&mut working, 0, Activity::ANSWERED));
+        assert!(come(&mut working, 0, Activity::WORKING), "what was answered makes room");
+        assert!(!come(&mut working, 0, Activity::WORKING), "what is worked on does not");
+        assert!(come(&mut working, 1, Activity::SILENT));
         assert!(places.forget(u64::MAX).is_none());
     }
 }

@@ -11,16 +11,16 @@ use url::Url;
 use podbell_core::message::Language;
 use podbell_core::rules::{Field, keys, raw};
 use podbell_core::scope::{Rights, Scope};
-use podbell_core::yaml::key::{AtLeast, Key, Own, Shape, Text, TextMap, Words, Zone};
+use podbell_core::yaml::key::{AtLeast, Custom, Key, OneOf, Text, TextMap, ValueType, Zone};
 use podbell_core::yaml::{MapReader, Node, Reader, Value};
 
 /// What people and rules call something. Unique within its section, see [`named`].
 pub const NAME: Key<Name> =
     Key::required("name", Name, "What rules and messages call it: letters, digits, `-`, `_` and `.`");
 /// The language of what people read there.
-pub const LANGUAGE: Key<Words<Language>> = Key::with_default("language", LANGUAGES, "en", "The language of messages.");
+pub const LANGUAGE: Key<OneOf<Language>> = Key::with_default("language", LANGUAGES, "en", "The language of messages.");
 /// The languages, for keys with another default.
-pub(crate) const LANGUAGES: Words<Language> = Words("a language", &[("en", Language::En), ("zh", Language::Zh)]);
+pub(crate) const LANGUAGES: OneOf<Language> = OneOf("a language", &[("en", Language::En), ("zh", Language::Zh)]);
 /// The zone of times that people read there.
 pub const TIME_ZONE: Key<Zone> = Key::with_default("time_zone", Zone, "UTC", "The zone of times in messages.");
 /// How often something is read.
@@ -44,30 +44,30 @@ pub const ALIASES: Key<TextMap> = Key::optional(
     "What people read instead of a cluster's id [default: none].",
 );
 /// What somebody may do.
-pub const RIGHTS: Key<Words<Rights>> = Key::with_default(
+pub const RIGHTS: Key<OneOf<Rights>> = Key::with_default(
     "rights",
-    Words("a kind of rights", &[("read", Rights::Read), ("write", Rights::Write)]),
+    OneOf("a kind of rights", &[("read", Rights::Read), ("write", Rights::Write)]),
     "read",
     "Whether they may also acknowledge and mute.",
 );
 
-type Patterns = Key<Own<Vec<podbell_core::rules::Pattern>>>;
+type Patterns = Key<Custom<Vec<podbell_core::rules::Pattern>>>;
 /// The clusters that somebody may see.
 pub const SCOPE_CLUSTER: Patterns = Key::optional(
     "cluster",
-    Own { read: |node, reader| Some(raw::patterns(Field::Cluster, node, reader)), schema: keys::patterns_schema },
+    Custom { read: |node, reader| Some(raw::patterns(Field::Cluster, node, reader)), schema: keys::patterns_schema },
     "Only these clusters.",
 );
 /// The namespaces that somebody may see.
 pub const SCOPE_NAMESPACE: Patterns = Key::optional(
     "namespace",
-    Own { read: |node, reader| Some(raw::patterns(Field::Namespace, node, reader)), schema: keys::patterns_schema },
+    Custom { read: |node, reader| Some(raw::patterns(Field::Namespace, node, reader)), schema: keys::patterns_schema },
     "Only these namespaces.",
 );
 /// The services that somebody may see.
 pub const SCOPE_SERVICE: Patterns = Key::optional(
     "service",
-    Own { read: |node, reader| Some(raw::patterns(Field::Service, node, reader)), schema: keys::patterns_schema },
+    Custom { read: |node, reader| Some(raw::patterns(Field::Service, node, reader)), schema: keys::patterns_schema },
     "Only these services.",
 );
 
@@ -94,7 +94,7 @@ pub fn named(map: &mut MapReader<'_>, names: &mut HashSet<String>, reader: &mut 
 #[derive(Clone, Copy, Debug)]
 pub struct Name;
 
-impl Shape for Name {
+impl ValueType for Name {
     type Value = String;
 
     fn read(&self, node: &Node, reader: &mut Reader) -> Option<String> {
@@ -120,7 +120,7 @@ pub(crate) struct Address(pub &'static [&'static str]);
 /// An http(s) address that is not secret.
 pub(crate) const HTTP: Address = Address(&["https", "http"]);
 
-impl Shape for Address {
+impl ValueType for Address {
     type Value = Url;
 
     fn read(&self, node: &Node, reader: &mut Reader) -> Option<Url> {
@@ -144,14 +144,14 @@ impl Shape for Address {
 
 /// The path of a file that need not exist yet; `-` is standard input if `stdin` is true.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct LatePath {
+pub(crate) struct FilePath {
     /// What messages call it.
     pub what: &'static str,
     /// Whether `-` means standard input.
     pub stdin: bool,
 }
 
-impl Shape for LatePath {
+impl ValueType for FilePath {
     type Value = PathBuf;
 
     fn read(&self, node: &Node, reader: &mut Reader) -> Option<PathBuf> {

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use secrecy::{ExposeSecret, SecretString};
 use url::Url;
 
-use podbell_core::yaml::key::{Key, Shape, Text};
+use podbell_core::yaml::key::{Key, Text, ValueType};
 use podbell_core::yaml::{Node, Reader, Value};
 use serde_json::{Value as Json, json};
 
@@ -214,7 +214,7 @@ const FILE: Key<Text> = Key::required("file", Text("the path of a file"), "The f
 #[derive(Clone, Copy, Debug)]
 pub struct Secret(pub SecretKind);
 
-impl Shape for Secret {
+impl ValueType for Secret {
     type Value = SecretRef;
 
     fn read(&self, node: &Node, reader: &mut Reader) -> Option<SecretRef> {

@@ -13,7 +13,7 @@ use jiff::tz::TimeZone;
 use serde::Deserialize;
 use serde::de::{Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
-use super::loose::{Integer, Pairs, Text, Truth, absent};
+use super::loose::{Bool, Integer, Pairs, Text, absent};
 use crate::sources::wall_clock::WallClock;
 use podbell_core::event::{self, Event, Level};
 use podbell_core::metadata::Metadata;
@@ -312,8 +312,8 @@ impl<'de> Visitor<'de> for EntryVisitor {
                 Key::FirstSeen => entry.first_seen = map.next_value()?,
                 Key::LastSeen => entry.last_seen = map.next_value()?,
                 Key::Count => entry.count = map.next_value()?,
-                Key::Series => entry.series = map.next_value::<Truth>()?.0,
-                Key::Signal => entry.signal = map.next_value::<Truth>()?.0,
+                Key::Series => entry.series = map.next_value::<Bool>()?.0,
+                Key::Signal => entry.signal = map.next_value::<Bool>()?.0,
                 Key::Node => entry.node = map.next_value()?,
                 Key::InvolvedObject => {
                     entry.foreign = true;

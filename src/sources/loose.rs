@@ -41,17 +41,17 @@ pub(crate) struct Integer(pub(crate) Option<i64>);
 
 /// True for `true`, and false for everything else.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Truth(pub(crate) bool);
+pub(crate) struct Bool(pub(crate) bool);
 
-impl<'de> Deserialize<'de> for Truth {
+impl<'de> Deserialize<'de> for Bool {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         #[derive(Deserialize)]
         #[serde(untagged)]
         enum Loose {
-            Truth(bool),
+            Bool(bool),
             Other(IgnoredAny),
         }
-        Loose::deserialize(deserializer).map(|loose| Self(matches!(loose, Loose::Truth(true))))
+        Loose::deserialize(deserializer).map(|loose| Self(matches!(loose, Loose::Bool(true))))
     }
 }
 

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::path::Path;
 
-use podbell::config::{Config, Loaded, Written, load};
+use podbell::config::{Config, Loaded, Unresolved, load};
 use podbell::settings::{Environment, SecretError};
 use podbell::sources::Rhythm;
 use podbell_core::diagnostic::Diagnostic;
@@ -34,7 +34,7 @@ fn loaded(text: &str, files: &[(&str, &str)]) -> (tempfile::TempDir, Loaded) {
     (folder, loaded)
 }
 
-fn good(text: &str) -> Config<Written> {
+fn good(text: &str) -> Config<Unresolved> {
     let (_folder, loaded) = loaded(text, &[]);
     assert_eq!(said(&loaded.diagnostics), "", "{text}");
     loaded.config.unwrap()
@@ -77,7 +77,7 @@ fn a_small_file_gets_all_defaults() {
 }
 
 /// With secrets, whatever they are.
-fn complete(config: Config<Written>) -> Config {
+fn complete(config: Config<Unresolved>) -> Config {
     struct Any;
     impl Environment for Any {
         fn variable(&self, name: &str) -> Option<String> {
@@ -270,7 +270,7 @@ fn the_address_of_a_database_comes_from_a_variable_or_a_file_too() {
 }
 
 /// Where a configuration's store is, in this environment.
-fn store(config: &Config<Written>, around: &[(&'static str, &'static str)]) -> Result<Location, SecretError> {
+fn store(config: &Config<Unresolved>, around: &[(&'static str, &'static str)]) -> Result<Location, SecretError> {
     config.store.location(&Fake(around.iter().copied().collect()))
 }
 

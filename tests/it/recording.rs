@@ -6,7 +6,7 @@ use std::io::Read as _;
 use jiff::tz::TimeZone;
 use podbell::components::file::play_maker::{PlayOptions, make};
 use podbell::components::file::recording::{
-    Recorded, RecordedHealth, RecordedObject, RecordedPoll, RecordedTemplate, Recording, RecordingError, Scope,
+    RecordedHealth, RecordedObject, RecordedOutcome, RecordedPoll, RecordedTemplate, Recording, RecordingError, Scope,
     parse_single,
 };
 use podbell::components::file::written::write_poll;
@@ -40,8 +40,8 @@ fn polls_are_read_line_by_line() {
     let scope = Scope { cluster: Some("c".into()), namespace: Some("n".into()), service: Some("s".into()) };
     assert_eq!(polls[0].scope, scope);
     assert_eq!(polls[0].outcome.list().unwrap()[0].count, 2);
-    assert_eq!((&polls[1].scope, &polls[1].outcome), (&Scope::default(), &Recorded::List(vec![])));
-    assert_eq!(polls[2].outcome, Recorded::Error("timeout".to_owned()));
+    assert_eq!((&polls[1].scope, &polls[1].outcome), (&Scope::default(), &RecordedOutcome::List(vec![])));
+    assert_eq!(polls[2].outcome, RecordedOutcome::Error("timeout".to_owned()));
 }
 
 #[test]
@@ -224,12 +224,12 @@ proptest! {
             images: vec![text.clone(), "web:v5".into()],
         };
         let outcome = match what {
-            0 => Recorded::Error(text),
-            1 => Recorded::Health(vec![health]),
-            2 => Recorded::Templates(vec![template]),
-            3 => Recorded::Deleted(vec![RecordedObject { kind: "Pod".into(), name: text }]),
-            4 => Recorded::Watched,
-            _ => Recorded::List(vec![event]),
+            0 => RecordedOutcome::Error(text),
+            1 => RecordedOutcome::Health(vec![health]),
+            2 => RecordedOutcome::Templates(vec![template]),
+            3 => RecordedOutcome::Deleted(vec![RecordedObject { kind: "Pod".into(), name: text }]),
+            4 => RecordedOutcome::Watched,
+            _ => RecordedOutcome::List(vec![event]),
         };
         let poll = RecordedPoll { at: Time::from_seconds(at), scope, outcome };
         let mut line = Vec::new();

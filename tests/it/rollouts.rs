@@ -1,6 +1,6 @@
 //! Rollouts: seen in lists and reported by sources, told with what follows, and shown to whoever asks.
 
-use podbell::components::file::recording::{Recorded, RecordedPoll, RecordedTemplate, Scope};
+use podbell::components::file::recording::{RecordedOutcome, RecordedPoll, RecordedTemplate, Scope};
 use podbell::sources::SourceEvent;
 use podbell_core::event::{Event, Level};
 use podbell_core::health::WorkloadKind;
@@ -218,7 +218,7 @@ fn a_recorded_template_is_read_back_as_the_source_reports_it() {
         images: vec!["db:1".into()],
     };
     let source = podbell::components::file::FileConfig::new("prod", "play.jsonl");
-    let poll = RecordedPoll { at: at(5), scope: Scope::default(), outcome: Recorded::Templates(vec![template]) };
+    let poll = RecordedPoll { at: at(5), scope: Scope::default(), outcome: RecordedOutcome::Templates(vec![template]) };
     let SourceEvent::Templates { at: said, reports } = source.event(poll) else { panic!("not a template") };
     assert_eq!((said, reports.len()), (at(5), 1));
     assert_eq!(reports[0].template, Template::new("db-7", ["db:1".to_owned()]));

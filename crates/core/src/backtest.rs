@@ -113,7 +113,7 @@ pub fn setup(rules: Rules, sources: impl IntoIterator<Item = Arc<str>>) -> Arc<S
 }
 
 /// Plays a history of the running service: its polls, and what its sources said of objects, both the oldest first.
-pub fn play(sets: &mut [Backtest], polls: Polls, reports: Vec<(Time, history::Report)>) {
+pub fn play(sets: &mut [Backtest], polls: Polls, reports: Vec<(Time, history::ObjectReport)>) {
     let error =
         Problem { code: "failed".into(), text: "it could not be read".into(), advice: String::new(), gone: false };
     let mut reports = reports.into_iter().peekable();
@@ -208,11 +208,11 @@ impl Backtest {
     }
 
     /// What a source said of an object; `at` never goes backwards.
-    fn report(&mut self, report: &history::Report, at: Time) {
+    fn report(&mut self, report: &history::ObjectReport, at: Time) {
         match report {
-            history::Report::Health(report) => self.health(std::slice::from_ref(report), at),
-            history::Report::Template(report) => self.templates(std::slice::from_ref(report), at),
-            history::Report::Deleted { source, object } => self.deleted(source, std::slice::from_ref(object), at),
+            history::ObjectReport::Health(report) => self.health(std::slice::from_ref(report), at),
+            history::ObjectReport::Template(report) => self.templates(std::slice::from_ref(report), at),
+            history::ObjectReport::Deleted { source, object } => self.deleted(source, std::slice::from_ref(object), at),
         }
     }
 

@@ -50,14 +50,14 @@ impl Source {
 
 /// Whether a finding keeps a file from being used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Gravity {
+pub enum DiagnosticLevel {
     /// The file can be used, but probably means something else than intended.
     Warning,
     /// The file cannot be used.
     Error,
 }
 
-impl Gravity {
+impl DiagnosticLevel {
     /// The word in output for people and machines.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -71,7 +71,7 @@ impl Gravity {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Diagnostic {
     /// Error or warning.
-    pub gravity: Gravity,
+    pub gravity: DiagnosticLevel,
     /// The file.
     pub source: Arc<Source>,
     /// Which bytes of it.
@@ -85,12 +85,12 @@ pub struct Diagnostic {
 impl Diagnostic {
     /// An error at these bytes.
     pub fn error(source: &Arc<Source>, span: Range<usize>, message: impl Into<String>) -> Self {
-        Self { gravity: Gravity::Error, source: source.clone(), span, message: message.into(), help: None }
+        Self { gravity: DiagnosticLevel::Error, source: source.clone(), span, message: message.into(), help: None }
     }
 
     /// A warning at these bytes.
     pub fn warning(source: &Arc<Source>, span: Range<usize>, message: impl Into<String>) -> Self {
-        Self { gravity: Gravity::Warning, ..Self::error(source, span, message) }
+        Self { gravity: DiagnosticLevel::Warning, ..Self::error(source, span, message) }
     }
 
     /// The same finding with advice.
@@ -102,7 +102,7 @@ impl Diagnostic {
 
     /// Whether the file cannot be used.
     pub fn is_error(&self) -> bool {
-        self.gravity == Gravity::Error
+        self.gravity == DiagnosticLevel::Error
     }
 }
 

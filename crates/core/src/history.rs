@@ -57,7 +57,7 @@ pub enum Seen {
 /// What a source said of an object, beside events.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Report {
+pub enum ObjectReport {
     /// How a workload is.
     Health(HealthReport),
     /// What a workload runs.
@@ -71,7 +71,7 @@ pub enum Report {
     },
 }
 
-impl Report {
+impl ObjectReport {
     /// What a newer report of the same subject replaces; empty if there is never one.
     pub fn about(&self) -> String {
         match self {

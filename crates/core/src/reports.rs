@@ -72,7 +72,7 @@ impl ObjectFailure {
 
 /// What is known of how a trouble is reported.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Report {
+pub struct ReportingPattern {
     /// Which trouble.
     pub trouble: ObjectFailure,
     /// Its reporter repeats it at least this often while it lasts; `None`: it is reported once.
@@ -83,18 +83,18 @@ pub struct Report {
 
 /// What an event ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct End {
+pub struct EndEffect {
     /// The troubles that it ends.
     pub troubles: &'static [ObjectFailure],
     /// Whose troubles it ends.
-    pub of: Of,
+    pub of: EndScope,
     /// Whether it ends only troubles of objects of the same kind.
     pub same_kind: bool,
 }
 
 /// Whose trouble an event ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Of {
+pub enum EndScope {
     /// That of the object it is about.
     Object,
     /// That of every object of its workload.
@@ -125,10 +125,12 @@ pub(crate) fn slowest(event: &Event<'_>) -> Duration {
 }
 
 /// How the trouble of an event is reported; `None` if no other event is known to end it.
-pub fn of(event: &Event<'_>) -> Option<Report> {
-    let report = |trouble, repeats: Option<Duration>| Some(Report { trouble, repeats, end_is_reported: true });
+pub fn of(event: &Event<'_>) -> Option<ReportingPattern> {
+    let report =
+        |trouble, repeats: Option<Duration>| Some(ReportingPattern { trouble, repeats, end_is_reported: true });
     // These may end without an event, so that silence ends them, too.
-    let silent = |trouble, repeats: Option<Duration>| Some(Report { trouble, repeats, end_is_reported: false });
+    let silent =
+        |trouble, repeats: Option<Duration>| Some(ReportingPattern { trouble, repeats, end_is_reported: false });
     let (reason, kind, message) = (event.reason.trim(), event.obj_type.trim(), event.message.as_ref());
     let says = |words: &[&str]| words.iter().any(|word| message.contains(word));
     match reason {
@@ -206,14 +208,14 @@ fn controller(event: &Event<'_>) -> bool {
 }
 
 /// What an event ends, if it ends anything.
-pub fn ended_by(event: &Event<'_>) -> Option<End> {
-    let object = |troubles| Some(End { troubles, of: Of::Object, same_kind: true });
-    let workload = |troubles| Some(End { troubles, of: Of::Workload, same_kind: false });
-    let runs = Some(End { troubles: OF_RUNS, of: Of::Runs, same_kind: false });
+pub fn ended_by(event: &Event<'_>) -> Option<EndEffect> {
+    let object = |troubles| Some(EndEffect { troubles, of: EndScope::Object, same_kind: true });
+    let workload = |troubles| Some(EndEffect { troubles, of: EndScope::Workload, same_kind: false });
+    let runs = Some(EndEffect { troubles: OF_RUNS, of: EndScope::Runs, same_kind: false });
     let message = event.message.as_ref();
     match event.reason.trim() {
         "NodeReady" | "RemovingNode" | "DeletingNode" => {
-            Some(End { troubles: &[ObjectFailure::NodeAway], of: Of::Node, same_kind: false })
+            Some(EndEffect { troubles: &[ObjectFailure::NodeAway], of: EndScope::Node, same_kind: false })
         }
         "NodeHasNoDiskPressure" => object(&[ObjectFailure::DiskPressure]),
         "NodeHasSufficientMemory" | "NodeHasNoMemoryPressure" => object(&[ObjectFailure::MemoryPressure]),
@@ -235,9 +237,9 @@ pub fn ended_by(event: &Event<'_>) -> Option<End> {
             ObjectFailure::NodeAway,
         ]),
         // Of the same kind only: a cron job that creates a job does not prove that the job can create pods.
-        "SuccessfulCreate" => Some(End {
+        "SuccessfulCreate" => Some(EndEffect {
             troubles: &[ObjectFailure::NotCreated, ObjectFailure::ScheduleMissed],
-            of: Of::Workload,
+            of: EndScope::Workload,
             same_kind: true,
         }),
         "ProvisioningSucceeded" => object(&[ObjectFailure::Unprovisioned]),
@@ -269,17 +271,17 @@ pub(crate) fn is_ended(event: &Event<'_>, end: &Event<'_>) -> bool {
     }
     let Some(by) = ended_by(end).filter(|by| by.troubles.contains(&report.trouble)) else { return false };
     match by.of {
-        Of::Object => same && end.last_seen >= event.last_seen,
+        EndScope::Object => same && end.last_seen >= event.last_seen,
         // In the same second the event may be about another object of the workload, which is well.
-        Of::Workload => {
+        EndScope::Workload => {
             let of = |event: &Event<'_>| workload::of(&event.obj_type, &event.obj_name).to_owned();
             of(end) == of(event) && (!by.same_kind || end.obj_type == event.obj_type) && end.last_seen > event.last_seen
         }
-        Of::Runs => {
+        EndScope::Runs => {
             let of = |event: &Event<'_>| workload::of(&event.obj_type, &event.obj_name).to_owned();
             workload::is_of_a_job(kind, name) && of(end) == of(event) && end.last_seen > event.last_seen
         }
-        Of::Node => (same || kind != "Node") && end.last_seen >= event.last_seen,
+        EndScope::Node => (same || kind != "Node") && end.last_seen >= event.last_seen,
     }
 }
 
@@ -288,7 +290,7 @@ pub(crate) fn is_ended(event: &Event<'_>, end: &Event<'_>) -> bool {
 pub(crate) fn is_pod_lifecycle(event: &Event<'_>) -> bool {
     event.level == Level::Normal
         && event.reason.trim() != "Pulling"
-        && (ended_by(event).is_some_and(|end| end.of != Of::Node) || deleted(event).is_some())
+        && (ended_by(event).is_some_and(|end| end.of != EndScope::Node) || deleted(event).is_some())
 }
 
 /// Whether an event belongs to the normal course of nodes.

@@ -10,8 +10,8 @@ use super::rules::{Pattern, PatternError};
 
 /// Keys that must all fit; of the patterns of a key one must fit. Without keys everything is seen.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[schemars(with = "Written")]
-#[serde(try_from = "Written", into = "Written")]
+#[schemars(with = "RawScope")]
+#[serde(try_from = "RawScope", into = "RawScope")]
 pub struct Scope {
     /// Patterns of clusters' ids.
     pub cluster: Vec<Pattern>,
@@ -56,7 +56,7 @@ impl Scope {
 /// What a person may see, as texts.
 #[derive(Serialize, Deserialize, JsonSchema)]
 #[schemars(rename = "Scope")]
-struct Written {
+struct RawScope {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     cluster: Vec<String>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -65,10 +65,10 @@ struct Written {
     service: Vec<String>,
 }
 
-impl TryFrom<Written> for Scope {
+impl TryFrom<RawScope> for Scope {
     type Error = PatternError;
 
-    fn try_from(written: Written) -> Result<Self, PatternError> {
+    fn try_from(written: RawScope) -> Result<Self, PatternError> {
         let read = |texts: Vec<String>| texts.iter().map(|text| Pattern::parse(text)).collect::<Result<_, _>>();
         Ok(Self {
             cluster: read(written.cluster)?,
@@ -78,7 +78,7 @@ impl TryFrom<Written> for Scope {
     }
 }
 
-impl From<Scope> for Written {
+impl From<Scope> for RawScope {
     fn from(scope: Scope) -> Self {
         let write = |patterns: Vec<Pattern>| patterns.iter().map(|pattern| pattern.as_str().to_owned()).collect();
         Self { cluster: write(scope.cluster), namespace: write(scope.namespace), service: write(scope.service) }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::{ErrorKind, InboxItem, StoreError, incident_codec};
 use podbell_core::ask::Logged;
 use podbell_core::event::{Level, Target};
-use podbell_core::history::Report;
+use podbell_core::history::ObjectReport;
 use podbell_core::incident::{Incident, Phase};
 use podbell_core::notice::Notice;
 use podbell_core::outbox::{
@@ -52,7 +52,7 @@ pub struct Batch {
     /// Entries of the history, beside the changes in `series`.
     pub(crate) gaps: Vec<Gap>,
     /// What sources said of objects, and when.
-    pub(crate) reports: Vec<(Time, Report)>,
+    pub(crate) reports: Vec<(Time, ObjectReport)>,
     /// Incidents that are new or changed.
     pub(crate) incidents: Vec<IncidentRow>,
     /// Incidents that ended before anybody was notified of them.

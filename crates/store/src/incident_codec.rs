@@ -58,7 +58,7 @@ pub(crate) mod tests {
     use podbell_core::event::Target;
     use podbell_core::incident::notification_state::{Next, NotificationState};
     use podbell_core::incident::rhythm::Rhythm;
-    use podbell_core::incident::standing::Signs;
+    use podbell_core::incident::standing::EndEvidence;
     use podbell_core::incident::{Details, Phase, Sighting, Topic};
     use podbell_core::notice::{LastNotified, Newest, ReasonCount};
     use podbell_core::rules::rule::{Field, RuleKey};
@@ -108,7 +108,7 @@ pub(crate) mod tests {
             }
             .into(),
             acknowledged: None,
-            signs: Signs::default(),
+            signs: EndEvidence::default(),
             slowest: 0,
             ended_by: None,
             shape: None,

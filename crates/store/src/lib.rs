@@ -49,4 +49,4 @@ pub use location::{Candidate, Location, LocationError};
 pub use reader::*;
 
 pub use readers::{Readers, ReadersError};
-pub use writer::{Loaded, ReadingRow, Recovery, StoredDelivery, Writer};
+pub use writer::{ReadingRow, Recovery, StoredDelivery, StoredState, Writer};

@@ -77,8 +77,8 @@ impl Location {
     /// A replica of this name that wants to own the store.
     pub fn candidate(&self, replica: &str) -> Candidate {
         Candidate(match self {
-            Self::Sqlite(_) => Asks::File(self.clone()),
-            Self::Postgres(server) => Asks::Server(Box::new(postgres::Candidate::new(server, replica))),
+            Self::Sqlite(_) => CandidateKind::File(self.clone()),
+            Self::Postgres(server) => CandidateKind::Server(Box::new(postgres::Candidate::new(server, replica))),
         })
     }
 
@@ -192,9 +192,9 @@ impl Location {
 }
 
 /// A replica that asks for the store until it owns it.
-pub struct Candidate(Asks);
+pub struct Candidate(CandidateKind);
 
-enum Asks {
+enum CandidateKind {
     File(Location),
     /// With the connection that it keeps between questions.
     Server(Box<postgres::Candidate>),
@@ -208,8 +208,8 @@ impl Candidate {
     /// is not shared has another owner, others when it cannot be reached or opened.
     pub fn claim(&mut self, now: Time) -> Result<Claim, StoreError> {
         match &mut self.0 {
-            Asks::File(location) => location.writer(Duration::ZERO, now).map(Claim::Active),
-            Asks::Server(candidate) => candidate.claim(),
+            CandidateKind::File(location) => location.writer(Duration::ZERO, now).map(Claim::Active),
+            CandidateKind::Server(candidate) => candidate.claim(),
         }
     }
 }

@@ -13,7 +13,7 @@ use podbell_core::ask::events::Seen;
 use podbell_core::ask::show::NotificationRecord;
 use podbell_core::ask::{Logged, StoredIncident};
 use podbell_core::event::{self, Target};
-use podbell_core::history::{Observation, Report};
+use podbell_core::history::{ObjectReport, Observation};
 use podbell_core::incident::Incident;
 use podbell_core::mute::Mute;
 use podbell_core::notice::Notice;
@@ -165,7 +165,7 @@ pub struct History {
     /// Oldest first.
     pub observations: Vec<Observation>,
     /// What sources said of objects, oldest first: first what was known when the history begins.
-    pub reports: Vec<(Time, Report)>,
+    pub reports: Vec<(Time, ObjectReport)>,
     /// How many entries are left out because their target or episode is no longer stored.
     pub lost: u64,
     /// When the oldest entry was observed.

@@ -16,7 +16,7 @@ use podbell_core::time::Time;
 /// Everything that a process needs to continue where the last one ended, except readings: those are loaded with the
 /// first poll of their namespace.
 #[derive(Debug, Default)]
-pub struct Loaded {
+pub struct StoredState {
     /// What the core's state is rebuilt from.
     pub state: Restored,
     /// What the outbox is rebuilt from.
@@ -57,7 +57,7 @@ pub trait Writer: Send + std::fmt::Debug {
     ///
     /// # Errors
     /// When the store cannot be read, or a row in it is damaged.
-    fn load(&mut self) -> Result<Loaded, StoreError>;
+    fn load(&mut self) -> Result<StoredState, StoreError>;
 
     /// Writes all of a batch or nothing. Where the database's answer can get lost, the adapter finds out whether the
     /// batch was written before it returns.

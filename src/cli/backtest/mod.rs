@@ -18,7 +18,9 @@ use serde_json::json;
 use super::setup;
 use crate::cli::Output;
 use crate::clock;
-use crate::components::registry::recordings::recording::{Recorded, RecordedPoll, Recording, RecordingError, Scope};
+use crate::components::registry::recordings::recording::{
+    RecordedOutcome, RecordedPoll, Recording, RecordingError, Scope,
+};
 use crate::components::registry::recordings::{FileConfig, open};
 use crate::sources::SourceEvent;
 use podbell_core::backtest::{self, Backtest, Report};
@@ -228,7 +230,7 @@ fn play(args: &Args, sets: &mut [Backtest]) -> anyhow::Result<usize> {
         let Some((_, place)) = next else { break };
         let Some(poll) = readings[place].take()? else { continue };
         // These are about no service.
-        if !matches!(poll.outcome, Recorded::Deleted(_) | Recorded::Watched) {
+        if !matches!(poll.outcome, RecordedOutcome::Deleted(_) | RecordedOutcome::Watched) {
             left_open.extend(open_fields(&source.scope, &poll.scope));
         }
         feed(&source, poll, sets);

@@ -46,7 +46,7 @@ pub(super) fn judge(clocks: &[(String, Clocks)], checks: impl Fn(&str) -> bool) 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::examine::Verdict;
+    use crate::examine::FindingLevel;
     use podbell_core::time::Time;
 
     fn clocks(name: &str, ahead: i64) -> (String, Clocks) {
@@ -58,17 +58,23 @@ mod tests {
     fn clocks_that_agree_are_one_line_and_others_are_named_with_their_seconds() {
         let nobody = |_: &str| false;
         let found = judge(&[clocks("prod", 0), clocks("team", 31), clocks("old", -301), clocks("fine", 2)], nobody);
-        let lines: Vec<(Verdict, &str)> = found.iter().map(|one| (one.verdict, one.found.as_str())).collect();
-        assert_eq!(lines[0], (Verdict::Ok, "within 2 s of the clock of prod, fine"));
-        assert_eq!(lines[1], (Verdict::Warn, "31 s ahead of the clock of team, and others agree with this machine"));
-        assert_eq!(lines[2], (Verdict::Warn, "301 s behind the clock of old, and others agree with this machine"));
+        let lines: Vec<(FindingLevel, &str)> = found.iter().map(|one| (one.verdict, one.found.as_str())).collect();
+        assert_eq!(lines[0], (FindingLevel::Ok, "within 2 s of the clock of prod, fine"));
+        assert_eq!(
+            lines[1],
+            (FindingLevel::Warn, "31 s ahead of the clock of team, and others agree with this machine")
+        );
+        assert_eq!(lines[2], (FindingLevel::Warn, "301 s behind the clock of old, and others agree with this machine"));
         let found = judge(&[clocks("team", 31), clocks("old", -301)], nobody);
-        let lines: Vec<(Verdict, &str)> = found.iter().map(|one| (one.verdict, one.found.as_str())).collect();
-        assert_eq!(lines[0], (Verdict::Warn, "31 s ahead of the clock of team"));
+        let lines: Vec<(FindingLevel, &str)> = found.iter().map(|one| (one.verdict, one.found.as_str())).collect();
+        assert_eq!(lines[0], (FindingLevel::Warn, "31 s ahead of the clock of team"));
         assert!(lines[1].1.starts_with("301 s behind the clock of old: signatures are refused"), "{lines:?}");
         // Whoever checks signatures refuses them, even if other clocks agree.
-        assert_eq!(judge(&[clocks("team", 0), clocks("prod", -301)], |name| name == "prod")[1].verdict, Verdict::Fail);
-        assert_eq!(judge(&[], nobody)[0].verdict, Verdict::Ok);
+        assert_eq!(
+            judge(&[clocks("team", 0), clocks("prod", -301)], |name| name == "prod")[1].verdict,
+            FindingLevel::Fail
+        );
+        assert_eq!(judge(&[], nobody)[0].verdict, FindingLevel::Ok);
     }
 
     #[test]

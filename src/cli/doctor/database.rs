@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::clock;
 use crate::examine::{Checked, Finding, Group, size, span};
 use podbell_core::time::Time;
-use podbell_store::postgres::{self, Look, PostgresError, Seen, Server, TlsMode};
+use podbell_store::postgres::{self, Inspection, PostgresError, Server, StoreInfo, TlsMode};
 
 /// Clocks that differ by more than this are wrong, in milliseconds: what is shown of times would mislead.
 const OFF: u64 = 5_000;
@@ -17,38 +17,38 @@ const ALIVE: u64 = 45;
 
 /// Looks, off the async runtime: the server may not answer.
 pub(super) async fn check(server: Arc<Server>) -> Checked {
-    let look = tokio::task::spawn_blocking(move || {
-        let look = postgres::look(&server, clock::now);
-        judge(&server, look, clock::now())
+    let inspection = tokio::task::spawn_blocking(move || {
+        let inspection = postgres::inspect(&server, clock::now);
+        judge(&server, inspection, clock::now())
     });
-    match look.await {
+    match inspection.await {
         Ok(findings) => findings.into(),
         Err(_) => Finding::fail(Group::Store, "store", "could not be looked at", "try again").into(),
     }
 }
 
-fn judge(server: &Server, look: Result<Look, PostgresError>, now: Time) -> Vec<Finding> {
+fn judge(server: &Server, inspection: Result<Inspection, PostgresError>, now: Time) -> Vec<Finding> {
     let mut findings = vec![encryption(server)];
-    let look = match look {
-        Ok(look) => look,
+    let inspection = match inspection {
+        Ok(inspection) => inspection,
         Err(error) => {
             let advice = "correct `store:`, or what keeps podbell from it; podbell needs PostgreSQL 13 or later";
             findings.insert(0, Finding::fail(Group::Store, "database", error.to_string(), advice));
             return findings;
         }
     };
-    findings.insert(0, reached(server, &look));
-    findings.push(rights(&look));
-    findings.push(replication(&look));
-    findings.push(clocks(look.ahead_ms));
-    findings.push(pooler(&look));
-    findings.push(running(look.store.as_ref(), now));
+    findings.insert(0, reached(server, &inspection));
+    findings.push(rights(&inspection));
+    findings.push(replication(&inspection));
+    findings.push(clocks(inspection.ahead_ms));
+    findings.push(pooler(&inspection));
+    findings.push(running(inspection.store.as_ref(), now));
     findings
 }
 
-fn reached(server: &Server, look: &Look) -> Finding {
-    let found = format!("{server} is PostgreSQL {}, {} ms away", look.version, look.round_trip.as_millis());
-    if look.round_trip > FAR {
+fn reached(server: &Server, inspection: &Inspection) -> Finding {
+    let found = format!("{server} is PostgreSQL {}, {} ms away", inspection.version, inspection.round_trip.as_millis());
+    if inspection.round_trip > FAR {
         let advice = "put podbell nearer to the database: each commit waits for it";
         return Finding::warn(Group::Store, "database", found, advice);
     }
@@ -70,8 +70,8 @@ fn encryption(server: &Server) -> Finding {
     Finding::warn(Group::Store, "encryption", found, advice)
 }
 
-fn rights(look: &Look) -> Finding {
-    match (look.may_write, &look.store) {
+fn rights(inspection: &Inspection) -> Finding {
+    match (inspection.may_write, &inspection.store) {
         (true, Some(_)) => Finding::ok(Group::Store, "rights", "the schema podbell can be written"),
         (true, None) => Finding::ok(Group::Store, "rights", "the schema podbell can be made"),
         (false, Some(_)) => {
@@ -86,8 +86,8 @@ fn rights(look: &Look) -> Finding {
 }
 
 /// A failover to a standby server that lacks the last commits makes podbell repeat what they told.
-fn replication(look: &Look) -> Finding {
-    match (look.standbys, look.is_synchronous) {
+fn replication(inspection: &Inspection) -> Finding {
+    match (inspection.standbys, inspection.is_synchronous) {
         (_, true) => Finding::ok(Group::Store, "replication", "commits wait for a standby server"),
         (0, false) => {
             Finding::ok(Group::Store, "replication", "no standby server follows, as far as this user may see")
@@ -112,15 +112,15 @@ fn clocks(ahead_ms: i64) -> Finding {
     Finding::warn(Group::Store, "clock", found, advice)
 }
 
-fn pooler(look: &Look) -> Finding {
-    if look.keeps_transactions {
+fn pooler(inspection: &Inspection) -> Finding {
+    if inspection.keeps_transactions {
         return Finding::ok(Group::Store, "pooler", "a transaction stays on one connection");
     }
     let found = "a pooler gives each statement another connection, so there are no transactions";
     Finding::fail(Group::Store, "pooler", found, "set its pool_mode to transaction or session")
 }
 
-fn running(seen: Option<&Seen>, now: Time) -> Finding {
+fn running(seen: Option<&StoreInfo>, now: Time) -> Finding {
     let Some(seen) = seen else {
         return Finding::ok(Group::Store, "podbell", "nothing there yet; `podbell run` makes it");
     };

@@ -4,13 +4,13 @@ use crate::cli::send_test;
 use crate::clock;
 use crate::config::NotifierConfig;
 use crate::examine::{Checked, Finding, Group, Net, why_not};
-use crate::notifiers::{Audience, Look, Notifiers};
+use crate::notifiers::{Audience, ExamineContext, Notifiers};
 
 /// Looks at one destination.
 pub(super) async fn check(notifier: &NotifierConfig, net: &Net, notifiers: &Notifiers, send: bool) -> Checked {
     let subject = &*notifier.name;
-    let look = Look { subject, net, test_follows: send, now: clock::now() };
-    let mut checked = notifier.platform.examine(look).await;
+    let context = ExamineContext { subject, net, test_follows: send, now: clock::now() };
+    let mut checked = notifier.platform.examine(context).await;
     if send && notifier.kind.audience != Audience::Terminal {
         let outcome = send_test::send(notifiers, subject).await;
         checked.findings.push(match (outcome.arrived(), why_not(&outcome)) {

@@ -23,13 +23,13 @@ use futures_util::future::BoxFuture;
 use futures_util::future::join_all;
 use secrecy::{ExposeSecret as _, SecretString};
 
-use super::check::{self, Report};
+use super::check::{self, CheckResult};
 use super::send_test;
 use super::setup::ConfigArgs;
 use crate::app::assemble;
 use crate::cli::Output;
 use crate::config::{self, Config, Partly, Stage};
-use crate::examine::{Checked, Finding, Group, Net, Verdict};
+use crate::examine::{Checked, Finding, FindingLevel, Group, Net};
 use crate::notifiers::Notifiers;
 use crate::otlp;
 use crate::redact::spellings;
@@ -71,7 +71,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         Output::Text => print::text(&findings)?,
         Output::Json => print::json(&findings)?,
     }
-    let fails = findings.iter().any(|finding| finding.verdict == Verdict::Fail);
+    let fails = findings.iter().any(|finding| finding.verdict == FindingLevel::Fail);
     Ok(if fails { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 
@@ -89,7 +89,7 @@ async fn examine(path: &Path, send: bool) -> Vec<Finding> {
         configuration::of_diagnostics(Group::Configuration, &shown, all_well, &loaded.findings(), &check);
     // Even with mistakes, check what could be read.
     let Some(config) = loaded.config.take() else { return findings };
-    let mut report = Report::default();
+    let mut report = CheckResult::default();
     let rules = check::rule_files(&loaded.rule_files, check::slowest_poll(&loaded), &mut report);
     let chats = config.built_in_destinations();
     let destinations: Vec<(Destination, bool)> =

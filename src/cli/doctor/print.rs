@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use anstyle::{AnsiColor, Style};
 
 use crate::cli::plain;
-use crate::examine::{Finding, Verdict, count};
+use crate::examine::{Finding, FindingLevel, count};
 
 /// For people: colours where there is a terminal.
 pub(super) fn text(findings: &[Finding]) -> io::Result<()> {
@@ -28,17 +28,17 @@ fn lines(out: &mut impl Write, findings: &[Finding]) -> io::Result<()> {
     writeln!(out, "\n{}", summary(findings))
 }
 
-fn sign(verdict: Verdict) -> (&'static str, Style) {
+fn sign(verdict: FindingLevel) -> (&'static str, Style) {
     match verdict {
-        Verdict::Ok => ("ok  ", AnsiColor::Green.on_default()),
-        Verdict::Warn => ("warn", AnsiColor::Yellow.on_default().bold()),
-        Verdict::Fail => ("fail", AnsiColor::Red.on_default().bold()),
+        FindingLevel::Ok => ("ok  ", AnsiColor::Green.on_default()),
+        FindingLevel::Warn => ("warn", AnsiColor::Yellow.on_default().bold()),
+        FindingLevel::Fail => ("fail", AnsiColor::Red.on_default().bold()),
     }
 }
 
 fn summary(findings: &[Finding]) -> String {
     let of = |verdict| findings.iter().filter(|finding| finding.verdict == verdict).count();
-    match (of(Verdict::Fail), of(Verdict::Warn)) {
+    match (of(FindingLevel::Fail), of(FindingLevel::Warn)) {
         (0, 0) => format!("{}: all good", count(findings.len(), "check")),
         (fails, warnings) => {
             format!("{}: {}, {}", count(findings.len(), "check"), count(fails, "failure"), count(warnings, "warning"))

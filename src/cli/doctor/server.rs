@@ -16,7 +16,7 @@ const MOST: usize = 4 << 20;
 
 /// Who answers at the address.
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum There {
+enum Listener {
     /// Nobody, and the address can be bound.
     Free,
     /// Nobody, and the address cannot be bound.
@@ -35,30 +35,32 @@ pub(super) async fn listen(listen: SocketAddr, net: &Net) -> Checked {
     judge(listen, there(listen, net).await).into()
 }
 
-fn judge(listen: SocketAddr, there: There) -> Vec<Finding> {
+fn judge(listen: SocketAddr, there: Listener) -> Vec<Finding> {
     let fail = |found: String, advice: &str| vec![Finding::fail(Group::Server, "listen", found, advice)];
     match there {
-        There::Free => vec![Finding::ok(Group::Server, "listen", format!("{listen} is free; no podbell runs there"))],
-        There::Unavailable(why) => {
+        Listener::Free => {
+            vec![Finding::ok(Group::Server, "listen", format!("{listen} is free; no podbell runs there"))]
+        }
+        Listener::Unavailable(why) => {
             fail(format!("{listen} cannot be had: {why}"), "choose another `server.listen`, of this machine")
         }
-        There::Stranger => fail(
+        Listener::Stranger => fail(
             format!("something else listens on {listen}"),
             "choose another `server.listen`, or end what listens there",
         ),
-        There::Podbell { ill: Some(ill), .. } => {
+        Listener::Podbell { ill: Some(ill), .. } => {
             fail(format!("podbell runs at {listen} and is stuck: {ill}"), "look into its log, then restart it")
         }
-        There::Podbell { unready: Some(why), .. } => {
+        Listener::Podbell { unready: Some(why), .. } => {
             fail(format!("podbell runs at {listen} and is not ready: {why}"), "look at the findings of the store")
         }
-        There::Podbell { .. } => {
+        Listener::Podbell { .. } => {
             vec![Finding::ok(Group::Server, "listen", format!("podbell runs at {listen} and is ready"))]
         }
     }
 }
 
-async fn there(listen: SocketAddr, net: &Net) -> There {
+async fn there(listen: SocketAddr, net: &Net) -> Listener {
     let here = match listen.ip() {
         IpAddr::V4(ip) if ip.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
         IpAddr::V6(ip) if ip.is_unspecified() => IpAddr::V6(Ipv6Addr::LOCALHOST),
@@ -73,25 +75,25 @@ async fn there(listen: SocketAddr, net: &Net) -> There {
     };
     let metrics = match page("/metrics").await {
         Err(error) if error.is_connect() => return free(listen).await,
-        Err(_) => return There::Stranger,
+        Err(_) => return Listener::Stranger,
         Ok((_, metrics)) => metrics,
     };
     if !metrics.contains("podbell_") {
-        return There::Stranger;
+        return Listener::Stranger;
     }
     let verdict = async |path: &str| match page(path).await {
         Ok((200, _)) => None,
         Ok((_, why)) => Some(why),
         Err(_) => Some("no answer".to_owned()),
     };
-    There::Podbell { ill: verdict("/healthz").await, unready: verdict("/readyz").await }
+    Listener::Podbell { ill: verdict("/healthz").await, unready: verdict("/readyz").await }
 }
 
 /// Nobody listens, so binding it for a moment disturbs nobody.
-async fn free(listen: SocketAddr) -> There {
+async fn free(listen: SocketAddr) -> Listener {
     match tokio::net::TcpListener::bind(listen).await {
-        Ok(_) => There::Free,
-        Err(error) => There::Unavailable(error.to_string()),
+        Ok(_) => Listener::Free,
+        Err(error) => Listener::Unavailable(error.to_string()),
     }
 }
 
@@ -149,17 +151,17 @@ pub(super) async fn heartbeat(config: &Config, net: &Net) -> Option<Finding> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::examine::Verdict;
+    use crate::examine::FindingLevel;
 
     #[test]
     fn who_answers_is_judged() {
         let listen = SocketAddr::from(([127, 0, 0, 1], 8080));
         let verdict = |there| judge(listen, there).first().map(|finding| finding.verdict);
-        assert_eq!(verdict(There::Free), Some(Verdict::Ok));
-        assert_eq!(verdict(There::Podbell { ill: None, unready: None }), Some(Verdict::Ok));
-        let unready = There::Podbell { ill: None, unready: Some("the store cannot be written".into()) };
-        for bad in [There::Stranger, There::Unavailable("in use".into()), unready] {
-            assert_eq!(verdict(bad), Some(Verdict::Fail));
+        assert_eq!(verdict(Listener::Free), Some(FindingLevel::Ok));
+        assert_eq!(verdict(Listener::Podbell { ill: None, unready: None }), Some(FindingLevel::Ok));
+        let unready = Listener::Podbell { ill: None, unready: Some("the store cannot be written".into()) };
+        for bad in [Listener::Stranger, Listener::Unavailable("in use".into()), unready] {
+            assert_eq!(verdict(bad), Some(FindingLevel::Fail));
         }
     }
 }

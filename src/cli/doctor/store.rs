@@ -5,7 +5,7 @@ use std::path::Path;
 use crate::clock;
 use crate::examine::{Checked, Finding, Group, size, span};
 use podbell_core::time::Time;
-use podbell_store::sqlite::{self, Look, Seen, SqliteError};
+use podbell_store::sqlite::{self, Inspection, SqliteError, StoreInfo};
 
 /// Less free space than this deserves a look; with less than the other podbell stops soon.
 const LITTLE: u64 = 512 << 20;
@@ -16,23 +16,23 @@ const ALIVE: u64 = 45;
 /// Looks, off the async runtime: a file system may hang.
 pub(super) async fn check(path: &Path) -> Checked {
     let (path, now) = (path.to_owned(), clock::now());
-    match tokio::task::spawn_blocking(move || sqlite::look(&path)).await {
-        Ok(look) => judge(&look, now).into(),
+    match tokio::task::spawn_blocking(move || sqlite::inspect(&path)).await {
+        Ok(inspection) => judge(&inspection, now).into(),
         Err(_) => Finding::fail(Group::Store, "store", "could not be looked at", "try again").into(),
     }
 }
 
 /// What a look says.
-fn judge(look: &Look, now: Time) -> Vec<Finding> {
+fn judge(inspection: &Inspection, now: Time) -> Vec<Finding> {
     let mut findings = Vec::new();
-    let folder = look.folder.display().to_string();
-    match look.place.as_ref().and(look.writable.as_ref()) {
+    let folder = inspection.folder.display().to_string();
+    match inspection.place.as_ref().and(inspection.writable.as_ref()) {
         Ok(()) => findings.push(Finding::ok(Group::Store, "folder", format!("{folder} can be written and is local"))),
         Err(error) => findings.push(of_error("folder", error)),
     }
-    findings.extend(look.free.map(|free| space(&folder, free)));
-    match &look.file {
-        None if look.place.is_ok() => {
+    findings.extend(inspection.free.map(|free| space(&folder, free)));
+    match &inspection.file {
+        None if inspection.place.is_ok() => {
             findings.push(Finding::ok(Group::Store, "file", "not there yet; `podbell run` makes it"));
         }
         None => {}
@@ -40,7 +40,7 @@ fn judge(look: &Look, now: Time) -> Vec<Finding> {
         Some(Ok(seen)) => {
             findings.push(format(*seen));
             findings.extend(gone_back(seen.behind));
-            findings.push(running(seen.heartbeat, look.owned, now));
+            findings.push(running(seen.heartbeat, inspection.owned, now));
         }
     }
     findings
@@ -97,8 +97,8 @@ fn gone_back(behind: u64) -> Option<Finding> {
     })
 }
 
-fn format(seen: Seen) -> Finding {
-    let Seen { version, known, bytes, .. } = seen;
+fn format(seen: StoreInfo) -> Finding {
+    let StoreInfo { version, known, bytes, .. } = seen;
     let found = match version {
         0 => "empty; `podbell run` fills it".to_owned(),
         _ if version < known => {
@@ -136,32 +136,32 @@ fn running(heartbeat: Option<Time>, owned: bool, now: Time) -> Finding {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::examine::Verdict;
+    use crate::examine::FindingLevel;
 
     #[test]
     fn space_and_heartbeats_are_judged() {
         let verdict = |free| space("/data", free).verdict;
         assert_eq!(
             [verdict(1 << 40), verdict(100 << 20), verdict(1 << 20)],
-            [Verdict::Ok, Verdict::Warn, Verdict::Fail]
+            [FindingLevel::Ok, FindingLevel::Warn, FindingLevel::Fail]
         );
         let now = Time::from_seconds(1_000_000);
         let beat = |seconds, owned| {
             let finding = running(Some(Time::from_seconds(seconds)), owned, now);
             (finding.verdict, finding.found)
         };
-        let runs = |age: &str| (Verdict::Ok, format!("runs: its heartbeat is {age} old"));
+        let runs = |age: &str| (FindingLevel::Ok, format!("runs: its heartbeat is {age} old"));
         assert_eq!([beat(999_997, true), beat(1_000_020, true)], [runs("3 s"), runs("0 s")]);
-        assert_eq!(beat(999_997, false), (Verdict::Warn, "does not run: last seen 3 s ago".to_owned()));
-        assert_eq!(beat(1_000_000 - 7_300, true), (Verdict::Fail, "hangs: its heartbeat is 2 h old".to_owned()));
-        assert_eq!([running(None, false, now).verdict, running(None, true, now).verdict], [Verdict::Ok; 2]);
+        assert_eq!(beat(999_997, false), (FindingLevel::Warn, "does not run: last seen 3 s ago".to_owned()));
+        assert_eq!(beat(1_000_000 - 7_300, true), (FindingLevel::Fail, "hangs: its heartbeat is 2 h old".to_owned()));
+        assert_eq!([running(None, false, now).verdict, running(None, true, now).verdict], [FindingLevel::Ok; 2]);
     }
 
     #[test]
     fn a_network_file_system_is_a_failure_with_advice() {
         let error = SqliteError::Network { path: "/mnt/podbell.db".into(), kind: "NFS" };
         let finding = of_error("folder", &error);
-        assert_eq!(finding.verdict, Verdict::Fail);
+        assert_eq!(finding.verdict, FindingLevel::Fail);
         assert!(finding.found.contains("NFS") && finding.advice.is_some());
     }
 }

@@ -12,7 +12,7 @@ use super::Alertmanager;
 use crate::notifiers::Notifier;
 use crate::settings::keys::HTTP;
 use crate::settings::{Draft, Secret, SecretKind, SecretRef, Secrets};
-use podbell_core::yaml::key::{Key, OneOrMany, Shape, Text};
+use podbell_core::yaml::key::{Key, OneOrMany, Text, ValueType};
 use podbell_core::yaml::{MapReader, Node, Reader};
 
 pub(super) const URL: Key<OneOrMany<Base>> = Key::required(
@@ -27,18 +27,18 @@ pub(super) const TOKEN: Key<Secret> = Key::required("token", Secret(SecretKind::
 pub(super) fn read(map: &mut MapReader<'_>, reader: &mut Reader) -> Option<Draft<dyn Notifier>> {
     let urls = URL.take(map, reader);
     let login = match map.has("token") {
-        true => TOKEN.take(map, reader).map(Written::Bearer),
+        true => TOKEN.take(map, reader).map(LoginRef::Bearer),
         false => basic(map, reader),
     };
     let (urls, login) = (urls.filter(|urls| !urls.is_empty())?, login?);
     Some(Draft::<dyn Notifier>::new(move |secrets| Some(Arc::new(Alertmanager::new(urls, login.complete(secrets)?)))))
 }
 
-fn basic(map: &mut MapReader<'_>, reader: &mut Reader) -> Option<Written> {
+fn basic(map: &mut MapReader<'_>, reader: &mut Reader) -> Option<LoginRef> {
     match (USER.node(map, reader), PASSWORD.node(map, reader)) {
-        (None, None) => Some(Written::None),
+        (None, None) => Some(LoginRef::None),
         (Some(user), Some(password)) => {
-            Some(Written::Basic(USER.read(user, reader)?, PASSWORD.read(password, reader)?))
+            Some(LoginRef::Basic(USER.read(user, reader)?, PASSWORD.read(password, reader)?))
         }
         (Some(one), None) | (None, Some(one)) => {
             reader.error_help(&one.span, "`user` and `password` belong together", "write both, or none of them");
@@ -48,13 +48,13 @@ fn basic(map: &mut MapReader<'_>, reader: &mut Reader) -> Option<Written> {
 }
 
 /// A login as podbell.yaml writes it.
-enum Written {
+enum LoginRef {
     None,
     Basic(String, SecretRef),
     Bearer(SecretRef),
 }
 
-impl Written {
+impl LoginRef {
     fn complete(self, secrets: &mut Secrets<'_>) -> Option<Login> {
         Some(match self {
             Self::None => Login::None,
@@ -96,7 +96,7 @@ impl Login {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Base;
 
-impl Shape for Base {
+impl ValueType for Base {
     type Value = Url;
 
     fn read(&self, node: &Node, reader: &mut Reader) -> Option<Url> {

@@ -24,7 +24,9 @@ use crate::notifiers::http_request::HttpRequest;
 use crate::notifiers::redact::Redactor;
 use crate::notifiers::reply::{self, Reply};
 use crate::notifiers::thread::Request;
-use crate::notifiers::{Attempt, Audience, Look, Notifier, NotifierForm, NotifierKind, Rendering, fingerprint};
+use crate::notifiers::{
+    Attempt, Audience, ExamineContext, Notifier, NotifierForm, NotifierKind, Rendering, fingerprint,
+};
 use podbell_core::outbox::pace::Pace;
 use podbell_core::outbox::{Outcome, Policy, ThreadPolicy, Upkeep};
 use podbell_core::time::Time;
@@ -230,15 +232,15 @@ impl Notifier for Alertmanager {
         Box::pin(self.send(attempt))
     }
 
-    fn examine<'a>(&'a self, look: Look<'a>) -> BoxFuture<'a, Checked> {
+    fn examine<'a>(&'a self, context: ExamineContext<'a>) -> BoxFuture<'a, Checked> {
         Box::pin(async move {
             let mut checked = Checked::default();
             for member in &self.members {
-                let request = HttpRequest::get(look.now).below(&["api", "v2", "status"]);
-                let reply = self.ask(&look.net.client, member, request).await;
-                checked.findings.push(finding(look.subject, member, reply.as_ref()));
+                let request = HttpRequest::get(context.now).below(&["api", "v2", "status"]);
+                let reply = self.ask(&context.net.client, member, request).await;
+                checked.findings.push(finding(context.subject, member, reply.as_ref()));
                 let clocks = reply.ok().and_then(|reply| reply.clocks);
-                checked.clocks.extend(clocks.map(|clocks| (look.subject.to_owned(), clocks)));
+                checked.clocks.extend(clocks.map(|clocks| (context.subject.to_owned(), clocks)));
             }
             checked
         })

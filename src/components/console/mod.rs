@@ -7,7 +7,9 @@ use futures_util::future::BoxFuture;
 
 use crate::examine::{Checked, Finding, Group};
 use crate::notifiers::terminal;
-use crate::notifiers::{Attempt, Audience, Look, Notifier, NotifierForm, NotifierKind, Rendering, fingerprint};
+use crate::notifiers::{
+    Attempt, Audience, ExamineContext, Notifier, NotifierForm, NotifierKind, Rendering, fingerprint,
+};
 use crate::settings::Draft;
 use podbell_core::outbox::{Outcome, Policy};
 
@@ -44,9 +46,9 @@ impl Notifier for Console {
         Box::pin(print(attempt.body))
     }
 
-    fn examine<'a>(&'a self, look: Look<'a>) -> BoxFuture<'a, Checked> {
+    fn examine<'a>(&'a self, context: ExamineContext<'a>) -> BoxFuture<'a, Checked> {
         let found = "console: standard output of `podbell run`";
-        let finding = Finding::ok(Group::Destinations, look.subject, found);
+        let finding = Finding::ok(Group::Destinations, context.subject, found);
         Box::pin(std::future::ready(finding.into()))
     }
 }

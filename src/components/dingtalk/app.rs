@@ -20,14 +20,14 @@ use crate::notifiers::buttons::Pressable;
 use crate::notifiers::http_request::HttpRequest;
 use crate::notifiers::thread::{Act, Request};
 use crate::notifiers::{
-    Attempt, Audience, ConfiguredChats, Look, Notifier, NotifierForm, NotifierKind, Rendering, fingerprint,
+    Attempt, Audience, ConfiguredChats, ExamineContext, Notifier, NotifierForm, NotifierKind, Rendering, fingerprint,
 };
 use crate::settings::keys::{Address, HTTP};
 use crate::settings::{Draft, Secret, SecretKind};
 use podbell_core::outbox::pace::Pace;
 use podbell_core::outbox::{Outcome, Policy, ThreadPolicy, Upkeep};
 use podbell_core::time::Time;
-use podbell_core::yaml::key::{Key, Own, Truth};
+use podbell_core::yaml::key::{Bool, Custom, Key};
 use podbell_core::yaml::{MapReader, Node, Reader};
 
 pub(super) const SEND: [&str; 4] = ["v1.0", "robot", "groupMessages", "send"];
@@ -38,27 +38,27 @@ const CHANGE: [&str; 3] = ["v1.0", "card", "instances"];
 const CHANGES: Pace = Pace { most: 1, per: Duration::from_millis(250), kept_for_critical: 0 };
 /// The API.
 const API: &str = "https://api.dingtalk.com";
-pub(super) const APP_KEY: Key<Own<String>> = Key::required(
+pub(super) const APP_KEY: Key<Custom<String>> = Key::required(
     "app_key",
-    Own { read: read_key, schema: key_schema },
+    Custom { read: read_key, schema: key_schema },
     "Client ID (AppKey) of the application, such as dingabc123.",
 );
 pub(super) const APP_SECRET: Key<Secret> =
     Key::required("app_secret", Secret(SecretKind::Any), "Client Secret (AppSecret) of the application.");
 pub(super) const API_URL: Key<Address> = Key::with_default("api", HTTP, API, "The API.");
-const ROBOT_CODE: Key<Own<String>> = Key::optional(
+const ROBOT_CODE: Key<Custom<String>> = Key::optional(
     "robot_code",
-    Own { read: read_key, schema: key_schema },
+    Custom { read: read_key, schema: key_schema },
     "RobotCode of the application's robot [default: `app_key`, which most robots have].",
 );
-const CONVERSATION: Key<Own<String>> = Key::required(
+const CONVERSATION: Key<Custom<String>> = Key::required(
     "conversation",
-    Own { read: read_conversation, schema: conversation_schema },
+    Custom { read: read_conversation, schema: conversation_schema },
     "The group's openConversationId, such as cid6KeBBLoveMJOGXoYKF5x7EeiodoA==.",
 );
-const CARDS: Key<Truth> = Key::optional(
+const CARDS: Key<Bool> = Key::optional(
     "cards",
-    Truth,
+    Bool,
     "Whether an incident has one card, which changes at its end; with buttons when chats has a `dingtalk-app`, of the same application; needs the right Card.Instance.Write [default: false, each notice is a message].",
 );
 
@@ -300,9 +300,9 @@ impl Notifier for App {
         Box::pin(self.send(attempt))
     }
 
-    fn examine<'a>(&'a self, look: Look<'a>) -> BoxFuture<'a, Checked> {
+    fn examine<'a>(&'a self, context: ExamineContext<'a>) -> BoxFuture<'a, Checked> {
         Box::pin(async move {
-            let Look { subject, net, now, test_follows } = look;
+            let ExamineContext { subject, net, now, test_follows } = context;
             // A test is a message: it says nothing of cards.
             if test_follows && self.cards.is_none() {
                 return Checked::default();

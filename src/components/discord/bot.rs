@@ -17,7 +17,7 @@ use crate::notifiers::buttons::Pressable;
 use crate::notifiers::http_request::HttpRequest;
 use crate::notifiers::redact::Redactor;
 use crate::notifiers::thread::{Act, Request};
-use crate::notifiers::{Attempt, Look, Notifier, Rendering, fingerprint};
+use crate::notifiers::{Attempt, ExamineContext, Notifier, Rendering, fingerprint};
 use podbell_core::outbox::pace::Pace;
 use podbell_core::outbox::{Outcome, Policy, ThreadPolicy, Upkeep};
 
@@ -110,9 +110,9 @@ impl Notifier for Bot {
         Box::pin(self.send(attempt))
     }
 
-    fn examine<'a>(&'a self, look: Look<'a>) -> BoxFuture<'a, Checked> {
+    fn examine<'a>(&'a self, context: ExamineContext<'a>) -> BoxFuture<'a, Checked> {
         Box::pin(async move {
-            let Look { subject, net, now, .. } = look;
+            let ExamineContext { subject, net, now, .. } = context;
             let group = Group::Destinations;
             let asked = self.authorized(HttpRequest::get(now).below(&["channels", &self.channel]));
             let finding = match asked.send(&net.client, &self.api, &self.redactor()).await {

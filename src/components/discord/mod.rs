@@ -21,7 +21,7 @@ use crate::notifiers::{Audience, ConfiguredChats, Notifier, NotifierForm, Notifi
 use crate::settings::keys::{Address, HTTP};
 use crate::settings::{Draft, Secret, SecretKind};
 use podbell_core::outbox::pace::Pace;
-use podbell_core::yaml::key::{Key, Truth};
+use podbell_core::yaml::key::{Bool, Key};
 use podbell_core::yaml::{MapReader, Reader};
 
 /// 5 in 2 s and 30 in a minute are allowed: one each 2.1 s satisfies both. Whoever ignores refusals is banned by address.
@@ -39,9 +39,9 @@ const URL: Key<Secret> = Key::required("url", Secret(SecretKind::Url), "The addr
 const TOKEN: Key<Secret> = Key::required("token", Secret(SecretKind::Any), "Of the application's bot.");
 const CHANNEL: Key<Id> = Key::required("channel", id("a channel"), "For a bot: the channel's id.");
 const API: Key<Address> = Key::with_default("api", HTTP, "https://discord.com/api/v10", "Discord's API.");
-const BUTTONS: Key<Truth> = Key::optional(
+const BUTTONS: Key<Bool> = Key::optional(
     "buttons",
-    Truth,
+    Bool,
     "Whether a bot's messages have buttons [default: when chats has an application of Discord, which hears of them].",
 );
 

@@ -13,7 +13,7 @@ use crate::examine::Checked;
 use crate::notifiers::hook::Hook;
 use crate::notifiers::http_request::HttpRequest;
 use crate::notifiers::thread::{Act, Request};
-use crate::notifiers::{Attempt, Look, Notifier, Rendering, fingerprint};
+use crate::notifiers::{Attempt, ExamineContext, Notifier, Rendering, fingerprint};
 use podbell_core::outbox::{Outcome, Policy, ThreadPolicy, Upkeep};
 
 #[derive(Debug)]
@@ -75,7 +75,7 @@ impl Notifier for Webhook {
         Box::pin(self.send(attempt))
     }
 
-    fn examine<'a>(&'a self, look: Look<'a>) -> BoxFuture<'a, Checked> {
-        Box::pin(self.hook.examine(look))
+    fn examine<'a>(&'a self, context: ExamineContext<'a>) -> BoxFuture<'a, Checked> {
+        Box::pin(self.hook.examine(context))
     }
 }

@@ -11,16 +11,19 @@ use super::Email;
 use super::smtp::{Encryption, Server};
 use crate::notifiers::Notifier;
 use crate::settings::{Draft, Secret, SecretKind};
-use podbell_core::yaml::key::{Key, Number, OneOrMany, Own, Shape, Text, Words};
+use podbell_core::yaml::key::{Custom, Key, Number, OneOf, OneOrMany, Text, ValueType};
 use podbell_core::yaml::{MapReader, Node, Reader};
 
-pub(super) const HOST: Key<Own<String>> =
-    Key::required("host", Own { read: read_host, schema: host_schema }, "The SMTP server, such as smtp.example.com.");
+pub(super) const HOST: Key<Custom<String>> = Key::required(
+    "host",
+    Custom { read: read_host, schema: host_schema },
+    "The SMTP server, such as smtp.example.com.",
+);
 pub(super) const PORT: Key<Number> =
     Key::optional("port", Number(1, 65_535), "Its port [default: 587 with starttls, 465 with implicit, 25 with none].");
-pub(super) const TLS: Key<Words<Tls>> = Key::optional(
+pub(super) const TLS: Key<OneOf<Tls>> = Key::optional(
     "tls",
-    Words("a kind of TLS", &[("starttls", Tls::Starttls), ("implicit", Tls::Implicit), ("none", Tls::None)]),
+    OneOf("a kind of TLS", &[("starttls", Tls::Starttls), ("implicit", Tls::Implicit), ("none", Tls::None)]),
     "`starttls` (demanded, never optional), `implicit`, or `none` [default: none on this machine, otherwise starttls].",
 );
 pub(super) const CA_FILE: Key<Text> =
@@ -141,7 +144,7 @@ fn host_schema() -> Json {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Address;
 
-impl Shape for Address {
+impl ValueType for Address {
     type Value = Mailbox;
 
     fn read(&self, node: &Node, reader: &mut Reader) -> Option<Mailbox> {

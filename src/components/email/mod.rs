@@ -17,7 +17,9 @@ use serde::{Deserialize, Serialize};
 
 use self::smtp::{Encryption, Envelope, Recipients, Server, listed};
 use crate::examine::{Checked, Finding, Group, not_well};
-use crate::notifiers::{Attempt, Audience, Look, Notifier, NotifierForm, NotifierKind, Rendering, fingerprint};
+use crate::notifiers::{
+    Attempt, Audience, ExamineContext, Notifier, NotifierForm, NotifierKind, Rendering, fingerprint,
+};
 use podbell_core::outbox::pace::Pace;
 use podbell_core::outbox::{Outcome, Policy};
 
@@ -143,28 +145,33 @@ impl Email {
         self.partly.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    async fn examined(&self, look: Look<'_>) -> Checked {
+    async fn examined(&self, context: ExamineContext<'_>) -> Checked {
         let group = Group::Destinations;
         let what = format!("mail server {}:{}", self.server.host, self.server.port);
         let to = self.to.iter().map(|one| &one.email).collect();
         let envelope = Envelope { from: &self.from.email, to, mail: None };
         let mut checked = Checked::default();
         let finding = match self.server.talk(&envelope).await {
-            Err(outcome) => not_well(group, look.subject, &what, &outcome),
+            Err(outcome) => not_well(group, context.subject, &what, &outcome),
             Ok(Recipients { taken, later, unknown }) if unknown.is_empty() => {
                 let found = match later.is_empty() {
                     true => format!("{what}: would take mail for {} (nothing was sent)", taken.join(", ")),
                     // Many servers take mail of strangers at the second attempt only.
                     false => format!("{what}: takes mail later: {} (nothing was sent)", listed(&later)),
                 };
-                Finding::ok(group, look.subject, found)
+                Finding::ok(group, context.subject, found)
             }
-            Ok(Recipients { unknown, .. }) => not_well(group, look.subject, &what, &unknown_here(&unknown)),
+            Ok(Recipients { unknown, .. }) => not_well(group, context.subject, &what, &unknown_here(&unknown)),
         };
         checked.findings.push(finding);
         if self.server.is_open_to_read() && !keys::is_here(&self.server.host) {
             let found = format!("{what}: mail goes there unencrypted");
-            checked.findings.push(Finding::warn(group, look.subject, found, "set `tls: starttls` or `tls: implicit`"));
+            checked.findings.push(Finding::warn(
+                group,
+                context.subject,
+                found,
+                "set `tls: starttls` or `tls: implicit`",
+            ));
         }
         checked
     }
@@ -206,7 +213,7 @@ impl Notifier for Email {
         Box::pin(self.send(attempt))
     }
 
-    fn examine<'a>(&'a self, look: Look<'a>) -> BoxFuture<'a, Checked> {
-        Box::pin(self.examined(look))
+    fn examine<'a>(&'a self, context: ExamineContext<'a>) -> BoxFuture<'a, Checked> {
+        Box::pin(self.examined(context))
     }
 }

@@ -17,7 +17,7 @@ use podbell_core::outbox::Outcome;
 
 /// How long the steps of a conversation may take.
 #[derive(Clone, Copy)]
-struct Patience {
+struct Timeouts {
     /// Connecting, logging in and naming the sender: a server may let a stranger wait on purpose.
     begin: Duration,
     /// In addition for each recipient, whom the server may look up elsewhere.
@@ -27,8 +27,8 @@ struct Patience {
     answer: Duration,
 }
 
-const PATIENCE: Patience =
-    Patience { begin: Duration::from_secs(60), recipient: Duration::from_secs(10), answer: Duration::from_secs(600) };
+const PATIENCE: Timeouts =
+    Timeouts { begin: Duration::from_secs(60), recipient: Duration::from_secs(10), answer: Duration::from_secs(600) };
 /// How long it may take to say goodbye, which changes nothing.
 const GOODBYE: Duration = Duration::from_secs(1);
 
@@ -49,7 +49,7 @@ pub(super) struct Server {
     encryption: Encryption,
     pub(super) login: Option<(String, SecretString)>,
     redactor: Redactor,
-    patience: Patience,
+    timeouts: Timeouts,
 }
 
 /// A mail, as the server gets it.
@@ -84,7 +84,7 @@ impl Server {
     pub(super) fn new(host: String, port: u16, encryption: Encryption, login: Option<(String, SecretString)>) -> Self {
         let secrets: Vec<SecretString> = login.iter().map(|(_, password)| password.clone()).collect();
         let redactor = Redactor::new("", &secrets, &[]);
-        Self { host, port, encryption, login, redactor, patience: PATIENCE }
+        Self { host, port, encryption, login, redactor, timeouts: PATIENCE }
     }
 
     /// Whether everybody on the way can read what is sent.
@@ -97,7 +97,7 @@ impl Server {
     /// # Errors
     /// What it means for the message that nobody was reached, or that the server did not take it.
     pub(super) async fn talk(&self, envelope: &Envelope<'_>) -> Result<Recipients, Outcome> {
-        let most = self.patience.begin + self.patience.recipient * u32::try_from(envelope.to.len()).unwrap_or(u32::MAX);
+        let most = self.timeouts.begin + self.timeouts.recipient * u32::try_from(envelope.to.len()).unwrap_or(u32::MAX);
         let begun = tokio::time::timeout(most, self.begin(envelope)).await;
         let (mut connection, recipients) =
             begun.unwrap_or_else(|_| Err(Outcome::Refused { retry_after: None, why: silent(most) }))?;
@@ -135,7 +135,7 @@ impl Server {
             Encryption::None | Encryption::Starttls(_) => None,
         };
         let place = (self.host.as_str(), self.port);
-        let opened = AsyncSmtpConnection::connect_tokio1(place, Some(self.patience.begin), &me, implicit, None).await;
+        let opened = AsyncSmtpConnection::connect_tokio1(place, Some(self.timeouts.begin), &me, implicit, None).await;
         let mut connection = opened.map_err(|error| self.refused(Stage::Connect, &error))?;
         if let Encryption::Starttls(tls) = &self.encryption {
             let encrypted = connection.starttls(tls.clone(), &me).await;
@@ -171,12 +171,12 @@ impl Server {
 
     /// The mail, and the server's word that it has it.
     async fn content(&self, connection: &mut AsyncSmtpConnection, mail: &str) -> Result<(), Outcome> {
-        let answered = tokio::time::timeout(self.patience.answer, connection.message(mail.as_bytes())).await;
+        let answered = tokio::time::timeout(self.timeouts.answer, connection.message(mail.as_bytes())).await;
         match answered {
             Ok(Ok(_)) => Ok(()),
             Ok(Err(error)) if error.status().is_some() => Err(self.refused(Stage::Content, &error)),
             Ok(Err(error)) => Err(Outcome::Unclear { retry_after: None, why: self.said(&error) }),
-            Err(_) => Err(Outcome::Unclear { retry_after: None, why: silent(self.patience.answer) }),
+            Err(_) => Err(Outcome::Unclear { retry_after: None, why: silent(self.timeouts.answer) }),
         }
     }
 
@@ -242,7 +242,7 @@ mod tests {
     use super::*;
 
     /// What becomes of a mail at a server that waits so long before it answers to the end of the mail.
-    async fn after(wait: Duration, patience: Patience) -> Result<Recipients, Outcome> {
+    async fn after(wait: Duration, timeouts: Timeouts) -> Result<Recipients, Outcome> {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
         tokio::spawn(async move {
@@ -266,26 +266,26 @@ mod tests {
             }
         });
         let mut server = Server::new("127.0.0.1".to_owned(), port, Encryption::None, None);
-        server.patience = patience;
+        server.timeouts = timeouts;
         let address: Address = "a@example.com".parse().unwrap();
         server.talk(&Envelope { from: &address, to: vec![&address], mail: Some("Subject: x\r\n\r\nx\r\n") }).await
     }
 
     #[tokio::test]
     async fn a_server_that_scans_a_mail_for_longer_than_it_takes_to_connect_is_waited_for() {
-        let patience = Patience {
+        let timeouts = Timeouts {
             begin: Duration::from_millis(1_500),
             recipient: Duration::ZERO,
             answer: Duration::from_secs(60),
         };
-        let taken = after(Duration::from_millis(1_600), patience).await.unwrap();
+        let taken = after(Duration::from_millis(1_600), timeouts).await.unwrap();
         assert_eq!(taken.taken, ["a@example.com"]);
     }
 
     #[tokio::test]
     async fn a_server_that_took_a_mail_and_says_nothing_may_have_it() {
-        let patience = Patience { answer: Duration::from_secs(1), ..PATIENCE };
-        let outcome = after(Duration::from_secs(3600), patience).await.unwrap_err();
+        let timeouts = Timeouts { answer: Duration::from_secs(1), ..PATIENCE };
+        let outcome = after(Duration::from_secs(3600), timeouts).await.unwrap_err();
         assert!(matches!(&outcome, Outcome::Unclear { why, .. } if why.contains("1 s")), "{outcome:?}");
     }
 

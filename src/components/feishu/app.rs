@@ -19,14 +19,14 @@ use crate::notifiers::http_request::HttpRequest;
 use crate::notifiers::reply::{self, Reply};
 use crate::notifiers::thread::{Act, Request};
 use crate::notifiers::{
-    Attempt, Audience, ConfiguredChats, Look, Notifier, NotifierForm, NotifierKind, Rendering, fingerprint,
+    Attempt, Audience, ConfiguredChats, ExamineContext, Notifier, NotifierForm, NotifierKind, Rendering, fingerprint,
 };
 use crate::settings::keys::{Address, HTTP};
 use crate::settings::{Draft, Secret, SecretKind};
 use podbell_core::message::Language;
 use podbell_core::outbox::pace::Pace;
 use podbell_core::outbox::{Outcome, Policy, ThreadPolicy, Upkeep};
-use podbell_core::yaml::key::{Key, Own, Truth};
+use podbell_core::yaml::key::{Bool, Custom, Key};
 use podbell_core::yaml::{MapReader, Node, Reader};
 
 /// All bots of a chat share 5 messages a second.
@@ -34,15 +34,18 @@ pub(super) const PACE: Pace = Pace { most: 1, per: Duration::from_millis(500), k
 /// The pace of changes: a message can be changed 5 times a second.
 const CHANGES: Pace = Pace { most: 1, per: Duration::from_millis(250), kept_for_critical: 0 };
 
-pub(super) const APP_ID: Key<Own<String>> =
-    Key::required("app_id", Own { read: read_app, schema: app_schema }, "Of the app, cli_….");
+pub(super) const APP_ID: Key<Custom<String>> =
+    Key::required("app_id", Custom { read: read_app, schema: app_schema }, "Of the app, cli_….");
 pub(super) const APP_SECRET: Key<Secret> =
     Key::required("app_secret", Secret(SecretKind::Any), "The secret of the app.");
-const CHAT: Key<Own<String>> =
-    Key::required("chat", Own { read: read_chat, schema: chat_schema }, "The chat's id, oc_…; the bot must be in it.");
-const BUTTONS: Key<Truth> = Key::optional(
+const CHAT: Key<Custom<String>> = Key::required(
+    "chat",
+    Custom { read: read_chat, schema: chat_schema },
+    "The chat's id, oc_…; the bot must be in it.",
+);
+const BUTTONS: Key<Bool> = Key::optional(
     "buttons",
-    Truth,
+    Bool,
     "Whether cards have buttons [default: when chats has a `feishu-app`, which hears of them].",
 );
 pub(super) const API: Key<Address> =
@@ -183,9 +186,9 @@ impl Notifier for Chat {
         Box::pin(self.send(attempt))
     }
 
-    fn examine<'a>(&'a self, look: Look<'a>) -> BoxFuture<'a, Checked> {
+    fn examine<'a>(&'a self, context: ExamineContext<'a>) -> BoxFuture<'a, Checked> {
         Box::pin(async move {
-            let Look { subject, net, now, .. } = look;
+            let ExamineContext { subject, net, now, .. } = context;
             let group = Group::Destinations;
             let asked = HttpRequest::get(now).below(&["open-apis", "im", "v1", "chats", &self.chat]);
             let finding = match self.api.call(&net.client, asked).await {

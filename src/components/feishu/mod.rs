@@ -27,7 +27,7 @@ use crate::notifiers::hook::{Hook, Replies};
 use crate::notifiers::http_request::HttpRequest;
 use crate::notifiers::reply::{self, Reply};
 use crate::notifiers::{
-    Attempt, Audience, ConfiguredChats, Look, Notifier, NotifierForm, NotifierKind, People, Rendering,
+    Attempt, Audience, ConfiguredChats, ExamineContext, Notifier, NotifierForm, NotifierKind, People, Rendering,
 };
 use crate::settings::{Draft, Secret, SecretKind};
 use podbell_core::outbox::pace::Pace;
@@ -136,8 +136,8 @@ impl Notifier for Robot {
         Box::pin(self.hook.deliver(attempt.client, HttpRequest::post(body, attempt.now)))
     }
 
-    fn examine<'a>(&'a self, look: Look<'a>) -> BoxFuture<'a, Checked> {
-        Box::pin(self.hook.examine(look))
+    fn examine<'a>(&'a self, context: ExamineContext<'a>) -> BoxFuture<'a, Checked> {
+        Box::pin(self.hook.examine(context))
     }
 }
 

@@ -7,15 +7,15 @@ use futures_util::future::BoxFuture;
 use super::{FileConfig, examine, run};
 use crate::examine::Checked;
 use crate::settings::Draft;
-use crate::settings::keys::{ALIASES, FIRST_POLL_WINDOW, LatePath, POLL_EVERY};
+use crate::settings::keys::{ALIASES, FIRST_POLL_WINDOW, FilePath, POLL_EVERY};
 use crate::sources::{EVENTS_SHOWN, Rhythm, Source, SourceFacts, SourceKind, SourceTask, WantedMetadata};
 use podbell_core::source::Extent;
 use podbell_core::yaml::key::{Key, Zone};
 use podbell_core::yaml::{MapReader, Reader};
 
-const PATH: Key<LatePath> = Key::required(
+const PATH: Key<FilePath> = Key::required(
     "path",
-    LatePath { what: "the path of a recording", stdin: true },
+    FilePath { what: "the path of a recording", stdin: true },
     "A recording, or a single answer that is read again and again; `-` is standard input.",
 );
 const TIME_ZONE: Key<Zone> = Key::with_default("time_zone", Zone, "UTC", "The zone of the times in event lists.");
@@ -47,14 +47,14 @@ fn read(map: &mut MapReader<'_>, name: &str, reader: &mut Reader) -> Option<(Sou
     };
     let time_zone = facts.time_zone.clone();
     let config = FileConfig { time_zone, poll_every: every, ..FileConfig::new(name, path?) };
-    Some((facts, Draft::<dyn Source>::new(move |_| Some(Arc::new(Played(config))))))
+    Some((facts, Draft::<dyn Source>::new(move |_| Some(Arc::new(FileSource(config))))))
 }
 
 /// A source of podbell.yaml.
 #[derive(Debug)]
-struct Played(FileConfig);
+struct FileSource(FileConfig);
 
-impl Source for Played {
+impl Source for FileSource {
     fn task(self: Arc<Self>, _: reqwest::Client, _: WantedMetadata) -> SourceTask {
         Box::new(move |events, stop| Box::pin(run(self.0.clone(), events, stop)))
     }

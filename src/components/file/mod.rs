@@ -25,7 +25,7 @@ use jiff::tz::TimeZone;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use self::recording::{Recorded, RecordedObject, RecordedPoll, Recording, RecordingError, Scope, Shift};
+use self::recording::{RecordedObject, RecordedOutcome, RecordedPoll, Recording, RecordingError, Scope, Shift};
 use crate::clock;
 use crate::sources::receipt::Counter;
 use crate::sources::{Covers, ObjectName, Problem, SourceEvent, TargetEntry, event_list};
@@ -79,13 +79,13 @@ impl FileConfig {
     pub fn event(&self, poll: RecordedPoll) -> SourceEvent {
         let (target, at) = (self.target(&poll.scope), poll.at);
         match poll.outcome {
-            Recorded::List(events) => SourceEvent::Polled { target, at, events },
-            Recorded::Error(error) => SourceEvent::Failed { target, at, error: recorded_error(&error) },
-            Recorded::Health(health) => {
+            RecordedOutcome::List(events) => SourceEvent::Polled { target, at, events },
+            RecordedOutcome::Error(error) => SourceEvent::Failed { target, at, error: recorded_error(&error) },
+            RecordedOutcome::Health(health) => {
                 let reports = health.into_iter().map(|one| one.report(&target)).collect();
                 SourceEvent::Health { at, reports }
             }
-            Recorded::Deleted(objects) => {
+            RecordedOutcome::Deleted(objects) => {
                 let name = |one: RecordedObject| ObjectName {
                     namespace: target.namespace.to_string(),
                     kind: one.kind,
@@ -94,13 +94,13 @@ impl FileConfig {
                 let objects = objects.into_iter().map(name).collect();
                 SourceEvent::Deleted { source: target.source.clone(), at, objects }
             }
-            Recorded::Watched => {
+            RecordedOutcome::Watched => {
                 // What is played cannot be lost on its way.
                 let receipt = Counter::default().mark();
                 let namespace = poll.scope.namespace.as_deref().map(Into::into);
                 SourceEvent::WatchProgress { covers: Covers { source: target.source, namespace }, at, receipt }
             }
-            Recorded::Templates(templates) => {
+            RecordedOutcome::Templates(templates) => {
                 let reports = templates.into_iter().map(|one| one.report(&target)).collect();
                 SourceEvent::Templates { at, reports }
             }
@@ -284,7 +284,9 @@ fn moved(poll: RecordedPoll, shift: Shift) -> RecordedPoll {
     RecordedPoll {
         at: shift.apply(poll.at),
         outcome: match poll.outcome {
-            Recorded::List(events) => Recorded::List(events.iter().map(|event| shift.event(event)).collect()),
+            RecordedOutcome::List(events) => {
+                RecordedOutcome::List(events.iter().map(|event| shift.event(event)).collect())
+            }
             other => other,
         },
         ..poll

@@ -8,7 +8,7 @@
 
 use std::time::Duration;
 
-use super::recording::{Recorded, RecordedPoll, Scope};
+use super::recording::{RecordedOutcome, RecordedPoll, Scope};
 use podbell_core::event::Event;
 use podbell_core::time::Time;
 
@@ -81,7 +81,7 @@ pub fn make(
     Ok((0..polls).map(move |poll| {
         let at = start.plus(every.saturating_mul(u32::try_from(poll).unwrap_or(u32::MAX)));
         let shown = events.iter().filter_map(|event| shown(event, at)).collect();
-        RecordedPoll { at, scope: scope.clone(), outcome: Recorded::List(shown) }
+        RecordedPoll { at, scope: scope.clone(), outcome: RecordedOutcome::List(shown) }
     }))
 }
 

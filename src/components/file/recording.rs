@@ -51,12 +51,12 @@ pub struct RecordedPoll {
     /// What was polled.
     pub scope: Scope,
     /// What it says.
-    pub outcome: Recorded,
+    pub outcome: RecordedOutcome,
 }
 
 /// What a line of a recording says.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Recorded {
+pub enum RecordedOutcome {
     /// A list was read.
     List(Vec<Event<'static>>),
     /// It could not be read; the words of the error.
@@ -71,7 +71,7 @@ pub enum Recorded {
     Watched,
 }
 
-impl Recorded {
+impl RecordedOutcome {
     /// The list, if one was read.
     pub fn list(&self) -> Option<&[Event<'static>]> {
         match self {
@@ -301,8 +301,8 @@ impl<R: BufRead> Recording<R> {
             return Err(self.wrong("earlier than the line before: a recording is in time order"));
         }
         let alone = match (line.deleted, line.watched) {
-            (Some(objects), None) => Some(Recorded::Deleted(objects)),
-            (None, Some(true)) => Some(Recorded::Watched),
+            (Some(objects), None) => Some(RecordedOutcome::Deleted(objects)),
+            (None, Some(true)) => Some(RecordedOutcome::Watched),
             (None, None | Some(false)) => None,
             (Some(_), Some(_)) => return Err(self.wrong("deleted and watched stand in lines of their own")),
         };
@@ -316,11 +316,11 @@ impl<R: BufRead> Recording<R> {
                     list = kubectl::of_entries(text).unwrap_or(list);
                 }
                 self.skip(list.skipped);
-                Recorded::List(list.events)
+                RecordedOutcome::List(list.events)
             }
-            (None, Some(error), None, None) => Recorded::Error(error),
-            (None, None, Some(health), None) => Recorded::Health(health),
-            (None, None, None, Some(templates)) => Recorded::Templates(templates),
+            (None, Some(error), None, None) => RecordedOutcome::Error(error),
+            (None, None, Some(health), None) => RecordedOutcome::Health(health),
+            (None, None, None, Some(templates)) => RecordedOutcome::Templates(templates),
             (Some(_), Some(_), None, None) => return Err(self.wrong("eventList and error exclude each other")),
             (_, _, Some(_), _) => return Err(self.wrong("health stands in a line of its own")),
             (_, _, None, Some(_)) => return Err(self.wrong("templates stand in a line of their own")),
@@ -356,7 +356,7 @@ impl<R: BufRead> Recording<R> {
         let list = parse_single(&text, &self.zone)?;
         self.skip(list.skipped);
         let at = list.events.iter().map(|event| event.last_seen).max().unwrap_or_default();
-        Ok(RecordedPoll { at, scope: Scope::default(), outcome: Recorded::List(list.events) })
+        Ok(RecordedPoll { at, scope: Scope::default(), outcome: RecordedOutcome::List(list.events) })
     }
 }
 

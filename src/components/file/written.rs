@@ -5,7 +5,7 @@ use std::io::{self, Write};
 
 use serde::Serialize;
 
-use super::recording::{Recorded, RecordedHealth, RecordedObject, RecordedPoll, RecordedTemplate};
+use super::recording::{RecordedHealth, RecordedObject, RecordedOutcome, RecordedPoll, RecordedTemplate};
 use crate::sources::wall_clock::WallClock;
 use podbell_core::event::Event;
 
@@ -93,22 +93,22 @@ pub fn write_poll(output: &mut impl Write, poll: &RecordedPoll, clock: &WallCloc
             .list()
             .map(|events| events.iter().map(|event| WrittenEvent::new(event, clock)).collect()),
         error: match &poll.outcome {
-            Recorded::Error(error) => Some(error),
+            RecordedOutcome::Error(error) => Some(error),
             _ => None,
         },
         health: match &poll.outcome {
-            Recorded::Health(health) => Some(health),
+            RecordedOutcome::Health(health) => Some(health),
             _ => None,
         },
         templates: match &poll.outcome {
-            Recorded::Templates(templates) => Some(templates),
+            RecordedOutcome::Templates(templates) => Some(templates),
             _ => None,
         },
         deleted: match &poll.outcome {
-            Recorded::Deleted(objects) => Some(objects),
+            RecordedOutcome::Deleted(objects) => Some(objects),
             _ => None,
         },
-        watched: poll.outcome == Recorded::Watched,
+        watched: poll.outcome == RecordedOutcome::Watched,
     };
     serde_json::to_writer(&mut *output, &written)?;
     output.write_all(b"\n")

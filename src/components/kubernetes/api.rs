@@ -51,7 +51,7 @@ pub(crate) struct Page {
 
 /// How a watch begins.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum From<'a> {
+pub(crate) enum WatchStart<'a> {
     /// After this version.
     Version(&'a str),
     /// With everything there is.
@@ -144,7 +144,7 @@ impl Api {
         &self,
         resource: Resource,
         namespace: Option<&str>,
-        from: From<'_>,
+        from: WatchStart<'_>,
     ) -> Result<Lines, Fault> {
         let seconds = resource.watch_for(&self.config).as_secs().max(1);
         let query = watch_query(seconds, from);
@@ -256,13 +256,13 @@ fn list_query(more: Option<&str>) -> String {
     query.finish()
 }
 
-fn watch_query(seconds: u64, from: From<'_>) -> String {
+fn watch_query(seconds: u64, from: WatchStart<'_>) -> String {
     let mut query = Serializer::new(String::new());
     query.append_pair("watch", "true").append_pair("allowWatchBookmarks", "true");
     query.append_pair("timeoutSeconds", &seconds.to_string());
     match from {
-        From::Version(version) => query.append_pair("resourceVersion", version),
-        From::Initial => {
+        WatchStart::Version(version) => query.append_pair("resourceVersion", version),
+        WatchStart::Initial => {
             query.append_pair("sendInitialEvents", "true").append_pair("resourceVersionMatch", "NotOlderThan")
         }
     };

@@ -7,15 +7,15 @@ use jiff::tz::TimeZone;
 use serde_json::{Value as Json, json};
 
 use crate::settings::Draft;
-use crate::settings::keys::{ALIASES, FIRST_POLL_WINDOW, LatePath};
+use crate::settings::keys::{ALIASES, FIRST_POLL_WINDOW, FilePath};
 use crate::sources::{Rhythm, Source, SourceFacts, SourceKind};
 use podbell_core::source::{Covers, Extent};
-use podbell_core::yaml::key::{AtLeast, Key, OneOrMany, Own, Text, Truth, Words};
+use podbell_core::yaml::key::{AtLeast, Bool, Custom, Key, OneOf, OneOrMany, Text};
 use podbell_core::yaml::{MapReader, Node, Reader};
 
-const KUBECONFIG: Key<LatePath> = Key::optional(
+const KUBECONFIG: Key<FilePath> = Key::optional(
     "kubeconfig",
-    LatePath { what: "the path of a kubeconfig", stdin: false },
+    FilePath { what: "the path of a kubeconfig", stdin: false },
     "A kubeconfig; several clusters are several sources [default: the cluster that podbell runs in, else the user's own kubeconfig].",
 );
 const CONTEXT: Key<Text> = Key::optional(
@@ -28,9 +28,9 @@ const CLUSTER: Key<Text> = Key::optional(
     Text("what messages call the cluster"),
     "What rules and messages call the cluster [default: the context, else the source's name].",
 );
-const NAMESPACES: Key<Own<Vec<String>>> = Key::optional(
+const NAMESPACES: Key<Custom<Vec<String>>> = Key::optional(
     "namespaces",
-    Own { read: namespaces, schema: namespaces_schema },
+    Custom { read: namespaces, schema: namespaces_schema },
     "What is watched: a name or a list of names [default: every namespace].",
 );
 const SERVICE_LABELS: Key<OneOrMany<Text>> = Key::optional(
@@ -50,16 +50,16 @@ const EVENT_TTL: Key<AtLeast> = Key::with_default(
     "1h",
     "How long the API server keeps events (its `--event-ttl`): a longer gap is told as blind.",
 );
-const WATCH_LIST: Key<Truth> = Key::with_default(
+const WATCH_LIST: Key<Bool> = Key::with_default(
     "watch_list",
-    Truth,
+    Bool,
     "false",
     "Whether the first list comes as a watch, from servers that can (1.32 and later).",
 );
 
-const ENRICH: Key<Words<Ask>> = Key::with_default(
+const ENRICH: Key<OneOf<Ask>> = Key::with_default(
     "enrich",
-    Words("what is asked of pods", &[("state", Ask::State), ("logs", Ask::Logs), ("off", Ask::Off)]),
+    OneOf("what is asked of pods", &[("state", Ask::State), ("logs", Ask::Logs), ("off", Ask::Off)]),
     "state",
     "What a message says of the pod whose incident has opened: `state` (how its containers are), `logs` (and the last 20 lines, secrets masked, for notifiers with `logs: true`), or `off`.",
 );

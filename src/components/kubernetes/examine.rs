@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::KubernetesConfig;
 use super::fault::Fault;
 use super::follow::Purpose;
-use super::look::{Look, Missing, NamespaceRights, look};
+use super::inspect::{Inspection, Missing, NamespaceRights, inspect};
 use crate::clock;
 use crate::examine::{Checked, Finding, Group, count, span};
 use podbell_core::time::Time;
@@ -19,11 +19,11 @@ const PATIENCE: Duration = Duration::from_secs(4);
 pub(super) async fn examine(source: &KubernetesConfig) -> Checked {
     let mut config = source.clone();
     config.pace.patience = PATIENCE;
-    match look(&config).await {
+    match inspect(&config).await {
         Err(fault) => failed(&source.name, &fault).into(),
-        Ok(look) => {
-            let clocks = look.clocks.map(|clocks| (source.name.to_string(), clocks)).into_iter().collect();
-            Checked { findings: judge(&source.name, &look, clock::now()), clocks, arrived: None }
+        Ok(inspect) => {
+            let clocks = inspect.clocks.map(|clocks| (source.name.to_string(), clocks)).into_iter().collect();
+            Checked { findings: judge(&source.name, &inspect, clock::now()), clocks, arrived: None }
         }
     }
 }
@@ -35,9 +35,9 @@ fn failed(subject: &str, fault: &Fault) -> Finding {
 }
 
 /// What was seen of a cluster.
-fn judge(name: &str, look: &Look, now: Time) -> Vec<Finding> {
-    let mut findings = vec![Finding::ok(Group::Sources, name, format!("the API server is {}", look.version))];
-    for place in &look.places {
+fn judge(name: &str, inspect: &Inspection, now: Time) -> Vec<Finding> {
+    let mut findings = vec![Finding::ok(Group::Sources, name, format!("the API server is {}", inspect.version))];
+    for place in &inspect.places {
         let subject = match &place.namespace {
             Some(namespace) => format!("{name}: {namespace}"),
             None => format!("{name}: every namespace"),
@@ -46,8 +46,8 @@ fn judge(name: &str, look: &Look, now: Time) -> Vec<Finding> {
         findings.extend(place.logs.as_ref().map(|logs| may_read_logs(&subject, place, logs)));
         findings.push(events(&subject, place, now));
     }
-    if look.left_out > 0 {
-        let found = format!("{} more not looked at", count(look.left_out, "namespace"));
+    if inspect.left_out > 0 {
+        let found = format!("{} more not looked at", count(inspect.left_out, "namespace"));
         findings.push(Finding::ok(Group::Sources, name, found));
     }
     findings
@@ -170,7 +170,7 @@ fn events(subject: &str, place: &NamespaceRights, now: Time) -> Finding {
 mod tests {
     use super::super::follow::Resource;
     use super::*;
-    use crate::examine::Verdict;
+    use crate::examine::FindingLevel;
 
     fn place(missing: Vec<Missing>) -> NamespaceRights {
         NamespaceRights { namespace: None, missing: Ok(missing), logs: None, event: Ok(None) }
@@ -180,18 +180,19 @@ mod tests {
     fn missing_rights_are_named_as_the_rules_that_would_give_them() {
         let lacks = |resource, verb| Missing { resource, verb };
         let verdicts = |missing| rights("prod", &place(missing)).iter().map(|one| one.verdict).collect::<Vec<_>>();
-        assert_eq!(verdicts(Vec::new()), [Verdict::Ok; 5]);
-        let only = |at: usize| std::array::from_fn::<_, 5, _>(|n| if n == at { Verdict::Warn } else { Verdict::Ok });
+        assert_eq!(verdicts(Vec::new()), [FindingLevel::Ok; 5]);
+        let only =
+            |at: usize| std::array::from_fn::<_, 5, _>(|n| if n == at { FindingLevel::Warn } else { FindingLevel::Ok });
         assert_eq!(verdicts(vec![lacks(Resource::DaemonSets, "list")]), only(1));
         assert_eq!(verdicts(vec![lacks(Resource::Nodes, "list")]), only(2));
         assert_eq!(verdicts(vec![lacks(Resource::Autoscalers, "watch")]), only(3));
         assert_eq!(verdicts(vec![lacks(Resource::Namespaces, "watch"), lacks(Resource::CronJobs, "list")]), only(4));
         let jobs = &rights("prod", &place(vec![lacks(Resource::Jobs, "watch"), lacks(Resource::Pods, "list")]))[0];
-        assert_eq!(jobs.verdict, Verdict::Warn);
+        assert_eq!(jobs.verdict, FindingLevel::Warn);
         let wanted = "add to the ClusterRole of podbell's account: {apiGroups: [\"\"], resources: [pods], verbs: [list, \
                       watch]}, {apiGroups: [batch], resources: [jobs], verbs: [list, watch]}";
         assert_eq!(jobs.advice.as_deref(), Some(wanted));
         let events = &rights("prod", &place(vec![lacks(Resource::Events, "watch")]))[0];
-        assert_eq!((events.verdict, events.found.as_str()), (Verdict::Fail, "may not watch events"));
+        assert_eq!((events.verdict, events.found.as_str()), (FindingLevel::Fail, "may not watch events"));
     }
 }

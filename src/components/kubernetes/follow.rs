@@ -8,7 +8,7 @@ use serde_json::value::RawValue;
 use tokio::time::{sleep_until, timeout};
 
 use super::KubernetesConfig;
-use super::api::{Api, From, Line, Lines};
+use super::api::{Api, Line, Lines, WatchStart};
 use super::fault::{Fault, FaultKind};
 use super::object;
 use crate::clock;
@@ -171,7 +171,7 @@ impl Resource {
 
 /// What happened.
 #[derive(Debug)]
-pub(crate) enum Happening {
+pub(crate) enum WatchEvent {
     /// A part of the whole list. With the last part a watch begins.
     Page {
         /// Objects.
@@ -262,14 +262,14 @@ impl Follower {
     }
 
     /// The next thing that happens. Cancel-safe: at worst a request is made twice.
-    pub(crate) async fn next(&mut self) -> Happening {
+    pub(crate) async fn next(&mut self) -> WatchEvent {
         loop {
             if let Some(until) = self.not_before {
                 sleep_until(until.into()).await;
                 self.not_before = None;
             }
             if std::mem::take(&mut self.half) {
-                return Happening::ListsAgain;
+                return WatchEvent::ListsAgain;
             }
             let happened = match &mut self.state {
                 State::Listing { more: None } if self.watch_list => self.open_streaming().await,
@@ -284,7 +284,7 @@ impl Follower {
         }
     }
 
-    async fn list(&mut self) -> Option<Happening> {
+    async fn list(&mut self) -> Option<WatchEvent> {
         let State::Listing { more } = &self.state else { return None };
         let again = more.is_some();
         let page = match self.api.list(self.resource, self.namespace.as_deref(), more.as_deref()).await {
@@ -293,7 +293,7 @@ impl Follower {
                 // The remaining pages belong to a list that the server has forgotten.
                 self.state = State::Listing { more: None };
                 self.pause(fault.retry_after);
-                return Some(Happening::ListsAgain);
+                return Some(WatchEvent::ListsAgain);
             }
             Err(fault) => return Some(self.failed(fault)),
         };
@@ -305,11 +305,11 @@ impl Follower {
         } else {
             self.state = State::Listing { more: page.more };
         }
-        Some(Happening::Page { items: page.items, last })
+        Some(WatchEvent::Page { items: page.items, last })
     }
 
-    async fn open_streaming(&mut self) -> Option<Happening> {
-        match self.api.watch(self.resource, self.namespace.as_deref(), From::Initial).await {
+    async fn open_streaming(&mut self) -> Option<WatchEvent> {
+        match self.api.watch(self.resource, self.namespace.as_deref(), WatchStart::Initial).await {
             Ok(lines) => self.state = State::Streaming { lines, held: Vec::new() },
             Err(fault) if fault.kind == FaultKind::NotUnderstood => {
                 tracing::info!(
@@ -323,13 +323,13 @@ impl Follower {
         None
     }
 
-    async fn stream(&mut self) -> Option<Happening> {
+    async fn stream(&mut self) -> Option<WatchEvent> {
         let State::Streaming { lines, held } = &mut self.state else { return None };
         match timeout(INITIAL.min(self.config.pace.watch_for + GRACE), lines.next()).await {
             Ok(Ok(Some(Line::Changed(object)))) => {
                 held.push(object);
                 (held.len() >= super::api::PAGE as usize)
-                    .then(|| Happening::Page { items: std::mem::take(held), last: false })
+                    .then(|| WatchEvent::Page { items: std::mem::take(held), last: false })
             }
             Ok(Ok(Some(Line::Bookmark(version, true)))) => {
                 let items = std::mem::take(held);
@@ -339,7 +339,7 @@ impl Follower {
                     return None;
                 };
                 self.state = State::Watching { lines, opened: clock::monotonic(), got: true };
-                Some(Happening::Page { items, last: true })
+                Some(WatchEvent::Page { items, last: true })
             }
             // An object deleted while it was listed, or a bookmark before the end.
             Ok(Ok(Some(Line::Deleted(_) | Line::Bookmark(..)))) => None,
@@ -347,7 +347,7 @@ impl Follower {
                 self.state = State::Listing { more: None };
                 self.pause(fault.retry_after);
                 self.half = true;
-                (fault.kind != FaultKind::Expired).then_some(Happening::Failed(fault))
+                (fault.kind != FaultKind::Expired).then_some(WatchEvent::Failed(fault))
             }
             Ok(Ok(None)) | Err(_) => {
                 tracing::info!(
@@ -356,32 +356,32 @@ impl Follower {
                 );
                 self.watch_list = false;
                 self.state = State::Listing { more: None };
-                Some(Happening::ListsAgain)
+                Some(WatchEvent::ListsAgain)
             }
         }
     }
 
-    async fn open(&mut self) -> Option<Happening> {
+    async fn open(&mut self) -> Option<WatchEvent> {
         if let Some(cut) = self.cut {
             match self.went_back(cut).await {
                 Ok(false) => self.cut = None,
                 Ok(true) => {
                     self.state = State::Listing { more: None };
-                    return Some(Happening::ListsAgain);
+                    return Some(WatchEvent::ListsAgain);
                 }
                 Err(fault) => return Some(self.failed(fault)),
             }
         }
-        match self.api.watch(self.resource, self.namespace.as_deref(), From::Version(&self.version)).await {
+        match self.api.watch(self.resource, self.namespace.as_deref(), WatchStart::Version(&self.version)).await {
             Ok(lines) => {
                 self.state = State::Watching { lines, opened: clock::monotonic(), got: false };
-                Some(Happening::Opened)
+                Some(WatchEvent::Opened)
             }
             Err(fault) => Some(self.failed(fault)),
         }
     }
 
-    async fn watch(&mut self) -> Option<Happening> {
+    async fn watch(&mut self) -> Option<WatchEvent> {
         let lasts = self.resource.watch_for(&self.config);
         let State::Watching { lines, opened, got } = &mut self.state else { return None };
         let (opened, heard) = (*opened, *got);
@@ -400,17 +400,17 @@ impl Follower {
                 Some(match line {
                     Line::Bookmark(version, _) => {
                         self.version = version;
-                        Happening::Heard(caught_up)
+                        WatchEvent::Heard(caught_up)
                     }
                     Line::Changed(object) => {
                         self.moved_to(&object);
-                        Happening::Changed(object)
+                        WatchEvent::Changed(object)
                     }
                     Line::Deleted(object) => {
                         self.moved_to(&object);
-                        Happening::Deleted(object)
+                        WatchEvent::Deleted(object)
                     }
-                    Line::Failed(fault) => Happening::Failed(fault),
+                    Line::Failed(fault) => WatchEvent::Failed(fault),
                 })
             }
             Ok(Ok(None)) if !heard && opened.elapsed() < AT_ONCE => Some(self.failed(Fault::closed())),
@@ -420,7 +420,7 @@ impl Follower {
                 let caught_up = lines.caught_up();
                 self.failures = 0;
                 self.state = State::Opening;
-                orderly.then_some(Happening::Heard(caught_up))
+                orderly.then_some(WatchEvent::Heard(caught_up))
             }
             Err(_) => Some(self.failed(Fault::silent())),
         }
@@ -457,7 +457,7 @@ impl Follower {
     }
 
     /// Sets the next state, and the pause before it.
-    fn failed(&mut self, fault: Fault) -> Happening {
+    fn failed(&mut self, fault: Fault) -> WatchEvent {
         if !self.is_listing() {
             self.state = State::Opening;
             self.cut.get_or_insert_with(clock::monotonic);
@@ -467,13 +467,13 @@ impl Follower {
             // Nothing is wrong: the watch was quiet for longer than the server remembers.
             if self.failures == 0 {
                 self.failures = 1;
-                return Happening::ListsAgain;
+                return WatchEvent::ListsAgain;
             }
             self.pause(fault.retry_after);
-            return Happening::ListsAgain;
+            return WatchEvent::ListsAgain;
         }
         self.pause(fault.retry_after);
-        Happening::Failed(fault)
+        WatchEvent::Failed(fault)
     }
 
     /// Doubles the pause each time, and picks between half and all of it; never shorter than the server's

@@ -23,11 +23,11 @@ mod examine;
 mod fault;
 #[cfg(feature = "kubernetes")]
 pub(crate) mod follow;
+#[cfg(feature = "kubernetes")]
+pub mod inspect;
 pub(crate) mod kubectl;
 #[cfg(feature = "kubernetes")]
 pub(crate) mod live;
-#[cfg(feature = "kubernetes")]
-pub mod look;
 #[cfg(feature = "kubernetes")]
 pub(crate) mod nodes;
 #[cfg(feature = "kubernetes")]

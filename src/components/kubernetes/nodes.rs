@@ -10,7 +10,7 @@ use tokio::sync::{mpsc, watch};
 use super::KubernetesConfig;
 use super::api::Api;
 use super::fault::FaultKind;
-use super::follow::{Follower, Happening, Resource};
+use super::follow::{Follower, Resource, WatchEvent};
 use super::object::Object;
 use super::signals::{self, Signals};
 use crate::clock;
@@ -34,19 +34,19 @@ pub(super) struct NodeWatch {
 /// Runs the watch for as long as it is polled.
 pub(super) async fn keep(watch: NodeWatch) {
     let mut follower = Follower::new(watch.api.clone(), watch.config.clone(), Resource::Nodes, None);
-    let mut keeper = Keeper { watch, known: HashSet::new(), shown: HashSet::new(), is_refused: false };
+    let mut keeper = NodeReporter { watch, known: HashSet::new(), shown: HashSet::new(), is_refused: false };
     loop {
         match follower.next().await {
-            Happening::Page { items, last } => keeper.page(&items, last).await,
-            Happening::ListsAgain => keeper.shown.clear(),
-            Happening::Changed(object) => keeper.changed(&object),
-            Happening::Deleted(object) => {
+            WatchEvent::Page { items, last } => keeper.page(&items, last).await,
+            WatchEvent::ListsAgain => keeper.shown.clear(),
+            WatchEvent::Changed(object) => keeper.changed(&object),
+            WatchEvent::Deleted(object) => {
                 if let Some(name) = read(&object) {
                     keeper.deleted(vec![name]).await;
                 }
             }
-            Happening::Opened | Happening::Heard(_) => {}
-            Happening::Failed(fault) => {
+            WatchEvent::Opened | WatchEvent::Heard(_) => {}
+            WatchEvent::Failed(fault) => {
                 keeper.watch.listed.send_replace(true);
                 if fault.kind == FaultKind::Refused {
                     if !std::mem::replace(&mut keeper.is_refused, true) {
@@ -62,7 +62,7 @@ pub(super) async fn keep(watch: NodeWatch) {
     }
 }
 
-struct Keeper {
+struct NodeReporter {
     watch: NodeWatch,
     known: HashSet<String>,
     /// What the current list has shown so far.
@@ -71,7 +71,7 @@ struct Keeper {
     is_refused: bool,
 }
 
-impl Keeper {
+impl NodeReporter {
     async fn page(&mut self, items: &[Box<RawValue>], last: bool) {
         for item in items {
             self.changed(item);

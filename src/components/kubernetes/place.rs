@@ -17,7 +17,7 @@ pub(super) const LONGEST_CHAIN: usize = 6;
 
 /// What is known of an object.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Facts {
+pub struct ObjectFacts {
     /// The service in its labels.
     pub label: Option<Arc<str>>,
     /// The kind and name of its owner.
@@ -29,7 +29,7 @@ pub struct Facts {
 /// What is known of a cluster.
 pub trait ObjectLookup {
     /// What is known of an object.
-    fn facts(&self, kind: &str, namespace: &str, name: &str) -> Option<Facts>;
+    fn facts(&self, kind: &str, namespace: &str, name: &str) -> Option<ObjectFacts>;
     /// The service in the labels of objects that this one owns.
     fn learned(&self, kind: &str, namespace: &str, name: &str) -> Option<Arc<str>>;
 }
@@ -117,12 +117,12 @@ mod tests {
     /// Objects as `kind/name`.
     #[derive(Default)]
     struct Cluster {
-        facts: BTreeMap<&'static str, Facts>,
+        facts: BTreeMap<&'static str, ObjectFacts>,
         learned: BTreeMap<&'static str, &'static str>,
     }
 
     impl ObjectLookup for Cluster {
-        fn facts(&self, kind: &str, namespace: &str, name: &str) -> Option<Facts> {
+        fn facts(&self, kind: &str, namespace: &str, name: &str) -> Option<ObjectFacts> {
             (namespace == "shop").then(|| self.facts.get(format!("{kind}/{name}").as_str()).cloned())?
         }
 
@@ -133,8 +133,8 @@ mod tests {
         }
     }
 
-    fn facts(label: Option<&str>, owner: Option<(&str, &str)>, selected: Option<&str>) -> Facts {
-        Facts {
+    fn facts(label: Option<&str>, owner: Option<(&str, &str)>, selected: Option<&str>) -> ObjectFacts {
+        ObjectFacts {
             label: label.map(Into::into),
             owner: owner.map(|(kind, name)| (kind.into(), name.into())),
             selected: selected.map(Into::into),

@@ -14,7 +14,7 @@ use tokio::time::{sleep_until, timeout};
 use super::KubernetesConfig;
 use super::api::{Api, PAGE};
 use super::event::{self, KubeEvent};
-use super::follow::{Follower, Happening, Resource};
+use super::follow::{Follower, Resource, WatchEvent};
 use super::live::Live;
 use super::owners::SharedOwners;
 use super::place;
@@ -206,25 +206,25 @@ impl Reporter {
         self.list = Lists::default();
     }
 
-    async fn take(&mut self, happening: Happening, caught_up: Option<Time>) -> Result<(), ReceiverClosed> {
+    async fn take(&mut self, happening: WatchEvent, caught_up: Option<Time>) -> Result<(), ReceiverClosed> {
         match happening {
-            Happening::Page { items, last } => self.page(items, last).await,
-            Happening::ListsAgain => {
+            WatchEvent::Page { items, last } => self.page(items, last).await,
+            WatchEvent::ListsAgain => {
                 self.flush(None).await?;
                 self.start_over();
                 Ok(())
             }
-            Happening::Opened => {
+            WatchEvent::Opened => {
                 self.say_at = Some(clock::monotonic() + self.config.pace.settled);
                 Ok(())
             }
-            Happening::Changed(object) => self.wait(&object, Waiting::Changed, caught_up).await,
-            Happening::Deleted(object) => self.wait(&object, Waiting::Deleted, caught_up).await,
-            Happening::Heard(until) => {
+            WatchEvent::Changed(object) => self.wait(&object, Waiting::Changed, caught_up).await,
+            WatchEvent::Deleted(object) => self.wait(&object, Waiting::Deleted, caught_up).await,
+            WatchEvent::Heard(until) => {
                 self.flush(None).await?;
                 self.say(until).await
             }
-            Happening::Failed(fault) => {
+            WatchEvent::Failed(fault) => {
                 self.flush(None).await?;
                 self.say_at = None;
                 if self.list.by_target.is_empty() {

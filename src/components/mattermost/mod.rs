@@ -27,13 +27,14 @@ use crate::notifiers::http_request::HttpRequest;
 use crate::notifiers::redact::Redactor;
 use crate::notifiers::thread::{Act, Request};
 use crate::notifiers::{
-    Attempt, Audience, ConfiguredChats, Look, Notifier, NotifierForm, NotifierKind, People, Rendering, fingerprint,
+    Attempt, Audience, ConfiguredChats, ExamineContext, Notifier, NotifierForm, NotifierKind, People, Rendering,
+    fingerprint,
 };
 use crate::settings::keys::{Address, HTTP};
 use crate::settings::{Draft, Secret, SecretKind};
 use podbell_core::outbox::pace::Pace;
 use podbell_core::outbox::{Outcome, Policy, ThreadPolicy, Upkeep};
-use podbell_core::yaml::key::{Key, Own};
+use podbell_core::yaml::key::{Custom, Key};
 use podbell_core::yaml::{MapReader, Node, Reader};
 
 /// The pace of changes.
@@ -51,14 +52,14 @@ const WEBHOOK: HookForm = HookForm {
     query: None,
     body: |rendering| {
         let mentions = rendering.mentioned(NOTIFIER.name);
-        post::Parts::of(&rendering.message, rendering.content, &mentions).webhook()
+        post::PostParts::of(&rendering.message, rendering.content, &mentions).webhook()
     },
 };
 const URL: Key<Secret> = Key::required("url", Secret(SecretKind::Url), "The address of an incoming webhook.");
 const TOKEN: Key<Secret> = Key::required("token", Secret(SecretKind::Any), "The token of a bot account.");
-const CHANNEL: Key<Own<String>> = Key::required(
+const CHANNEL: Key<Custom<String>> = Key::required(
     "channel",
-    Own { read: read_channel, schema: channel_schema },
+    Custom { read: read_channel, schema: channel_schema },
     "For a bot: the channel's id, 26 letters and digits.",
 );
 const SERVER: Key<Address> = Key::required("server", HTTP, "For a bot: where Mattermost is.");
@@ -191,7 +192,7 @@ impl Notifier for Channel {
 
     fn body(&self, rendering: &mut Rendering<'_>) -> Vec<u8> {
         let mentions = rendering.mentioned(NOTIFIER.name);
-        let mut parts = post::Parts::of(&rendering.message, rendering.content, &mentions);
+        let mut parts = post::PostParts::of(&rendering.message, rendering.content, &mentions);
         if let (Some(url), Some(pressable)) = (&self.actions_url, Pressable::of(rendering)) {
             let buttons = actions::buttons(pressable, rendering.message.language, url, &self.token, None);
             parts.add_buttons(buttons);
@@ -207,9 +208,9 @@ impl Notifier for Channel {
         Box::pin(self.call(attempt))
     }
 
-    fn examine<'a>(&'a self, look: Look<'a>) -> BoxFuture<'a, Checked> {
+    fn examine<'a>(&'a self, context: ExamineContext<'a>) -> BoxFuture<'a, Checked> {
         Box::pin(async move {
-            let Look { subject, net, now, .. } = look;
+            let ExamineContext { subject, net, now, .. } = context;
             let group = Group::Destinations;
             let asked = HttpRequest::get(now).below(&["api", "v4", "channels", &self.channel]).bearer(&self.token);
             let finding = match asked.send(&net.client, &self.server, &self.redactor()).await {

@@ -25,13 +25,13 @@ const MARKUP: Markup = Markup {
 };
 
 /// The parts of a post.
-pub(super) struct Parts {
+pub(super) struct PostParts {
     /// The title, and who is called.
     text: String,
     attachments: Vec<Value>,
 }
 
-impl Parts {
+impl PostParts {
     /// `mentions` are names of people.
     pub(super) fn of(message: &Message, content: Content, mentions: &[String]) -> Self {
         let called: String = mentions.iter().take(20).map(|name| format!(" @{name}")).collect();

@@ -18,7 +18,7 @@ use crate::notifiers::http_request::HttpRequest;
 use crate::notifiers::redact::Redactor;
 use crate::notifiers::reply::{self, Reply};
 use crate::notifiers::{
-    Attempt, Audience, ConfiguredChats, Look, Notifier, NotifierForm, NotifierKind, Rendering, fingerprint,
+    Attempt, Audience, ConfiguredChats, ExamineContext, Notifier, NotifierForm, NotifierKind, Rendering, fingerprint,
 };
 use crate::settings::keys::{Address, HTTP};
 use crate::settings::{Draft, Secret, SecretKind};
@@ -120,10 +120,10 @@ impl Notifier for Service {
         Box::pin(self.send(attempt))
     }
 
-    fn examine<'a>(&'a self, look: Look<'a>) -> BoxFuture<'a, Checked> {
+    fn examine<'a>(&'a self, context: ExamineContext<'a>) -> BoxFuture<'a, Checked> {
         // There is no question that would not make an alert.
         Box::pin(async move {
-            let Look { subject, net, .. } = look;
+            let ExamineContext { subject, net, .. } = context;
             net.reached(Group::Destinations, subject, "PagerDuty", self.api.clone()).await.into()
         })
     }

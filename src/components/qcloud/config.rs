@@ -7,13 +7,13 @@ use std::time::Duration;
 
 use serde_json::{Value as Json, json};
 
-use super::{ApiConfig, DEFAULT_ENDPOINT, MEMORY, Polled, ServiceSelection, SignatureMethod};
+use super::{ApiConfig, DEFAULT_ENDPOINT, MEMORY, QcloudSource, ServiceSelection, SignatureMethod};
 use crate::settings::keys::{ALIASES, Address, FIRST_POLL_WINDOW, HTTP, POLL_EVERY};
 use crate::settings::{Draft, Secret, SecretKind};
 use crate::sources::poller::{self, PaceVerdict};
 use crate::sources::{Rhythm, Source, SourceFacts, SourceKind};
 use podbell_core::source::Extent;
-use podbell_core::yaml::key::{Key, Number, OneOrMany, Own, Shape as _, Text, Truth, Words, Zone, map_schema};
+use podbell_core::yaml::key::{Bool, Custom, Key, Number, OneOf, OneOrMany, Text, ValueType as _, Zone, map_schema};
 use podbell_core::yaml::{MapReader, Node, Reader};
 
 const ENDPOINT: Key<Address> = Key::with_default("endpoint", HTTP, DEFAULT_ENDPOINT, "Where the API answers.");
@@ -21,9 +21,9 @@ const REGION: Key<Text> = Key::required("region", Text("a region"), "Such as `ap
 const SECRET_ID: Key<Secret> = Key::required("secret_id", Secret(SecretKind::Any), "The public half of the key pair.");
 const SECRET_KEY: Key<Secret> = Key::required("secret_key", Secret(SecretKind::Any), "The half that signs.");
 const TOKEN: Key<Secret> = Key::optional("token", Secret(SecretKind::Any), "Of temporary credentials [default: none].");
-const SIGNATURE_METHOD: Key<Words<SignatureMethod>> = Key::with_default(
+const SIGNATURE_METHOD: Key<OneOf<SignatureMethod>> = Key::with_default(
     "signature_method",
-    Words(
+    OneOf(
         "a signature method",
         &[("HmacSHA256", SignatureMethod::HmacSha256), ("HmacSHA1", SignatureMethod::HmacSha1)],
     ),
@@ -38,14 +38,14 @@ const RATE: Key<Number> = Key::with_default(
     "10",
     "All requests, retries and discovery included; `check` and `run` say the real interval when it is too little, and call it an error beyond the hour that the API remembers; from 20 on, requests leave in groups, 10 times a second.",
 );
-const SERVICES: Key<Own<Vec<ServiceSelection>>> = Key::required(
+const SERVICES: Key<Custom<Vec<ServiceSelection>>> = Key::required(
     "services",
-    Own { read: read_services, schema: services_schema },
+    Custom { read: read_services, schema: services_schema },
     "What is polled: `{cluster, namespace, names: […]}` or `{cluster, discover: true}`.",
 );
 
 const CLUSTER: Key<Text> = Key::required("cluster", Text("a cluster's id"), "The cluster's id.");
-const DISCOVER: Key<Truth> = Key::optional("discover", Truth, "Every namespace and service of the cluster.");
+const DISCOVER: Key<Bool> = Key::optional("discover", Bool, "Every namespace and service of the cluster.");
 const NAMESPACE: Key<Text> = Key::optional("namespace", Text("a namespace"), "The namespace.");
 const NAMES: Key<OneOrMany<Text>> = Key::optional("names", OneOrMany(Text("a service's name")), "The services' names.");
 
@@ -116,7 +116,7 @@ fn read(map: &mut MapReader<'_>, name: &str, reader: &mut Reader) -> Option<(Sou
             services,
             ..ApiConfig::new(&name, endpoint, id?, key?)
         };
-        Some(Arc::new(Polled(config)) as Arc<dyn Source>)
+        Some(Arc::new(QcloudSource(config)) as Arc<dyn Source>)
     });
     Some((facts, draft))
 }

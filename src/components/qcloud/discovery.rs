@@ -35,7 +35,7 @@ pub async fn discover(client: &Client) -> Discovery {
 
 /// A preview of what a discovery would find.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Glimpse {
+pub(crate) struct DiscoveryPreview {
     /// The services of the first page.
     pub targets: Vec<Target>,
     /// How many there are in all, as far as the API says.
@@ -46,7 +46,7 @@ pub(crate) struct Glimpse {
 ///
 /// # Errors
 /// When the API refuses.
-pub(crate) async fn glimpse(client: &Client, cluster: Option<&str>) -> Result<Glimpse, Problem> {
+pub(crate) async fn glimpse(client: &Client, cluster: Option<&str>) -> Result<DiscoveryPreview, Problem> {
     let page = [("offset", "0"), ("limit", "100")];
     let cluster = match cluster {
         Some(cluster) => cluster.to_owned(),
@@ -54,7 +54,7 @@ pub(crate) async fn glimpse(client: &Client, cluster: Option<&str>) -> Result<Gl
             let clusters = client.call("DescribeCluster", &page, read_clusters).await?;
             match clusters.items.into_iter().find(|id| !id.is_empty()) {
                 Some(first) => first,
-                None => return Ok(Glimpse::default()),
+                None => return Ok(DiscoveryPreview::default()),
             }
         }
     };
@@ -62,7 +62,7 @@ pub(crate) async fn glimpse(client: &Client, cluster: Option<&str>) -> Result<Gl
     let services = client.call("DescribeClusterService", &params, read_services).await?;
     let target = |(namespace, name): &(String, String)| Target::new(&client.config().name, &cluster, namespace, name);
     let targets: Vec<Target> = services.items.iter().filter(|(_, name)| !name.is_empty()).map(target).collect();
-    Ok(Glimpse { total: services.total.unwrap_or(targets.len()).max(targets.len()), targets })
+    Ok(DiscoveryPreview { total: services.total.unwrap_or(targets.len()).max(targets.len()), targets })
 }
 
 async fn clusters(client: &Client) -> (BTreeSet<String>, Option<Problem>) {

@@ -27,7 +27,7 @@ use url::Url;
 
 use self::client::Client;
 use crate::examine::Checked;
-use crate::sources::poller::{self, Plan, TargetReader};
+use crate::sources::poller::{self, PollerConfig, TargetReader};
 use crate::sources::{List, Problem, SourceEvent, SourceTask, TargetEntry};
 use podbell_core::event::Target;
 
@@ -162,9 +162,9 @@ pub(crate) fn china() -> TimeZone {
 
 /// A source of podbell.yaml.
 #[derive(Debug)]
-struct Polled(ApiConfig);
+struct QcloudSource(ApiConfig);
 
-impl crate::sources::Source for Polled {
+impl crate::sources::Source for QcloudSource {
     fn task(self: Arc<Self>, http: reqwest::Client, _: crate::sources::WantedMetadata) -> SourceTask {
         task(self.0.clone(), http)
     }
@@ -183,7 +183,7 @@ pub fn task(config: ApiConfig, http: reqwest::Client) -> SourceTask {
 pub async fn run(config: ApiConfig, http: reqwest::Client, events: mpsc::Sender<SourceEvent>, stop: CancellationToken) {
     let source = Source { client: Client::new(config, http) };
     let config = source.client.config();
-    let plan = Plan {
+    let plan = PollerConfig {
         source: config.name.clone(),
         poll_every: config.poll_every,
         requests_per_second: config.requests_per_second,

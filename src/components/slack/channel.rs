@@ -12,7 +12,7 @@ use crate::examine::{Checked, Finding, Group};
 use crate::notifiers::buttons::Pressable;
 use crate::notifiers::http_request::HttpRequest;
 use crate::notifiers::redact::Redactor;
-use crate::notifiers::{Attempt, Look, Notifier, Rendering, fingerprint};
+use crate::notifiers::{Attempt, ExamineContext, Notifier, Rendering, fingerprint};
 use podbell_core::outbox::pace::Pace;
 use podbell_core::outbox::{Outcome, Policy, ThreadPolicy, Upkeep};
 
@@ -79,7 +79,7 @@ impl Notifier for Channel {
     fn body(&self, rendering: &mut Rendering<'_>) -> Vec<u8> {
         let mentions = people::mentions(rendering);
         let alone = Some(&rendering.notice.body).filter(|_| !rendering.is_digest);
-        let facts = requests::Facts {
+        let facts = requests::RequestFacts {
             channel: &self.channel,
             parent: rendering.parent,
             refresh: rendering.refresh,
@@ -94,9 +94,9 @@ impl Notifier for Channel {
         Box::pin(self.call(attempt))
     }
 
-    fn examine<'a>(&'a self, look: Look<'a>) -> BoxFuture<'a, Checked> {
+    fn examine<'a>(&'a self, context: ExamineContext<'a>) -> BoxFuture<'a, Checked> {
         Box::pin(async move {
-            let Look { subject, net, test_follows, now } = look;
+            let ExamineContext { subject, net, test_follows, now } = context;
             let asked = token::TokenCheck { group: Group::Destinations, subject, api: &self.api, token: &self.token };
             let (mut checked, scopes) = token::examine(&asked, &["chat:write"], net, now).await;
             if scopes.is_some() && !test_follows {

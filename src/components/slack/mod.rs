@@ -20,7 +20,7 @@ use crate::notifiers::hook::HookNotifier;
 use crate::notifiers::{Audience, ConfiguredChats, Notifier, NotifierForm, NotifierKind};
 use crate::settings::keys::{Address, HTTP};
 use crate::settings::{Draft, Secret, SecretKind};
-use podbell_core::yaml::key::{Key, Own, Truth};
+use podbell_core::yaml::key::{Bool, Custom, Key};
 use podbell_core::yaml::{MapReader, Node, Reader};
 
 /// Slack's Web API.
@@ -32,15 +32,15 @@ const TOKEN: Key<Secret> = Key::required(
     Secret(SecretKind::Any),
     "Of an app's bot, xoxb-...: a message an incident, its course in the thread.",
 );
-const CHANNEL: Key<Own<String>> = Key::required(
+const CHANNEL: Key<Custom<String>> = Key::required(
     "channel",
-    Own { read: read_channel, schema: channel_schema },
+    Custom { read: read_channel, schema: channel_schema },
     "For an app: the channel's id such as C0123ABC, or \"#name\".",
 );
 const WEB_API: Key<Address> = Key::with_default("api", HTTP, API, "Slack's Web API.");
-const BUTTONS: Key<Truth> = Key::optional(
+const BUTTONS: Key<Bool> = Key::optional(
     "buttons",
-    Truth,
+    Bool,
     "For an app: whether messages have buttons [default: when chats has a Slack app that hears of them].",
 );
 

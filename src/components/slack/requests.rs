@@ -49,7 +49,7 @@ impl Method {
 }
 
 /// What a request is made of.
-pub(super) struct Facts<'a> {
+pub(super) struct RequestFacts<'a> {
     /// The channel of podbell.yaml.
     pub channel: &'a str,
     /// The message that represents the incident.
@@ -65,7 +65,7 @@ pub(super) struct Facts<'a> {
 }
 
 /// The request that sends a message.
-pub(crate) fn request(message: &Message, content: Content, mentions: &[String], facts: &Facts<'_>) -> Request {
+pub(crate) fn request(message: &Message, content: Content, mentions: &[String], facts: &RequestFacts<'_>) -> Request {
     let presses = if facts.buttons { Presses::AreReceived } else { Presses::AreNot };
     let mut arguments = blocks::body(message, content, mentions, presses);
     let blocks = arguments.get_mut("blocks").and_then(Value::as_array_mut);

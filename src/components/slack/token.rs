@@ -82,7 +82,7 @@ struct Identity {
 }
 
 #[derive(Deserialize)]
-struct Who {
+struct AuthTestReply {
     ok: bool,
     #[serde(default)]
     error: String,
@@ -103,7 +103,7 @@ async fn identity(
     let url = method(asked.api, "auth.test").ok_or((unclear("Slack's `api` is not an address".into()), None))?;
     let request = HttpRequest::post(b"{}".to_vec(), now).bearer(asked.token);
     let reply = request.send(client, &url, &redactor).await.map_err(|outcome| (outcome, None))?;
-    let Ok(who) = serde_json::from_str::<Who>(&reply.body) else {
+    let Ok(who) = serde_json::from_str::<AuthTestReply>(&reply.body) else {
         let why = format!("{}, which is not Slack's answer (a proxy or a login page in between?)", reply.said());
         return Err((unclear(why), reply.clocks));
     };

@@ -24,14 +24,15 @@ use crate::notifiers::redact::Redactor;
 use crate::notifiers::reply::{self, Reply};
 use crate::notifiers::thread::{Act, Request};
 use crate::notifiers::{
-    Attempt, Audience, ConfiguredChats, Look, Notifier, NotifierForm, NotifierKind, People, Rendering, fingerprint,
+    Attempt, Audience, ConfiguredChats, ExamineContext, Notifier, NotifierForm, NotifierKind, People, Rendering,
+    fingerprint,
 };
 use crate::settings::keys::{Address, HTTP};
 use crate::settings::{Draft, Secret, SecretKind};
 use podbell_core::message::Language;
 use podbell_core::outbox::pace::Pace;
 use podbell_core::outbox::{Outcome, Policy, ThreadPolicy, Upkeep};
-use podbell_core::yaml::key::{Key, Own, Truth};
+use podbell_core::yaml::key::{Bool, Custom, Key};
 use podbell_core::yaml::{MapReader, Node, Reader};
 
 /// The Bot API.
@@ -43,14 +44,14 @@ const CHANGES: Pace = Pace { most: 15, per: Duration::from_secs(61), kept_for_cr
 
 const TOKEN: Key<Secret> =
     Key::required("token", Secret(SecretKind::Any), "Of the bot, 123456:ABC-…, from @BotFather.");
-const CHAT: Key<Own<String>> = Key::required(
+const CHAT: Key<Custom<String>> = Key::required(
     "chat",
-    Own { read: read_chat, schema: chat_schema },
+    Custom { read: read_chat, schema: chat_schema },
     "The chat's number such as -1001234567890, or the @name of a channel or public group; `/` and the number of a topic after it.",
 );
-const BUTTONS: Key<Truth> = Key::optional(
+const BUTTONS: Key<Bool> = Key::optional(
     "buttons",
-    Truth,
+    Bool,
     "Whether messages have buttons [default: when chats has a bot of Telegram, which hears of them].",
 );
 const BOT_API: Key<Address> = Key::with_default("api", HTTP, API, "The Bot API.");
@@ -197,9 +198,9 @@ impl Notifier for Chat {
         Box::pin(self.send(attempt))
     }
 
-    fn examine<'a>(&'a self, look: Look<'a>) -> BoxFuture<'a, Checked> {
+    fn examine<'a>(&'a self, context: ExamineContext<'a>) -> BoxFuture<'a, Checked> {
         Box::pin(async move {
-            let Look { subject, net, now, .. } = look;
+            let ExamineContext { subject, net, now, .. } = context;
             let body = json!({"chat_id": self.chat.split('/').next()}).to_string().into_bytes();
             let group = Group::Destinations;
             let finding = match self.call(&net.client, "getChat", HttpRequest::post(body, now)).await {

@@ -19,7 +19,7 @@ const MOST_NAME: usize = 1_000;
 const MOST_LISTED: usize = 100;
 
 /// What a webhook's message is made of, besides its words.
-pub(super) struct Facts<'a> {
+pub(super) struct RequestFacts<'a> {
     /// The folded notice.
     pub notice: &'a Notice,
     /// The numbers of all notices in it, ascending.
@@ -31,7 +31,7 @@ pub(super) struct Facts<'a> {
 }
 
 /// The body of the request.
-pub(super) fn body(facts: &Facts<'_>, message: &Message, content: Content) -> Value {
+pub(super) fn body(facts: &RequestFacts<'_>, message: &Message, content: Content) -> Value {
     let notice = facts.notice;
     let mut data = json!({
         "notice": notice.kind.as_str(),

@@ -14,10 +14,10 @@ use self::signature::SigningKey;
 use crate::examine::Checked;
 use crate::notifiers::hook::{Hook, Replies};
 use crate::notifiers::http_request::HttpRequest;
-use crate::notifiers::{Attempt, Audience, Look, Notifier, NotifierForm, NotifierKind, Rendering};
+use crate::notifiers::{Attempt, Audience, ExamineContext, Notifier, NotifierForm, NotifierKind, Rendering};
 use crate::settings::{Draft, Secret, SecretKind, SecretRef, Secrets};
 use podbell_core::outbox::{Outcome, Policy};
-use podbell_core::yaml::key::{Key, Shape};
+use podbell_core::yaml::key::{Key, ValueType};
 use podbell_core::yaml::{MapReader, Node, Reader, Value};
 
 const URL: Key<Secret> = Key::required("url", Secret(SecretKind::Url), "Where the program listens.");
@@ -69,7 +69,7 @@ fn key(secret: &SecretRef, values: &mut Secrets<'_>) -> Option<(SigningKey, Secr
 #[derive(Clone, Copy, Debug)]
 struct SigningSecrets;
 
-impl Shape for SigningSecrets {
+impl ValueType for SigningSecrets {
     type Value = Vec<SecretRef>;
 
     fn read(&self, node: &Node, reader: &mut Reader) -> Option<Vec<SecretRef>> {
@@ -119,7 +119,8 @@ impl Notifier for Webhook {
     fn body(&self, rendering: &mut Rendering<'_>) -> Vec<u8> {
         let mut notices: Vec<u64> = rendering.notices.iter().map(|notice| notice.id).collect();
         notices.sort_unstable();
-        let facts = body::Facts { notice: rendering.notice, notices, id: rendering.message_id, url: rendering.url };
+        let facts =
+            body::RequestFacts { notice: rendering.notice, notices, id: rendering.message_id, url: rendering.url };
         body::body(&facts, &rendering.message, rendering.content).to_string().into_bytes()
     }
 
@@ -136,7 +137,7 @@ impl Notifier for Webhook {
         Box::pin(self.hook.deliver(client, request))
     }
 
-    fn examine<'a>(&'a self, look: Look<'a>) -> BoxFuture<'a, Checked> {
-        Box::pin(self.hook.examine(look))
+    fn examine<'a>(&'a self, context: ExamineContext<'a>) -> BoxFuture<'a, Checked> {
+        Box::pin(self.hook.examine(context))
     }
 }

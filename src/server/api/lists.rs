@@ -21,7 +21,7 @@ use crate::clock;
 use podbell_core::ask::Brief;
 use podbell_core::mute::Mute;
 
-type Asking = Result<Query<Filter>, QueryRejection>;
+type FilterQuery = Result<Query<Filter>, QueryRejection>;
 
 pub(super) struct List {
     pub(super) path: &'static str,
@@ -95,23 +95,23 @@ pub(super) fn routes() -> Router<Arc<Api>> {
     LISTS.iter().fold(document, |routes, list| routes.route(list.path, (list.handler)()))
 }
 
-async fn incidents(State(api): State<Arc<Api>>, headers: HeaderMap, asking: Asking) -> Response {
+async fn incidents(State(api): State<Arc<Api>>, headers: HeaderMap, asking: FilterQuery) -> Response {
     answer(&api, &headers, asking, |asked| api.queries.incidents(asked)).await
 }
 
-async fn mutes(State(api): State<Arc<Api>>, headers: HeaderMap, asking: Asking) -> Response {
+async fn mutes(State(api): State<Arc<Api>>, headers: HeaderMap, asking: FilterQuery) -> Response {
     answer(&api, &headers, asking, |asked| api.queries.mutes(asked)).await
 }
 
-async fn deliveries(State(api): State<Arc<Api>>, headers: HeaderMap, asking: Asking) -> Response {
+async fn deliveries(State(api): State<Arc<Api>>, headers: HeaderMap, asking: FilterQuery) -> Response {
     answer(&api, &headers, asking, |asked| api.queries.deliveries(asked)).await
 }
 
-async fn targets(State(api): State<Arc<Api>>, headers: HeaderMap, asking: Asking) -> Response {
+async fn targets(State(api): State<Arc<Api>>, headers: HeaderMap, asking: FilterQuery) -> Response {
     answer(&api, &headers, asking, |asked| api.queries.targets(asked)).await
 }
 
-async fn events(State(api): State<Arc<Api>>, headers: HeaderMap, asking: Asking) -> Response {
+async fn events(State(api): State<Arc<Api>>, headers: HeaderMap, asking: FilterQuery) -> Response {
     let Some(service) = asking.as_ref().ok().and_then(|Query(filter)| filter.service.clone()) else {
         return match (api.tokens.find(&headers), asking) {
             (None, _) => unknown(),
@@ -135,7 +135,7 @@ async fn openapi(State(api): State<Arc<Api>>, headers: HeaderMap) -> Response {
 async fn answer<T: Serialize, F: Future<Output = Result<Page<T>, ListError>>>(
     api: &Api,
     headers: &HeaderMap,
-    asking: Asking,
+    asking: FilterQuery,
     list: impl FnOnce(ListRequest) -> F,
 ) -> Response {
     let Some(token) = api.tokens.find(headers) else { return unknown() };

@@ -105,7 +105,7 @@ struct CommandResponse {
 
 /// What is wrong with a request, in words that name what to do.
 #[derive(Serialize, JsonSchema)]
-struct Wrong {
+struct ErrorBody {
     error: &'static str,
 }
 
@@ -160,5 +160,5 @@ fn unknown() -> Response {
 }
 
 fn wrong(status: StatusCode, why: &'static str, error: &'static str) -> Response {
-    logged((status, Json(Wrong { error })).into_response(), why)
+    logged((status, Json(ErrorBody { error })).into_response(), why)
 }

@@ -10,7 +10,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde_json::{Map, Value, json};
 
 use super::lists::{LISTS, List};
-use super::{Command, CommandResponse, Wrong};
+use super::{Command, CommandResponse, ErrorBody};
 use crate::chat::lists::{Filter, Page};
 
 /// The document as it is served and printed.
@@ -35,7 +35,7 @@ fn document() -> Value {
     }
     let of_itself = json!({"summary": "This document.", "responses": responses(json!({"description": "It."}), &[401])});
     paths.insert("/api/v1/openapi.json".to_owned(), json!({"get": of_itself}));
-    generator.subschema_for::<Wrong>();
+    generator.subschema_for::<ErrorBody>();
     json!({
         "openapi": "3.1.0",
         "info": {

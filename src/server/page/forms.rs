@@ -11,8 +11,8 @@ use serde::Deserialize;
 use super::access::{self, Visitor};
 use super::html::Tab;
 use super::sessions::LIFETIME;
-use super::sign_in::{self, Wrong};
-use super::{Asking, Page, local, refused, to};
+use super::sign_in::{self, SignInError};
+use super::{Page, PageRequest, local, refused, to};
 use crate::chat::{Question, Speaker};
 use crate::guard::{Tries, logged};
 use crate::server::api::hash;
@@ -48,11 +48,11 @@ pub(super) async fn sign_in(
     };
     let now = page.now();
     if tries.as_ref().is_some_and(|tries| !tries.may_try()) {
-        return again(StatusCode::TOO_MANY_REQUESTS, Wrong::TooMany, "too many sign-ins with wrong tokens");
+        return again(StatusCode::TOO_MANY_REQUESTS, SignInError::TooMany, "too many sign-ins with wrong tokens");
     }
     let Some(token) = page.tokens.known(form.api_token.trim().as_bytes()) else {
         tries.iter().for_each(|tries| tries.was_wrong());
-        return again(StatusCode::UNAUTHORIZED, Wrong::Token, "a sign-in with a token that is not known");
+        return again(StatusCode::UNAUTHORIZED, SignInError::Token, "a sign-in with a token that is not known");
     };
     // The cookie is not the token itself: whoever sees it cannot use the API.
     let id: String = rand::random::<[u8; 32]>().iter().map(|byte| format!("{byte:02x}")).collect();
@@ -74,7 +74,7 @@ fn with_cookie(mut response: Response, cookie: &str) -> Response {
 
 /// A form that changes something.
 #[derive(Deserialize)]
-pub(super) struct Doing {
+pub(super) struct ActionForm {
     token: String,
     #[serde(default, rename = "do")]
     command: String,
@@ -89,7 +89,7 @@ pub(super) struct Doing {
 }
 
 /// The visitor who sent a form, if the form is ours.
-fn proven<'a>(asking: &'a Asking<'_>, headers: &HeaderMap, token: &str) -> Result<&'a Visitor, Box<Response>> {
+fn proven<'a>(asking: &'a PageRequest<'_>, headers: &HeaderMap, token: &str) -> Result<&'a Visitor, Box<Response>> {
     let Some(visitor) = &asking.visitor else {
         return Err(Box::new(refused(StatusCode::UNAUTHORIZED, "a form of nobody who is signed in")));
     };
@@ -108,7 +108,7 @@ pub(super) async fn sign_out(
     State(page): State<Arc<Page>>,
     headers: HeaderMap,
     uri: Uri,
-    form: Result<Form<Doing>, FormRejection>,
+    form: Result<Form<ActionForm>, FormRejection>,
 ) -> Response {
     let asking = page.asking(&headers, &uri);
     let Ok(Form(form)) = form else { return refused(StatusCode::BAD_REQUEST, "a form that cannot be read") };
@@ -123,7 +123,7 @@ pub(super) async fn act(
     State(page): State<Arc<Page>>,
     headers: HeaderMap,
     uri: Uri,
-    form: Result<Form<Doing>, FormRejection>,
+    form: Result<Form<ActionForm>, FormRejection>,
 ) -> Response {
     let asking = page.asking(&headers, &uri);
     let Ok(Form(form)) = form else { return refused(StatusCode::BAD_REQUEST, "a form that cannot be read") };

@@ -165,7 +165,7 @@ async fn guarded_headers(mut response: Response) -> Response {
 }
 
 /// A request: who, when, in which language, and where to.
-struct Asking<'a> {
+struct PageRequest<'a> {
     page: &'a Page,
     visitor: Option<Visitor>,
     style: Style,
@@ -202,15 +202,15 @@ impl Page {
         access::visitor(headers, self.cookie(), self.config.proxy.as_ref(), &sessions, self.now())
     }
 
-    fn asking(&self, headers: &HeaderMap, here: &Uri) -> Asking<'_> {
+    fn asking(&self, headers: &HeaderMap, here: &Uri) -> PageRequest<'_> {
         let language = self.config.language.unwrap_or_else(|| words::asked_for(headers));
         let style = Style { language, time_zone: self.config.time_zone.clone(), now: self.now() };
         let (here, said) = without_said(here);
-        Asking { page: self, visitor: self.visitor(headers), style, here: format!("{}{here}", self.base), said }
+        PageRequest { page: self, visitor: self.visitor(headers), style, here: format!("{}{here}", self.base), said }
     }
 }
 
-impl Asking<'_> {
+impl PageRequest<'_> {
     fn context(&self) -> Context<'_> {
         let words = words::PageTexts::of(self.style.language);
         Context {
@@ -311,7 +311,7 @@ fn local(place: &str) -> Option<&str> {
 /// The query parameters of all pages.
 #[derive(Default, Deserialize)]
 #[serde(default)]
-struct Where {
+struct PageQuery {
     page: Option<u32>,
     after: Option<u64>,
     q: Option<String>,
@@ -321,13 +321,13 @@ struct Where {
     next: Option<String>,
 }
 
-type At = Result<Query<Where>, QueryRejection>;
+type PageQueryResult = Result<Query<PageQuery>, QueryRejection>;
 
-fn place(at: At) -> Where {
+fn place(at: PageQueryResult) -> PageQuery {
     at.map(|Query(place)| place).unwrap_or_default()
 }
 
-async fn home(State(page): State<Arc<Page>>, headers: HeaderMap, uri: Uri, at: At) -> Response {
+async fn home(State(page): State<Arc<Page>>, headers: HeaderMap, uri: Uri, at: PageQueryResult) -> Response {
     let asking = page.asking(&headers, &uri);
     let Some(visitor) = &asking.visitor else { return asking.stranger(&headers) };
     match page.queries.home(asking.reader(visitor), place(at).page.unwrap_or(1)).await {
@@ -345,7 +345,7 @@ async fn incident(
     headers: HeaderMap,
     uri: Uri,
     Path(id): Path<String>,
-    at: At,
+    at: PageQueryResult,
 ) -> Response {
     let asking = page.asking(&headers, &uri);
     let Some(visitor) = &asking.visitor else { return asking.stranger(&headers) };
@@ -360,7 +360,7 @@ async fn incident(
     }
 }
 
-async fn service_list(State(page): State<Arc<Page>>, headers: HeaderMap, uri: Uri, at: At) -> Response {
+async fn service_list(State(page): State<Arc<Page>>, headers: HeaderMap, uri: Uri, at: PageQueryResult) -> Response {
     let asking = page.asking(&headers, &uri);
     let Some(visitor) = &asking.visitor else { return asking.stranger(&headers) };
     let at = place(at);
@@ -375,10 +375,10 @@ async fn service_list(State(page): State<Arc<Page>>, headers: HeaderMap, uri: Ur
     }
 }
 
-async fn service(State(page): State<Arc<Page>>, headers: HeaderMap, uri: Uri, at: At) -> Response {
+async fn service(State(page): State<Arc<Page>>, headers: HeaderMap, uri: Uri, at: PageQueryResult) -> Response {
     let asking = page.asking(&headers, &uri);
     let Some(visitor) = &asking.visitor else { return asking.stranger(&headers) };
-    let Where { cluster, namespace, name, page: of, .. } = place(at);
+    let PageQuery { cluster, namespace, name, page: of, .. } = place(at);
     match page.queries.service(asking.reader(visitor), (cluster, namespace), name.clone(), of.unwrap_or(1)).await {
         Ok(Some(detail)) => {
             let view = services::one(&asking.context(), &detail);
@@ -417,7 +417,7 @@ async fn destination_list(State(page): State<Arc<Page>>, headers: HeaderMap, uri
     }
 }
 
-async fn sign_in_form(State(page): State<Arc<Page>>, headers: HeaderMap, uri: Uri, at: At) -> Response {
+async fn sign_in_form(State(page): State<Arc<Page>>, headers: HeaderMap, uri: Uri, at: PageQueryResult) -> Response {
     let asking = page.asking(&headers, &uri);
     let next = place(at).next;
     let next = next.as_deref().and_then(local).unwrap_or("/");

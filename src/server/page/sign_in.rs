@@ -6,19 +6,19 @@ use super::html::Context;
 
 /// What went wrong with the last attempt.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Wrong {
+pub(super) enum SignInError {
     Token,
     TooMany,
 }
 
-pub(super) fn view(cx: &Context<'_>, next: &str, wrong: Option<Wrong>) -> Markup {
+pub(super) fn view(cx: &Context<'_>, next: &str, wrong: Option<SignInError>) -> Markup {
     let words = cx.words;
     html! {
         form.sign-in method="post" action=(cx.to("/sign-in")) {
             h1 { (words.sign_in()) }
             @match wrong {
-                Some(Wrong::Token) => { p.bad role="alert" { (words.wrong_token()) } }
-                Some(Wrong::TooMany) => { p.bad role="alert" { (words.too_many()) } }
+                Some(SignInError::Token) => { p.bad role="alert" { (words.wrong_token()) } }
+                Some(SignInError::TooMany) => { p.bad role="alert" { (words.too_many()) } }
                 None => {}
             }
             label for="token" { (words.token()) }

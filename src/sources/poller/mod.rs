@@ -47,7 +47,7 @@ pub struct Discovery {
 
 /// The poller's intervals and limits.
 #[derive(Clone, Debug)]
-pub(crate) struct Plan {
+pub(crate) struct PollerConfig {
     /// The source's name.
     pub source: Arc<str>,
     /// How often each target is read.
@@ -70,7 +70,7 @@ pub(crate) fn concurrency(requests_per_second: NonZeroU32) -> usize {
 /// Polls until told to stop (or the sender of `stop` is gone, or nobody listens any more).
 pub(crate) async fn run<R: TargetReader>(
     reader: Arc<R>,
-    plan: Plan,
+    plan: PollerConfig,
     events: mpsc::Sender<SourceEvent>,
     stop: CancellationToken,
 ) {
@@ -120,7 +120,7 @@ enum Done {
 
 struct Poller<R> {
     reader: Arc<R>,
-    plan: Plan,
+    plan: PollerConfig,
     events: mpsc::Sender<SourceEvent>,
     begun: Instant,
     schedule: Schedule,
@@ -134,7 +134,7 @@ struct Poller<R> {
 }
 
 impl<R: TargetReader> Poller<R> {
-    fn new(reader: Arc<R>, plan: Plan, events: mpsc::Sender<SourceEvent>, configured: &[TargetEntry]) -> Self {
+    fn new(reader: Arc<R>, plan: PollerConfig, events: mpsc::Sender<SourceEvent>, configured: &[TargetEntry]) -> Self {
         let configured = configured.iter().map(|entry| entry.target.clone());
         Self {
             watched: PolledTargets::new(configured),

@@ -6,7 +6,7 @@ use std::num::NonZeroU32;
 use std::time::Duration;
 
 use podbell::clock;
-use podbell::components::file::recording::{Recorded, RecordedPoll, Scope};
+use podbell::components::file::recording::{RecordedOutcome, RecordedPoll, Scope};
 use podbell::components::qcloud::emulator::{Emulator, EmulatorConfig, Play};
 use podbell_core::event::{Event, Level};
 use podbell_core::time::Time;
@@ -121,10 +121,10 @@ fn trouble(dice: &mut Dice, start: Time, lasts: Duration) -> (Vec<RecordedPoll>,
             let scope = Scope { cluster: Some("c".into()), namespace: Some("n".into()), service: Some(name.clone()) };
             let of_service = counts.range(name.clone()..format!("{name}~"));
             let events = of_service.map(|(pod, (count, first, last))| event(pod, *count, *first, *last)).collect();
-            polls.push(RecordedPoll { at, scope, outcome: Recorded::List(events) });
+            polls.push(RecordedPoll { at, scope, outcome: RecordedOutcome::List(events) });
         }
         let scope = Scope { cluster: Some("c".into()), namespace: Some("n".into()), service: Some(CALM.into()) };
-        polls.push(RecordedPoll { at, scope, outcome: Recorded::List(Vec::new()) });
+        polls.push(RecordedPoll { at, scope, outcome: RecordedOutcome::List(Vec::new()) });
     }
     (polls, counts.into_iter().map(|(pod, (count, ..))| (pod, count)).collect())
 }

@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use podbell::app::assemble::Rendered;
-use podbell::engine::{ActionRequest, Engine, EngineEvent, NewRules, Parts, Renderer, SendJob};
+use podbell::app::assemble::NotifierRenderer;
+use podbell::engine::{ActionRequest, Engine, EngineEvent, EngineParts, NewRules, Renderer, SendJob};
 use podbell::notifiers::Notifiers;
 use podbell::sources::SourceEvent;
 use podbell_core::event::{Event, Target};
@@ -249,10 +249,10 @@ impl World {
             ((*name).into(), policy)
         });
         let (policies, renderer): (_, Box<dyn Renderer>) = match &self.spec.through {
-            Some(wire) => (wire.notifiers.policies(), Box::new(Rendered(wire.notifiers.clone()))),
+            Some(wire) => (wire.notifiers.policies(), Box::new(NotifierRenderer(wire.notifiers.clone()))),
             None => (policies.collect(), Box::new(Plain)),
         };
-        let parts = Parts { store, setup, policies, renderer, chance: Box::new(|| 0.5) };
+        let parts = EngineParts { store, setup, policies, renderer, chance: Box::new(|| 0.5) };
         let mut engine = Engine::new(parts, self.now)?;
         engine.take_rules(NewRules::AsMade { good, refused });
         self.engine = Some(engine);

@@ -111,7 +111,7 @@ pub enum Change {
     /// Hold notices back.
     Mute(mute::Ask),
     /// End a mute.
-    Unmute(mute::What),
+    Unmute(mute::MuteArgument),
 }
 
 /// Reads a command.

@@ -19,7 +19,7 @@ use crate::user_action::{ActionResult, Refusal};
 /// What a word means, judged by its shape.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum What {
+pub enum MuteArgument {
     /// A number: an incident.
     Incident(u64),
     /// `rule:NAME`, or `rule:FILE:NAME`.
@@ -28,7 +28,7 @@ pub enum What {
     Named(Named),
 }
 
-impl What {
+impl MuteArgument {
     pub(super) fn read(written: &str, args: &Args, command: &'static str) -> Result<Self, Mistake> {
         let narrowed = args.namespace.is_some() || args.cluster.is_some();
         if let Some(id) = args::id(written).filter(|_| !narrowed) {
@@ -55,7 +55,7 @@ impl What {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Ask {
     /// What to mute.
-    pub what: What,
+    pub what: MuteArgument,
     /// How long it lasts.
     pub lasts: Duration,
     /// The duration as it was typed.
@@ -89,7 +89,7 @@ pub(super) const SPEC: Spec = Spec {
 fn parse(args: Args) -> Result<Change, Mistake> {
     let missing = |what| Mistake::Missing { command: SPEC.name, what };
     let written = args.arguments.first().ok_or(missing(Missing::What))?;
-    let what = What::read(written, &args, SPEC.name)?;
+    let what = MuteArgument::read(written, &args, SPEC.name)?;
     let length = args.arguments.get(1).ok_or(missing(Missing::Length))?.clone();
     let lasts = args::length(&length, SPEC.name)?;
     if lasts < Duration::from_secs(1) || lasts > LONGEST_MUTE {

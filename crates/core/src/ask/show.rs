@@ -67,7 +67,7 @@ pub struct Shown {
 
 /// An answer in its parts.
 #[derive(Clone, Debug)]
-pub struct Parts {
+pub struct ShownParts {
     /// The story, as a message that is made now.
     pub story: Message,
     /// Its acknowledgement and mutes.
@@ -80,7 +80,7 @@ pub struct Parts {
 
 impl Shown {
     pub(super) fn answer(&self, formatter: &AnswerFormatter<'_>) -> Message {
-        let Parts { mut story, people, actions, told } = self.written(formatter);
+        let ShownParts { mut story, people, actions, told } = self.written(formatter);
         // Right below the gist: whether somebody acknowledged or muted it decides what is left to do.
         let place = story.blocks.len().min(1);
         story.blocks.splice(place..place, people);
@@ -91,11 +91,11 @@ impl Shown {
     }
 
     /// The same in parts and in full, for a page whose reader does not type commands.
-    pub fn parts(&self, style: &Style) -> Parts {
+    pub fn parts(&self, style: &Style) -> ShownParts {
         self.written(&AnswerFormatter::new(style, Prompt::default()))
     }
 
-    fn written(&self, formatter: &AnswerFormatter<'_>) -> Parts {
+    fn written(&self, formatter: &AnswerFormatter<'_>) -> ShownParts {
         let texts = formatter.texts;
         let mut story = compose_built_in(&self.notice, formatter.style);
         // An answer mentions nobody.
@@ -114,7 +114,7 @@ impl Shown {
             Block::Small(spans)
         });
         let actions = self.actions.iter().map(|logged| line(logged, formatter)).collect();
-        Parts { story, people, actions, told: told.collect() }
+        ShownParts { story, people, actions, told: told.collect() }
     }
 
     fn next(&self) -> Vec<String> {

@@ -3,7 +3,7 @@
 use super::Change;
 use super::args::{Args, Opt};
 use super::mistake::{Missing, Mistake};
-use super::mute::What;
+use super::mute::MuteArgument;
 use super::registry::{Parse, Spec};
 use crate::translations::Phrase;
 
@@ -20,5 +20,5 @@ pub(super) const SPEC: Spec = Spec {
 
 fn parse(args: Args) -> Result<Change, Mistake> {
     let what = args.arguments.first().ok_or(Mistake::Missing { command: SPEC.name, what: Missing::What })?;
-    Ok(Change::Unmute(What::read(what, &args, SPEC.name)?))
+    Ok(Change::Unmute(MuteArgument::read(what, &args, SPEC.name)?))
 }

@@ -10,7 +10,7 @@ use super::mistake::Mistake;
 use super::registry::{Parse, Spec};
 use super::show::NotificationRecord;
 use super::{PAGE, Query, pages};
-use crate::incident::hold::Held;
+use crate::incident::hold::HoldReason;
 use crate::message::{self, Block, Message, Span, Style, words};
 use crate::notice::NoticeKind;
 use crate::outbox::DeliveryPhase;
@@ -55,7 +55,7 @@ pub struct Why {
     /// The rollout that it opened soon after.
     pub rollout: Option<RolloutOf>,
     /// The destinations whose notices are held back, and by what.
-    pub held: Vec<(Destination, Held)>,
+    pub held: Vec<(Destination, HoldReason)>,
     /// Who is told next if nobody acknowledges it, and when.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub next_step: Option<NextStep>,
@@ -68,7 +68,7 @@ impl Why {
     pub fn new(
         brief: Brief,
         decisions: Vec<Decision>,
-        mut held: Vec<(Destination, Held)>,
+        mut held: Vec<(Destination, HoldReason)>,
         told: Vec<NotificationRecord>,
         (page, now): (u32, Time),
     ) -> Self {
@@ -76,7 +76,7 @@ impl Why {
         for (to, by) in newest.map(|claimed| claimed.held.clone()).unwrap_or_default() {
             // Add the maintenance and hours that held the newest change and still last, even if no notice was due for
             // it. Mutes and other incidents are in `held` as they are now.
-            let still = matches!(&by, Held::Window { until, .. } if *until > now);
+            let still = matches!(&by, HoldReason::Window { until, .. } if *until > now);
             if still && !held.iter().any(|(known, _)| *known == to) {
                 held.push((to, by));
             }
@@ -162,12 +162,12 @@ fn effect(effect: Effect, formatter: &AnswerFormatter<'_>) -> String {
     }
 }
 
-fn held_by(held: &Held, formatter: &AnswerFormatter<'_>) -> Vec<Span> {
+fn held_by(held: &HoldReason, formatter: &AnswerFormatter<'_>) -> Vec<Span> {
     match held {
-        Held::Window { window, until } => {
+        HoldReason::Window { window, until } => {
             formatter.fill(&formatter.texts.held_by_window(&formatter.say.at(*until)), &[window.name()])
         }
-        Held::Mute { until, .. } => vec![words(formatter.texts.held_by_mute(&formatter.say.at(*until)))],
-        Held::By { incident, .. } => vec![words(formatter.texts.held_by_incident(&incident.to_string()))],
+        HoldReason::Mute { until, .. } => vec![words(formatter.texts.held_by_mute(&formatter.say.at(*until)))],
+        HoldReason::By { incident, .. } => vec![words(formatter.texts.held_by_incident(&incident.to_string()))],
     }
 }

@@ -1,6 +1,6 @@
 //! Handles a clock that was set: shifts the times that an incident took from podbell's clock. The cluster's dates stay.
 
-use super::hold::Held;
+use super::hold::HoldReason;
 use super::{Incident, Phase, Sighting};
 use crate::health::Status;
 use crate::time::Jump;
@@ -65,7 +65,7 @@ impl Incident {
                 next.caused_at.carry(by);
             }
             // The end of a window follows the calendar.
-            if let Some(Held::Mute { until, .. }) = &mut notifications.held {
+            if let Some(HoldReason::Mute { until, .. }) = &mut notifications.held {
                 until.carry(by);
             }
         }

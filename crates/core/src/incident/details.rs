@@ -7,7 +7,7 @@ use litemap::LiteMap;
 use serde::{Deserialize, Serialize};
 
 use super::affected::Affected;
-use super::standing::Standing;
+use super::standing::ObjectTrouble;
 use super::{Joining, insert_sorted, quote};
 use crate::enrichment::PodState;
 use crate::event::Event;
@@ -76,7 +76,7 @@ pub struct Sighting {
     pub heard: Time,
     /// Its troubles that end by an event, ended ones included.
     #[serde(default)]
-    pub standing: Vec<Standing>,
+    pub standing: Vec<ObjectTrouble>,
     /// The newest sign of a trouble that ends by silence.
     #[serde(default)]
     pub silent: Option<Time>,

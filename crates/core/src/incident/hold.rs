@@ -18,7 +18,7 @@ use crate::time::Time;
 /// What held back a notice from a destination.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Held {
+pub enum HoldReason {
     /// Planned work, or hours in which the rule is not active.
     Window {
         /// The window.
@@ -91,16 +91,16 @@ impl Holds {
     }
 
     /// What holds back notices from this destination.
-    pub(crate) fn of(&self, to: &Destination) -> Option<Held> {
+    pub(crate) fn of(&self, to: &Destination) -> Option<HoldReason> {
         if let Some((window, until)) = &self.window {
-            return Some(Held::Window { window: window.clone(), until: *until });
+            return Some(HoldReason::Window { window: window.clone(), until: *until });
         }
         if let Some((mute, until)) = self.mute {
-            return Some(Held::Mute { mute, until });
+            return Some(HoldReason::Mute { mute, until });
         }
         // A destination that does not hear of the cause must hear of the consequences.
         let by = self.inhibitors.iter().find(|by| by.told.contains(to))?;
-        Some(Held::By { incident: by.incident, until: by.until })
+        Some(HoldReason::By { incident: by.incident, until: by.until })
     }
 }
 
@@ -117,7 +117,7 @@ impl Incident {
     /// Notes for each destination that a notice fell due by `now` and is held back. Returns whether that changed
     /// anything.
     pub(crate) fn note_held(&mut self, rule: &RuleSettings, holds: &Holds, now: Time) -> bool {
-        let moments: Vec<(Destination, Held)> = self
+        let moments: Vec<(Destination, HoldReason)> = self
             .notifications
             .iter()
             .filter(|(to, notifications)| self.moment(to, notifications, rule).is_some_and(|(_, at)| at <= now))
@@ -144,11 +144,11 @@ impl Incident {
 
     /// Whether a destination from which notices are held gets no notice of the end: always in a window; under a mute or
     /// an open cause only if it was never notified of this incident.
-    pub(super) fn misses_end(&self, notifications: &NotificationState, held: &Held) -> bool {
+    pub(super) fn misses_end(&self, notifications: &NotificationState, held: &HoldReason) -> bool {
         match held {
-            Held::Window { .. } => true,
-            Held::Mute { .. } => notifications.told.is_none(),
-            Held::By { .. } => notifications.told.is_none() && self.phase == Phase::Open,
+            HoldReason::Window { .. } => true,
+            HoldReason::Mute { .. } => notifications.told.is_none(),
+            HoldReason::By { .. } => notifications.told.is_none() && self.phase == Phase::Open,
         }
     }
 

@@ -38,9 +38,9 @@ pub(crate) use joining::Joining;
 use notification_state::NotificationState;
 use packed::Packed;
 use rhythm::Rhythm;
-use standing::{EndedBy, Shows, Signs};
+use standing::{EndEvidence, EndedBy, VisibleEnds};
 use unacknowledged::Unacknowledged;
-use window::{Gathered, Happened, Run};
+use window::{ObjectOccurrences, OpenCheck, Run};
 
 /// How long a trouble that has lasted long enough waits for the good read that confirms it.
 const READ_WITHIN: Duration = Duration::from_secs(3600);
@@ -108,7 +108,7 @@ pub struct Incident {
     pub acknowledged: Option<Acknowledged>,
     /// What decides when it is quiet.
     #[serde(default)]
-    pub signs: Signs,
+    pub signs: EndEvidence,
     /// The longest silence that its slowest reporter may keep, in seconds.
     #[serde(default)]
     pub slowest: u32,
@@ -169,7 +169,7 @@ impl Incident {
             }
             .into(),
             acknowledged: None,
-            signs: Signs::default(),
+            signs: EndEvidence::default(),
             slowest: 0,
             ended_by: None,
             shape: None,
@@ -220,11 +220,11 @@ impl Incident {
                 {
                     open_when.lasts = None;
                 }
-                let happened = Happened { object, occurrences: joining.times, settles_at: joining.settles_at };
+                let happened = ObjectOccurrences { object, occurrences: joining.times, settles_at: joining.settles_at };
                 match window::gather(&mut self.recent, &mut self.runs, happened, open_when) {
-                    Gathered::Opens => self.open(rule, now),
-                    Gathered::Waits => {}
-                    Gathered::TooYoung(until) => return Some(until),
+                    OpenCheck::Opens => self.open(rule, now),
+                    OpenCheck::Waits => {}
+                    OpenCheck::TooYoung(until) => return Some(until),
                 }
             }
         }
@@ -293,7 +293,7 @@ impl Incident {
 
     /// When a standing trouble has lasted for as long as the rule asks. If the rule counts occurrences, too, this needs
     /// a source that would show the end of the trouble.
-    pub(crate) fn lasts_at(&self, rule: &RuleSettings, shows: Shows) -> Option<Time> {
+    pub(crate) fn lasts_at(&self, rule: &RuleSettings, shows: VisibleEnds) -> Option<Time> {
         let lasts = rule.open_when.lasts.filter(|_| self.phase != Phase::Open)?;
         if rule.open_when.count.is_some() && !self.end_is_shown(shows) {
             return None;
@@ -404,7 +404,7 @@ impl Incident {
     fn gathers_until(&self, rule: &RuleSettings) -> Time {
         let counted = window::gathers_until(&self.recent, &self.runs, rule.open_when);
         // A standing trouble is taken to last: it waits until it has lasted long enough, and then for a good read.
-        let stands = self.lasts_at(rule, Shows::ALL).map(|at| at.max(self.last_at).plus(READ_WITHIN));
+        let stands = self.lasts_at(rule, VisibleEnds::ALL).map(|at| at.max(self.last_at).plus(READ_WITHIN));
         // An event from before an end that is written late must still find that end.
         let ended = self.signs.ended().map(|at| at.plus(READ_WITHIN));
         [counted, stands, ended].into_iter().flatten().max().unwrap_or(self.last_at)

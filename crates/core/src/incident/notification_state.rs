@@ -6,7 +6,7 @@
 use litemap::LiteMap;
 use serde::{Deserialize, Serialize};
 
-use super::hold::{Held, Holds};
+use super::hold::{HoldReason, Holds};
 use super::unacknowledged::Called;
 use super::{FLAPPING, Incident, Phase, Topic};
 use crate::event::Event;
@@ -35,7 +35,7 @@ pub struct NotificationState {
     pub flapping: bool,
     /// What held back the last notice that was due, until one is sent.
     #[serde(default)]
-    pub held: Option<Held>,
+    pub held: Option<HoldReason>,
     /// The author of a mute that ended, until the destination is notified that the incident is still open.
     #[serde(default)]
     pub after_mute: Option<Author>,
@@ -211,8 +211,8 @@ impl Incident {
                 None => Some(at),
                 // It is noted as held when it falls due, and sent when the hold ends.
                 Some(held) if notifications.held.as_ref() != Some(&held) => Some(at),
-                Some(Held::Window { until, .. } | Held::Mute { until, .. }) => Some(at.max(until)),
-                Some(Held::By { until, .. }) => until.map(|until| at.max(until)),
+                Some(HoldReason::Window { until, .. } | HoldReason::Mute { until, .. }) => Some(at.max(until)),
+                Some(HoldReason::By { until, .. }) => until.map(|until| at.max(until)),
             }
         };
         self.notifications.iter().filter_map(moment).min()

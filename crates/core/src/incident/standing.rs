@@ -10,8 +10,8 @@ use serde::{Deserialize, Serialize};
 use super::{Details, Incident, LONGEST_SILENCE, Phase, Sighting};
 use crate::event::Event;
 use crate::health::Status;
-use crate::reports::{self, Deleted, End, ObjectFailure, Of, Report};
-use crate::rules::rule::{RuleSettings, Until};
+use crate::reports::{self, Deleted, EndEffect, EndScope, ObjectFailure, ReportingPattern};
+use crate::rules::rule::{EndsBy, RuleSettings};
 use crate::time::{Jump, Time};
 use crate::workload;
 
@@ -40,7 +40,7 @@ const LOST_ONCE: Duration = Duration::from_secs(26 * 3600);
 
 /// A trouble of an object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Standing {
+pub struct ObjectTrouble {
     /// Which trouble.
     pub trouble: ObjectFailure,
     /// When it began, by podbell's clock.
@@ -63,7 +63,7 @@ pub struct Standing {
     ended_by_a_run: bool,
 }
 
-impl Standing {
+impl ObjectTrouble {
     /// The clock was set.
     pub(super) fn clock_set(&mut self, by: Jump) {
         [&mut self.since, &mut self.at, &mut self.heard].into_iter().chain(&mut self.ended).for_each(|at| at.carry(by));
@@ -92,7 +92,7 @@ impl EndedBy {
 
 /// What decides when an incident is quiet, drawn from its objects.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Signs {
+pub struct EndEvidence {
     /// How many troubles stand whose end is always reported.
     pub standing: u32,
     /// Whether one of them is a node's.
@@ -116,19 +116,19 @@ pub struct Signs {
 
 /// Which events that end troubles a source is known to show.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Shows {
+pub(crate) struct VisibleEnds {
     /// Those of pods and of what controls them.
     pub ends: bool,
     /// Those of nodes.
     pub nodes: bool,
 }
 
-impl Shows {
+impl VisibleEnds {
     /// All of them.
     pub(crate) const ALL: Self = Self { ends: true, nodes: true };
 }
 
-impl Signs {
+impl EndEvidence {
     /// Whether every trouble has ended by an event.
     pub(super) fn is_over(&self) -> bool {
         self.standing == 0 && self.last_silent_sign.is_none() && self.ended.is_some()
@@ -143,13 +143,13 @@ impl Signs {
 impl Incident {
     /// When it is over, if nothing more happens: by the events that end it, where the source shows them; else by
     /// silence.
-    pub(crate) fn quiet_at(&self, rule: &RuleSettings, shows: Shows) -> Time {
+    pub(crate) fn quiet_at(&self, rule: &RuleSettings, shows: VisibleEnds) -> Time {
         let silence = self.silence(rule);
         let by_silence = self.last_sign.plus(silence);
-        if rule.until == Until::Silence {
+        if rule.until == EndsBy::Silence {
             return by_silence;
         }
-        let Signs { standing, last_heard, lost_after, last_silent_sign: silent, ended, .. } = self.signs;
+        let EndEvidence { standing, last_heard, lost_after, last_silent_sign: silent, ended, .. } = self.signs;
         if standing > 0 && !self.end_is_shown(shows) {
             return by_silence;
         }
@@ -188,15 +188,15 @@ impl Incident {
     }
 
     /// Whether the source would show the end of what still stands.
-    pub(crate) fn end_is_shown(&self, shows: Shows) -> bool {
+    pub(crate) fn end_is_shown(&self, shows: VisibleEnds) -> bool {
         // An end during a blind time may have been missed.
         let missed = self.blind.last().is_some_and(|(_, until)| *until >= self.last_sign);
         (shows.nodes || !self.signs.nodes) && (shows.ends || !self.signs.others) && !missed
     }
 
     /// Whether a trouble stands whose reporter would not have repeated it soon.
-    pub(crate) fn stands_in_silence(&self, shows: Shows) -> bool {
-        let rare = |one: &Standing| {
+    pub(crate) fn stands_in_silence(&self, shows: VisibleEnds) -> bool {
+        let rare = |one: &ObjectTrouble| {
             let every = Duration::from_secs(one.repeats.into());
             one.ended.is_none() && one.end_is_reported && (every.is_zero() || every > reports::KUBELET)
         };
@@ -207,7 +207,7 @@ impl Incident {
 
     /// The event that ended it, if it ended by an event.
     pub(crate) fn ended_by_event(&self) -> Option<&EndedBy> {
-        let Signs { standing, last_silent_sign: silent, .. } = self.signs;
+        let EndEvidence { standing, last_silent_sign: silent, .. } = self.signs;
         self.ended_by.as_ref().filter(|end| standing == 0 && silent.is_none_or(|silent| silent <= end.at))
     }
 
@@ -215,8 +215,8 @@ impl Incident {
     /// the rule wants silence alone. Each reopening doubles the rule's `resolve_after`, up to 4 h.
     pub(crate) fn silence(&self, rule: &RuleSettings) -> Duration {
         let known = match rule.until {
-            Until::Event => Duration::from_secs(self.slowest.into()).max(self.rhythm.least_silence()),
-            Until::Silence => Duration::ZERO,
+            EndsBy::Event => Duration::from_secs(self.slowest.into()).max(self.rhythm.least_silence()),
+            EndsBy::Silence => Duration::ZERO,
         };
         self.doubled(rule.resolve_after).max(known)
     }
@@ -229,7 +229,7 @@ impl Incident {
     /// Whether an occurrence at `at` says nothing of the present: it lies before the end of the same trouble of its
     /// object or, if it was written late, before the end of the incident.
     pub(super) fn is_over(&self, object: &str, event: &Event<'_>, at: Time, late: bool) -> bool {
-        let ended = |report: Report| {
+        let ended = |report: ReportingPattern| {
             let known = self.details.objects.get(object)?.standing.iter().find(|one| one.trouble == report.trouble)?;
             known.ended.map(|ended| at <= ended)
         };
@@ -238,22 +238,22 @@ impl Incident {
     }
 
     /// Ends the standing troubles that an event ends. Returns whether there were any.
-    pub(crate) fn end_by(&mut self, event: &Event<'_>, end: End, now: Time) -> bool {
+    pub(crate) fn end_by(&mut self, event: &Event<'_>, end: EndEffect, now: Time) -> bool {
         let (kind, name) = (event.obj_type.trim(), event.obj_name.trim());
         let object = super::object_key(event);
         let of = workload::of(kind, name);
-        let about = |key: &str, one: &Standing| match end.of {
+        let about = |key: &str, one: &ObjectTrouble| match end.of {
             // The event may be about another container of the pod: a trouble that came back after such an end stands
             // until the pod is deleted.
-            Of::Object => key == object && !one.came_back,
-            Of::Workload => key
+            EndScope::Object => key == object && !one.came_back,
+            EndScope::Workload => key
                 .split_once('/')
                 .is_some_and(|(other, name)| workload::of(other, name) == of && (!end.same_kind || other == kind)),
-            Of::Runs => key
+            EndScope::Runs => key
                 .split_once('/')
                 .is_some_and(|(other, name)| workload::is_of_a_job(other, name) && workload::of(other, name) == of),
             // Which node a pod was on is not known: its trouble ends with the first node that is back.
-            Of::Node => key == object || (one.trouble == ObjectFailure::NodeAway && !key.starts_with("Node/")),
+            EndScope::Node => key == object || (one.trouble == ObjectFailure::NodeAway && !key.starts_with("Node/")),
         };
         let by = EndedBy {
             reason: super::clipped(event.reason.trim(), 100),
@@ -261,7 +261,7 @@ impl Incident {
             obj_name: super::clipped(name, 300),
             at: now,
         };
-        let past = end.of == Of::Runs && self.end_silent_signs_of_runs(&by, now);
+        let past = end.of == EndScope::Runs && self.end_silent_signs_of_runs(&by, now);
         self.end_those(|key, one| end.troubles.contains(&one.trouble) && about(key, one), by, now) || past
     }
 
@@ -348,8 +348,8 @@ impl Incident {
         }
     }
 
-    fn end_those(&mut self, which: impl Fn(&str, &Standing) -> bool, by: EndedBy, at: Time) -> bool {
-        let ends = |key: &str, one: &Standing| one.ended.is_none() && one.at <= at && which(key, one);
+    fn end_those(&mut self, which: impl Fn(&str, &ObjectTrouble) -> bool, by: EndedBy, at: Time) -> bool {
+        let ends = |key: &str, one: &ObjectTrouble| one.ended.is_none() && one.at <= at && which(key, one);
         let any = self.details.objects.iter().any(|(key, seen)| seen.standing.iter().any(|one| ends(key, one)));
         if any {
             self.signs = self.details.change(|details| {
@@ -386,7 +386,7 @@ impl Sighting {
             None => self.silent = self.silent.max(Some(now)),
             Some(report) => {
                 let repeats = report.repeats.map_or(0, |every| u32::try_from(every.as_secs()).unwrap_or(u32::MAX));
-                let new = Standing {
+                let new = ObjectTrouble {
                     trouble: report.trouble,
                     since: at,
                     at,
@@ -404,7 +404,7 @@ impl Sighting {
                     Some(one) => {
                         let soon = one.ended.is_some_and(|ended| at.since(ended) < CAME_BACK);
                         let starts = matches!(one.trouble, ObjectFailure::NoImage | ObjectFailure::NotStarted);
-                        *one = Standing { came_back: soon && starts, ..new };
+                        *one = ObjectTrouble { came_back: soon && starts, ..new };
                     }
                     None => self.standing.push(new),
                 }
@@ -415,8 +415,8 @@ impl Sighting {
 
 impl Details {
     /// What decides when an incident of these objects is quiet.
-    pub(super) fn signs(&self) -> Signs {
-        let mut signs = Signs { last_silent_sign: self.unlisted, ..Signs::default() };
+    pub(super) fn signs(&self) -> EndEvidence {
+        let mut signs = EndEvidence { last_silent_sign: self.unlisted, ..EndEvidence::default() };
         for (key, seen) in &self.objects {
             // A pod may still wait, unless its run is known to have ended.
             let may_wait = run_of(key).is_some_and(|run| !self.objects.contains_key(&*format!("Job/{run}")));

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::rules::rule::{OpenWhen, Per};
+use crate::rules::rule::{CountScope, OpenWhen};
 use crate::time::{Jump, Time};
 
 /// Occurrences of one object that lie further apart than this are not one lasting trouble, unless the rule's window is
@@ -88,7 +88,7 @@ impl Run {
 
 /// What occurred to which object.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Happened {
+pub(crate) struct ObjectOccurrences {
     /// A hash of the object.
     pub object: u32,
     /// When it happened.
@@ -99,7 +99,7 @@ pub(crate) struct Happened {
 
 /// What new occurrences mean for an incident that is not open.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Gathered {
+pub(crate) enum OpenCheck {
     /// `open_when` is met.
     Opens,
     /// It is not met yet.
@@ -109,16 +109,21 @@ pub(crate) enum Gathered {
 }
 
 /// Adds occurrences of an object and returns whether `open_when` is met. Keeps only what can still matter.
-pub(crate) fn gather(recent: &mut Vec<Time>, runs: &mut Vec<Run>, happened: Happened, open_when: OpenWhen) -> Gathered {
-    let Happened { object, occurrences, settles_at } = happened;
+pub(crate) fn gather(
+    recent: &mut Vec<Time>,
+    runs: &mut Vec<Run>,
+    happened: ObjectOccurrences,
+    open_when: OpenWhen,
+) -> OpenCheck {
+    let ObjectOccurrences { object, occurrences, settles_at } = happened;
     forget_old(runs, occurrences.last, open_when);
     let of_group =
-        |recent: &mut Vec<Time>| opens(open_when.per == Per::Group && counted(recent, occurrences, open_when));
+        |recent: &mut Vec<Time>| opens(open_when.per == CountScope::Group && counted(recent, occurrences, open_when));
     let (Some(first), Some(_)) = (occurrences.deciding(1).next(), occurrences.deciding(1).last()) else {
         return of_group(recent);
     };
     let settles_at = settles_at.filter(|at| open_when.settled.is_some() && occurrences.last < *at);
-    let needs_run = open_when.lasts.is_some() || open_when.per == Per::Object || settles_at.is_some();
+    let needs_run = open_when.lasts.is_some() || open_when.per == CountScope::Object || settles_at.is_some();
     let at = runs.iter().position(|run| run.object == object).or_else(|| {
         (needs_run && runs.len() < MOST_RUNS).then(|| {
             runs.push(Run::new(object, first, settles_at));
@@ -133,13 +138,13 @@ pub(crate) fn gather(recent: &mut Vec<Time>, runs: &mut Vec<Run>, happened: Happ
     let lasts = open_when.lasts.is_some_and(|lasts| occurrences.last.since(run.since) >= lasts);
     if let Some(until) = run.settles_at.filter(|at| occurrences.last < *at) {
         run.hold(occurrences, open_when);
-        return if lasts { Gathered::Opens } else { Gathered::TooYoung(until) };
+        return if lasts { OpenCheck::Opens } else { OpenCheck::TooYoung(until) };
     }
     run.settles_at = None;
     let early = std::mem::take(&mut run.early);
     let times = match open_when.per {
-        Per::Group => &mut *recent,
-        Per::Object => &mut run.times,
+        CountScope::Group => &mut *recent,
+        CountScope::Object => &mut run.times,
     };
     times.extend(early);
     let counted = counted(times, occurrences, open_when);
@@ -150,8 +155,8 @@ pub(crate) fn gather(recent: &mut Vec<Time>, runs: &mut Vec<Run>, happened: Happ
     opens(counted || lasts)
 }
 
-fn opens(met: bool) -> Gathered {
-    if met { Gathered::Opens } else { Gathered::Waits }
+fn opens(met: bool) -> OpenCheck {
+    if met { OpenCheck::Opens } else { OpenCheck::Waits }
 }
 
 /// The longest pause within a run.
@@ -166,8 +171,8 @@ fn forget_old(runs: &mut Vec<Run>, now: Time, open_when: OpenWhen) {
 
 impl Run {
     /// Keeps its newest occurrence. Those of a group are counted elsewhere.
-    fn keep(&mut self, newest: Time, per: Per) {
-        if per == Per::Group {
+    fn keep(&mut self, newest: Time, per: CountScope) {
+        if per == CountScope::Group {
             self.times.clear();
         }
         self.times.push(newest);
@@ -208,15 +213,15 @@ pub(crate) fn settle(
         let pause = early.last().map(|last| now.since(*last)).unwrap_or_default();
         let occurred: Vec<Time> = early.iter().map(|at| at.plus(pause)).collect();
         let times = match open_when.per {
-            Per::Group => &mut *recent,
-            Per::Object => &mut run.times,
+            CountScope::Group => &mut *recent,
+            CountScope::Object => &mut run.times,
         };
         times.extend(occurred);
         times.sort_unstable();
         let count = open_when.count.unwrap_or(u32::MAX) as usize;
         met |= times.len() >= count && is_met(times, count, open_when.within);
-        if open_when.per == Per::Group {
-            run.keep(now, Per::Group);
+        if open_when.per == CountScope::Group {
+            run.keep(now, CountScope::Group);
         }
     }
     runs.retain(|run| run.newest().is_some());
@@ -283,7 +288,7 @@ mod tests {
         occurrences: Occurrences,
         open_when: OpenWhen,
     ) -> bool {
-        gather(recent, runs, Happened { object, occurrences, settles_at: None }, open_when) == Gathered::Opens
+        gather(recent, runs, ObjectOccurrences { object, occurrences, settles_at: None }, open_when) == OpenCheck::Opens
     }
 
     /// Gathers polls given as (from, until, new); returns for each whether it meets `count` within `within` seconds.
@@ -345,7 +350,8 @@ mod tests {
     #[test]
     fn each_object_is_counted_on_its_own_and_lasts_on_its_own() {
         let ten = Duration::from_secs(600);
-        let open_when = OpenWhen { count: Some(3), within: ten, per: Per::Object, lasts: Some(ten), settled: None };
+        let open_when =
+            OpenWhen { count: Some(3), within: ten, per: CountScope::Object, lasts: Some(ten), settled: None };
         let (mut recent, mut runs) = (Vec::new(), Vec::new());
         let mut said = |object, at| opened(&mut recent, &mut runs, object, between(at - 1, at, 1), open_when);
         // A rollout: two of each of twenty pods, for ten minutes.
@@ -357,25 +363,25 @@ mod tests {
     }
 
     /// `{count: 3, within: 600s, settled: 300s}`.
-    fn settled(per: Per) -> OpenWhen {
+    fn settled(per: CountScope) -> OpenWhen {
         let [within, settled] = [600, 300].map(Duration::from_secs);
         OpenWhen { count: Some(3), within, per, lasts: None, settled: Some(settled) }
     }
 
-    fn young(object: u32, from: i64, until: i64, new: u64, settles_at: i64) -> Happened {
-        Happened { object, occurrences: between(from, until, new), settles_at: Some(t(settles_at)) }
+    fn young(object: u32, from: i64, until: i64, new: u64, settles_at: i64) -> ObjectOccurrences {
+        ObjectOccurrences { object, occurrences: between(from, until, new), settles_at: Some(t(settles_at)) }
     }
 
     #[test]
     fn what_a_young_object_does_counts_once_it_goes_on_when_the_object_is_old_enough() {
-        for per in [Per::Group, Per::Object] {
+        for per in [CountScope::Group, CountScope::Object] {
             let (mut recent, mut runs) = (Vec::new(), Vec::new());
             let mut at =
                 |from, until, new| gather(&mut recent, &mut runs, young(7, from, until, new, 300), settled(per));
-            assert_eq!(at(0, 60, 50), Gathered::TooYoung(t(300)), "{per:?}");
-            assert_eq!(at(60, 299, 20), Gathered::TooYoung(t(300)), "{per:?}");
+            assert_eq!(at(0, 60, 50), OpenCheck::TooYoung(t(300)), "{per:?}");
+            assert_eq!(at(60, 299, 20), OpenCheck::TooYoung(t(300)), "{per:?}");
             // What was written before counts now: one more is enough.
-            assert_eq!(at(299, 310, 1), Gathered::Opens, "{per:?}");
+            assert_eq!(at(299, 310, 1), OpenCheck::Opens, "{per:?}");
         }
     }
 
@@ -383,26 +389,31 @@ mod tests {
     fn an_object_never_grows_younger_while_it_goes_on() {
         let (mut recent, mut runs) = (Vec::new(), Vec::new());
         let mut at = |until, settles_at| {
-            gather(&mut recent, &mut runs, young(7, until - 1, until, 1, settles_at), settled(Per::Object))
+            gather(&mut recent, &mut runs, young(7, until - 1, until, 1, settles_at), settled(CountScope::Object))
         };
-        assert_eq!(at(100, 300), Gathered::TooYoung(t(300)));
+        assert_eq!(at(100, 300), OpenCheck::TooYoung(t(300)));
         // It was created again, or its age is taken for less.
-        assert_eq!(at(200, 500), Gathered::TooYoung(t(300)));
-        assert_eq!(at(301, 601), Gathered::Opens);
+        assert_eq!(at(200, 500), OpenCheck::TooYoung(t(300)));
+        assert_eq!(at(301, 601), OpenCheck::Opens);
     }
 
     #[test]
     fn what_a_group_counts_of_old_objects_is_not_held_back_by_young_ones() {
         let (mut recent, mut runs) = (Vec::new(), Vec::new());
-        let mut said = |happened| gather(&mut recent, &mut runs, happened, settled(Per::Group));
-        assert_eq!(said(young(1, 0, 60, 50, 300)), Gathered::TooYoung(t(300)));
-        let old = |at| Happened { object: 2, occurrences: between(at - 1, at, 1), settles_at: None };
-        assert_eq!([said(old(70)), said(old(80)), said(old(90))], [Gathered::Waits, Gathered::Waits, Gathered::Opens]);
+        let mut said = |happened| gather(&mut recent, &mut runs, happened, settled(CountScope::Group));
+        assert_eq!(said(young(1, 0, 60, 50, 300)), OpenCheck::TooYoung(t(300)));
+        let old = |at| ObjectOccurrences { object: 2, occurrences: between(at - 1, at, 1), settles_at: None };
+        assert_eq!(
+            [said(old(70)), said(old(80)), said(old(90))],
+            [OpenCheck::Waits, OpenCheck::Waits, OpenCheck::Opens]
+        );
     }
 
     #[test]
     fn what_is_known_of_an_object_that_grew_old_decides_without_another_occurrence() {
-        for (per, still_fails) in [Per::Group, Per::Object].into_iter().flat_map(|per| [(per, true), (per, false)]) {
+        for (per, still_fails) in
+            [CountScope::Group, CountScope::Object].into_iter().flat_map(|per| [(per, true), (per, false)])
+        {
             let (mut recent, mut runs) = (Vec::new(), Vec::new());
             gather(&mut recent, &mut runs, young(7, 0, 30, 3, 300), settled(per));
             assert_eq!(settles_at(&runs), Some(t(300)));
@@ -410,19 +421,19 @@ mod tests {
             let met = settle(&mut recent, &mut runs, still_fails, settled(per), t(300));
             assert_eq!((met, settles_at(&runs)), (still_fails, None), "{per:?}");
             // Two, of which it is not known whether it fails, are not three.
-            gather(&mut recent, &mut runs, young(8, 0, 30, 2, 300), settled(Per::Object));
-            assert!(!settle(&mut recent, &mut runs, true, settled(Per::Object), t(300)));
+            gather(&mut recent, &mut runs, young(8, 0, 30, 2, 300), settled(CountScope::Object));
+            assert!(!settle(&mut recent, &mut runs, true, settled(CountScope::Object), t(300)));
         }
     }
 
     #[test]
     fn lasting_is_told_whatever_the_age() {
-        let open_when = OpenWhen { lasts: Some(Duration::from_secs(120)), ..settled(Per::Object) };
+        let open_when = OpenWhen { lasts: Some(Duration::from_secs(120)), ..settled(CountScope::Object) };
         let (mut recent, mut runs) = (Vec::new(), Vec::new());
         let mut at = |until| gather(&mut recent, &mut runs, young(7, until - 1, until, 1, 300), open_when);
         assert_eq!(
             [at(10), at(70), at(131)],
-            [Gathered::TooYoung(t(300)), Gathered::TooYoung(t(300)), Gathered::Opens]
+            [OpenCheck::TooYoung(t(300)), OpenCheck::TooYoung(t(300)), OpenCheck::Opens]
         );
     }
 

@@ -27,7 +27,7 @@ pub(crate) enum Cause {
 }
 
 /// What a digest holds.
-struct Held {
+struct DigestScope {
     /// When the first of its notices was caused.
     since: Time,
     notices: u64,
@@ -54,11 +54,11 @@ pub fn compose_digest(notices: &[Notice], storm: StormFacts, style: &Style) -> M
     standing.sort_by_key(|notice| (std::cmp::Reverse((notice.severity, weight(notice))), notice.id));
     let (notices, entries) = (notices.len() as u64, (standing.len() + over.len() + said.len()) as u64);
     let about = (notices > entries && said.is_empty()).then_some(entries);
-    MessageFormatter::new(style).digest(&standing, &over, &said, Held { since, notices, about })
+    MessageFormatter::new(style).digest(&standing, &over, &said, DigestScope { since, notices, about })
 }
 
 impl MessageFormatter<'_> {
-    fn digest(&self, standing: &[Notice], over: &[Notice], said: &[Notice], held: Held) -> Message {
+    fn digest(&self, standing: &[Notice], over: &[Notice], said: &[Notice], held: DigestScope) -> Message {
         let severity = standing.iter().chain(said).map(|notice| notice.severity).max().unwrap_or(Severity::Info);
         let (kind, title) = match (standing, over, said) {
             ([], [], [first, ..]) => (first.kind, self.held(&held)),
@@ -98,13 +98,13 @@ impl MessageFormatter<'_> {
         }
     }
 
-    fn held(&self, held: &Held) -> String {
+    fn held(&self, held: &DigestScope) -> String {
         let about = held.about.map(|n| self.texts.digest_about(n)).unwrap_or_default();
         self.texts.digest(held.notices, &about, &self.clock.at(held.since))
     }
 
     /// How many notices, since when, and in which namespaces.
-    fn how_much(&self, standing: &[Notice], held: &Held) -> Vec<Span> {
+    fn how_much(&self, standing: &[Notice], held: &DigestScope) -> Vec<Span> {
         let mut spans = vec![words(self.held(held))];
         let mut places: Vec<String> = stories(standing).map(|story| story.namespace.clone()).collect();
         places.retain(|place| !place.is_empty());

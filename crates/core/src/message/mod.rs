@@ -35,7 +35,7 @@ pub use text::{clip, number, one_line};
 use self::when::Clock;
 use super::notice::{Notice, NoticeBody, NoticeKind};
 use super::rules::rule::Severity;
-use super::template::{Facts, Template};
+use super::template::{Template, TemplateValues};
 use super::time::Time;
 use super::translations::messages::{Label, MessageTexts};
 
@@ -254,11 +254,11 @@ pub fn compose_built_in(notice: &Notice, style: &Style) -> Message {
 }
 
 /// The facts that a template can use; empty if the notice is not about an incident.
-pub fn facts(notice: &Notice, style: &Style) -> Facts {
+pub fn facts(notice: &Notice, style: &Style) -> TemplateValues {
     let formatter = MessageFormatter::new(style);
     match &notice.body {
         NoticeBody::Incident(story) => formatter.model(notice, story, &formatter.incident(notice, story)),
-        _ => Facts::default(),
+        _ => TemplateValues::default(),
     }
 }
 

@@ -9,7 +9,7 @@ use serde::Serialize;
 use super::story::{added_since, command, flapping, help, place, what};
 use super::{Message, MessageFormatter};
 use crate::notice::{CloseReason, Newest, Notice, NoticeKind, ReasonCount, Story};
-use crate::template::Facts;
+use crate::template::TemplateValues;
 
 /// Of an object whose labels or annotations are not known.
 const NONE: &BTreeMap<String, String> = &BTreeMap::new();
@@ -84,7 +84,7 @@ struct BlindModel {
 
 impl MessageFormatter<'_> {
     /// The facts of a notice; `message` is what podbell itself says of it.
-    pub(super) fn model(&self, notice: &Notice, story: &Story, message: &Message) -> Facts {
+    pub(super) fn model(&self, notice: &Notice, story: &Story, message: &Message) -> TemplateValues {
         let told = story.told.map(|told| ToldModel {
             at: self.clock.at(told.at),
             occurrences: told.occurrences,
@@ -99,7 +99,7 @@ impl MessageFormatter<'_> {
             at: self.clock.at(followed.rollout.at),
             images: followed.rollout.images(),
         });
-        Facts::from(Serde(Model {
+        TemplateValues::from(Serde(Model {
             notice: notice.kind.as_str(),
             severity: notice.severity.as_str(),
             language: self.language.as_str(),

@@ -5,7 +5,7 @@
 
 use super::{Block, Message, MessageFormatter, Span, fill, text};
 use crate::notice::{Notice, Story};
-use crate::template::{Facts, Failure, Part, Template, render};
+use crate::template::{Failure, Part, Template, TemplateValues, render};
 
 /// How much of a title is kept.
 const MOST_TITLE: usize = 400;
@@ -53,7 +53,7 @@ impl MessageFormatter<'_> {
     }
 }
 
-fn apply(template: &Template, facts: &Facts, built_in: &Message) -> Result<Message, Failure> {
+fn apply(template: &Template, facts: &TemplateValues, built_in: &Message) -> Result<Message, Failure> {
     let mut message = built_in.clone();
     if let Some(source) = &template.title {
         message.title = text::one_line(&render(Part::Title, source, facts)?, MOST_TITLE);

@@ -36,7 +36,7 @@ impl Conditions {
     }
 
     /// Whether all keys fit.
-    pub(crate) fn fit(&self, facts: &Facts<'_>) -> bool {
+    pub(crate) fn fit(&self, facts: &EventFields<'_>) -> bool {
         self.keys.iter().all(|(field, patterns)| {
             let Some(text) = facts.get(*field) else { return false };
             patterns.iter().any(|pattern| match pattern.shared_expression() {
@@ -78,14 +78,14 @@ impl Conditions {
 
 /// The facts of one event, trimmed, and the results of expressions that were tried on them.
 #[derive(Debug)]
-pub struct Facts<'a> {
+pub struct EventFields<'a> {
     texts: [&'a str; Field::ALL.len()],
     metadata: Option<&'a Metadata>,
     hashes: [OnceCell<u64>; Field::ALL.len()],
     seen: RefCell<HashMap<(usize, Field), bool>>,
 }
 
-impl<'a> Facts<'a> {
+impl<'a> EventFields<'a> {
     /// The facts of an event in its place.
     pub(crate) fn new(subject: &Subject<'a>) -> Self {
         Self {

@@ -4,7 +4,7 @@
 
 use std::fmt;
 
-use super::condition::{Conditions, Facts};
+use super::condition::{Conditions, EventFields};
 use super::pattern::Pattern;
 use super::rule::{Action, Destination, Field, RuleKey};
 use super::set::Rules;
@@ -55,7 +55,7 @@ const MOST_SHOWN: usize = 120;
 impl Rules {
     /// What every rule says of the event, in reading order.
     pub fn explain(&self, subject: &Subject<'_>) -> Vec<Step> {
-        let facts = Facts::new(subject);
+        let facts = EventFields::new(subject);
         let mut won: Vec<Destination> = Vec::new();
         let mut ignored: Vec<(u32, RuleKey)> = Vec::new();
         let mut steps = Vec::new();
@@ -87,7 +87,7 @@ impl Rules {
 }
 
 /// The first key that does not fit.
-fn mismatch(conditions: &Conditions, facts: &Facts<'_>) -> Option<Mismatch> {
+fn mismatch(conditions: &Conditions, facts: &EventFields<'_>) -> Option<Mismatch> {
     let fits = |(field, patterns): &&(Field, Vec<Pattern>)| {
         let text = facts.get(*field);
         text.is_some_and(|text| patterns.iter().any(|pattern| pattern.matches(text)))

@@ -11,7 +11,7 @@ use std::hash::{BuildHasherDefault, Hasher};
 use aho_corasick::AhoCorasick;
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::condition::Facts;
+use super::condition::EventFields;
 use super::literals;
 use super::memo::Memo;
 use super::pattern::Pattern;
@@ -89,7 +89,7 @@ impl Gate {
         self.open |= self.shapes.len() > MAX_GATE_SHAPES;
     }
 
-    fn lets_in(&self, facts: &Facts<'_>) -> bool {
+    fn lets_in(&self, facts: &EventFields<'_>) -> bool {
         let known = |(fields, hashes): &(Vec<Field>, HashSet<u64, AsIs>)| {
             hashes.contains(&combine(fields.iter().map(|field| facts.hash(*field))))
         };
@@ -138,7 +138,7 @@ impl Index {
     pub(crate) fn new<'a>(items: impl IntoIterator<Item = Keys<'a>>) -> Self {
         let offers: Vec<Offer<'a>> = items.into_iter().map(|keys| Offer::of(&keys)).collect();
         let counts = Counts::of(&offers);
-        let mut plan = Plan::default();
+        let mut plan = IndexBuilder::default();
         for (item, offer) in (0..).zip(&offers) {
             plan.add(item, offer, &counts);
         }
@@ -146,7 +146,7 @@ impl Index {
     }
 
     /// The items that could fit, ascending, without duplicates.
-    pub(crate) fn candidates(&self, facts: &Facts<'_>) -> Vec<u32> {
+    pub(crate) fn candidates(&self, facts: &EventFields<'_>) -> Vec<u32> {
         let mut found = self.always.clone();
         for shape in &self.shapes {
             let values = shape.fields.iter().map(|field| facts.hash(*field));
@@ -294,7 +294,7 @@ type Sharing<'a> = (&'a [Pattern], Vec<u32>);
 
 /// The index while items are being added.
 #[derive(Default)]
-struct Plan<'a> {
+struct IndexBuilder<'a> {
     shapes: HashMap<Vec<Field>, HashMap<u64, Vec<u32>, AsIs>>,
     gates: HashMap<Field, Gate>,
     literals: HashMap<Field, HashMap<String, Vec<u32>>>,
@@ -302,7 +302,7 @@ struct Plan<'a> {
     always: Vec<u32>,
 }
 
-impl<'a> Plan<'a> {
+impl<'a> IndexBuilder<'a> {
     fn add(&mut self, item: u32, offer: &Offer<'a>, counts: &Counts<'_>) {
         let exact = offer
             .exact
@@ -415,7 +415,7 @@ mod tests {
             message: message.into(),
             ..Event::default()
         };
-        index.candidates(&Facts::new(&Subject { target: &target, event: &event, workload: "web" }))
+        index.candidates(&EventFields::new(&Subject { target: &target, event: &event, workload: "web" }))
     }
 
     #[test]

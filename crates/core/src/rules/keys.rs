@@ -9,34 +9,35 @@ use serde_json::{Value as Json, json};
 use super::condition::Conditions;
 use super::quiet::Active;
 use super::raw;
-use super::rule::{Action, Field, Per, Severity, Until};
+use super::rule::{Action, CountScope, EndsBy, Field, Severity};
 use crate::template;
 use crate::yaml::key::{
-    AtLeast, Described, Key, Number, Off, Own, Row, Text, TextMap, Truth, Words, Zone, map_schema, one_or_many_schema,
+    AtLeast, Bool, Custom, Key, Number, OneOf, OrOff, Row, SchemaOnly, Text, TextMap, Zone, map_schema,
+    one_or_many_schema,
 };
 
 const SECOND: Duration = Duration::from_secs(1);
 const MOST_STEP: u64 = 1_000_000_000_000;
 /// The words of severities, the most urgent first.
-pub(crate) const SEVERITIES: Words<Severity> =
-    Words("a severity", &[("critical", Severity::Critical), ("warning", Severity::Warning), ("info", Severity::Info)]);
+pub(crate) const SEVERITIES: OneOf<Severity> =
+    OneOf("a severity", &[("critical", Severity::Critical), ("warning", Severity::Warning), ("info", Severity::Info)]);
 
 /// What rules and `defaults` share.
-pub(super) const SEVERITY: Key<Words<Severity>> =
+pub(super) const SEVERITY: Key<OneOf<Severity>> =
     Key::with_default("severity", SEVERITIES, "warning", "How urgent it is: `critical`, `warning` or `info`.");
-pub(super) const OPEN_WHEN: Key<Described> = Key::optional(
+pub(super) const OPEN_WHEN: Key<SchemaOnly> = Key::optional(
     "open_when",
-    Described(open_when_schema),
+    SchemaOnly(open_when_schema),
     "What opens an incident: `{count: 3, within: 20m}`, `{count: 3, within: 20m, per: object}` (of one object, not of the whole group), `{lasts: 2m}` (a trouble that stands for so long), or both: whichever is first; with `settled: 5m`, `count` leaves out what an object does in its first 5 minutes and no longer; see below [default: the first occurrence].",
 );
-pub(super) const SUSTAIN: Key<Off<Own<Conditions>>> = Key::optional(
+pub(super) const SUSTAIN: Key<OrOff<Custom<Conditions>>> = Key::optional(
     "sustain",
-    Off(Own { read: |node, reader| raw::conditions(node, reader, "`sustain`"), schema: conditions_schema }),
+    OrOff(Custom { read: |node, reader| raw::conditions(node, reader, "`sustain`"), schema: conditions_schema }),
     "Events about an incident's objects that keep it open but never open one; or `off` [default: `{level: Normal, reason: [BackOff, Pulling, 操作重试]}`].",
 );
-pub(super) const GROUP_BY: Key<Own<Vec<Field>>> = Key::optional(
+pub(super) const GROUP_BY: Key<Custom<Vec<Field>>> = Key::optional(
     "group_by",
-    Own { read: raw::group_by, schema: group_by_schema },
+    Custom { read: raw::group_by, schema: group_by_schema },
     "What makes one incident [default: `[cluster, namespace, workload]`].",
 );
 pub(super) const GROUP_WAIT: Key<AtLeast> =
@@ -58,15 +59,15 @@ pub(super) const RECOVERED_AFTER: Key<AtLeast> = Key::with_default(
     "5m",
     "How long all pods must be ready, without a new Warning, before an incident is over whose workloads' health is known (see docs/kubernetes.md); doubled by each reopening, up to 4 h.",
 );
-pub(super) const UNTIL: Key<Words<Until>> = Key::with_default(
+pub(super) const UNTIL: Key<OneOf<EndsBy>> = Key::with_default(
     "until",
-    Words("what ends an incident", &[("event", Until::Event), ("silence", Until::Silence)]),
+    OneOf("what ends an incident", &[("event", EndsBy::Event), ("silence", EndsBy::Silence)]),
     "event",
     "What ends it: the event that ends such a trouble, where its source shows one (see docs/reporters.md); `silence`: `resolve_after` alone.",
 );
-pub(super) const FAMILY: Key<Own<Arc<str>>> = Key::optional(
+pub(super) const FAMILY: Key<Custom<Arc<str>>> = Key::optional(
     "family",
-    Own { read: raw::family, schema: text_schema },
+    Custom { read: raw::family, schema: text_schema },
     "A name: rules of this file with the same one share their open incidents, so that one failure that several of them see is one incident [default: none].",
 );
 pub(super) const REOPEN_WITHIN: Key<AtLeast> = Key::with_default(
@@ -75,36 +76,36 @@ pub(super) const REOPEN_WITHIN: Key<AtLeast> = Key::with_default(
     "2h",
     "How long after it resolved it can come back as the same incident; later it is another one.",
 );
-pub(super) const REMIND_EVERY: Key<Off<AtLeast>> = Key::optional(
+pub(super) const REMIND_EVERY: Key<OrOff<AtLeast>> = Key::optional(
     "remind_every",
-    Off(AtLeast(Duration::from_secs(60))),
+    OrOff(AtLeast(Duration::from_secs(60))),
     "Brings an open incident back to mind [default: `4h` for critical, else `off`].",
 );
-pub(super) const SEND_RESOLVED: Key<Truth> =
-    Key::with_default("send_resolved", Truth, "true", "Whether its end is told.");
-pub(super) const ACTIVE: Key<Off<Own<Active>>> = Key::optional(
+pub(super) const SEND_RESOLVED: Key<Bool> =
+    Key::with_default("send_resolved", Bool, "true", "Whether its end is told.");
+pub(super) const ACTIVE: Key<OrOff<Custom<Active>>> = Key::optional(
     "active",
-    Off(Own { read: super::quiet::read::active, schema: active_schema }),
+    OrOff(Custom { read: super::quiet::read::active, schema: active_schema }),
     "The hours in which it tells, see below; what is held is told or summed up afterwards [default: always].",
 );
-pub(super) const NOTIFY: Key<Described> = Key::optional(
+pub(super) const NOTIFY: Key<SchemaOnly> = Key::optional(
     "notify",
-    Described(notify_schema),
+    SchemaOnly(notify_schema),
     "Names of notifiers in podbell.yaml, or a choice by a label: `{by: \"label:team\", map: {payments: [pay-chat]}, default: [ops]}`, see below; needed unless `action` is `ignore` or `defaults` has it.",
 );
-pub(super) const UNACKNOWLEDGED: Key<Described> = Key::optional(
+pub(super) const UNACKNOWLEDGED: Key<SchemaOnly> = Key::optional(
     "unacknowledged",
-    Described(unacknowledged_schema),
+    SchemaOnly(unacknowledged_schema),
     "Who else is told while nobody acknowledges an open incident: `[{after: 15m, notify: [on-call]}, {after: 30m, notify: [lead]}]`; or `off`; see below [default: nobody].",
 );
-pub(super) const MENTION: Key<Described> = Key::optional(
+pub(super) const MENTION: Key<SchemaOnly> = Key::optional(
     "mention",
-    Described(mention_schema),
+    SchemaOnly(mention_schema),
     "Whom to mention: `{critical: [\"@oncall\"]}`, or a list for every severity; names of podbell.yaml's `mentions:` [default: nobody].",
 );
-pub(super) const RUNBOOK: Key<Own<String>> = Key::optional(
+pub(super) const RUNBOOK: Key<Custom<String>> = Key::optional(
     "runbook",
-    Own { read: raw::runbook, schema: text_schema },
+    Custom { read: raw::runbook, schema: text_schema },
     "A web address where help is written [default: none].",
 );
 pub(super) const LABELS: Key<TextMap> = Key::optional(
@@ -112,14 +113,14 @@ pub(super) const LABELS: Key<TextMap> = Key::optional(
     TextMap("a map such as {team: shop}", "a text, quoted if it is a list or a map"),
     "The team's own facts, shown and passed on to webhooks [default: none].",
 );
-pub(super) const ESCALATE: Key<Described> = Key::optional(
+pub(super) const ESCALATE: Key<SchemaOnly> = Key::optional(
     "escalate",
-    Described(escalate_schema),
+    SchemaOnly(escalate_schema),
     "When an open incident is told again: occurrences or distinct objects within the last hour pass a step, or a reason or kind of message joins that was not told; keys left out keep their defaults [default: `{counts: [100, 1000, …], objects: [5, 20, 100], news: true}`].",
 );
-pub(super) const TEMPLATE: Key<Described> = Key::optional(
+pub(super) const TEMPLATE: Key<SchemaOnly> = Key::optional(
     "template",
-    Described(template::read::schema),
+    SchemaOnly(template::read::schema),
     "`{title: …, text: …}`: messages in your own words, see docs/templates.md; what is left out stays built-in [default: built-in words].",
 );
 
@@ -151,25 +152,25 @@ pub const SETTINGS: [&dyn Row; 21] = [
 /// Keys that only a rule has.
 pub(super) const NAME: Key<Text> =
     Key::required("name", Text("a name"), "Its identity, together with the file's name.");
-pub(super) const MATCH: Key<Described> = Key::optional(
+pub(super) const MATCH: Key<SchemaOnly> = Key::optional(
     "match",
-    Described(conditions_schema),
+    SchemaOnly(conditions_schema),
     "What it looks at; `level` is Warning unless it is given [default: every Warning, with a warning of `check`].",
 );
-pub(super) const EXCEPT: Key<Described> = Key::optional(
+pub(super) const EXCEPT: Key<SchemaOnly> = Key::optional(
     "except",
-    Described(|| one_or_many_schema(&conditions_schema(), 0)),
+    SchemaOnly(|| one_or_many_schema(&conditions_schema(), 0)),
     "Conditions, or a list of them; what fits one of them is left out [default: none].",
 );
-pub(super) const ACTION: Key<Words<Action>> = Key::with_default(
+pub(super) const ACTION: Key<OneOf<Action>> = Key::with_default(
     "action",
-    Words("an action", &[("notify", Action::Notify), ("ignore", Action::Ignore)]),
+    OneOf("an action", &[("notify", Action::Notify), ("ignore", Action::Ignore)]),
     "notify",
     "`ignore`: ends the reading within its own entry of podbell.yaml's `rules:`.",
 );
-pub(super) const INHIBIT: Key<Described> = Key::optional(
+pub(super) const INHIBIT: Key<SchemaOnly> = Key::optional(
     "inhibit",
-    Described(inhibit_schema),
+    SchemaOnly(inhibit_schema),
     "What is not told while an incident of this rule is open, see below [default: nothing].",
 );
 
@@ -183,96 +184,99 @@ pub(super) const LASTS: Key<AtLeast> = Key::optional(
 );
 pub(super) const COUNT: Key<Number> = Key::optional("count", Number(1, 10_000), "Opens after so many occurrences.");
 pub(super) const WITHIN: Key<AtLeast> = Key::optional("within", AtLeast(SECOND), "The window of count.");
-pub(super) const PER: Key<Words<Per>> = Key::with_default(
+pub(super) const PER: Key<OneOf<CountScope>> = Key::with_default(
     "per",
-    Words("what is counted together", &[("group", Per::Group), ("object", Per::Object)]),
+    OneOf("what is counted together", &[("group", CountScope::Group), ("object", CountScope::Object)]),
     "group",
     "What count counts together.",
 );
 
-pub(super) const BY: Key<Described> =
-    Key::required("by", Described(field_schema), "What chooses, such as \"label:team\".");
-pub(super) const CHOSEN: Key<Described> = Key::required(
+pub(super) const BY: Key<SchemaOnly> =
+    Key::required("by", SchemaOnly(field_schema), "What chooses, such as \"label:team\".");
+pub(super) const CHOSEN: Key<SchemaOnly> = Key::required(
     "map",
-    Described(|| json!({"type": "object", "minProperties": 1, "additionalProperties": texts_schema()})),
+    SchemaOnly(|| json!({"type": "object", "minProperties": 1, "additionalProperties": texts_schema()})),
     "The notifiers of each value, exactly as it is written.",
 );
-pub(super) const DEFAULT: Key<Described> =
-    Key::required("default", Described(texts_schema), "The notifiers of every other value, and where it is not known.");
+pub(super) const DEFAULT: Key<SchemaOnly> = Key::required(
+    "default",
+    SchemaOnly(texts_schema),
+    "The notifiers of every other value, and where it is not known.",
+);
 pub(super) const AFTER: Key<AtLeast> =
     Key::required("after", AtLeast(SECOND), "How long nobody acknowledged it since it opened or reopened; grows.");
-pub(super) const STEP_NOTIFY: Key<Described> =
-    Key::required("notify", Described(texts_schema), "Names of notifiers in podbell.yaml.");
+pub(super) const STEP_NOTIFY: Key<SchemaOnly> =
+    Key::required("notify", SchemaOnly(texts_schema), "Names of notifiers in podbell.yaml.");
 pub(super) const SETTLED: Key<AtLeast> = Key::optional(
     "settled",
     AtLeast(SECOND),
     "The age at which an object counts: occurrences of a younger one count only if they go on beyond it, or if its workload is not ready by then.",
 );
 
-pub(super) const COUNTS: Key<Own<Vec<u64>>> =
+pub(super) const COUNTS: Key<Custom<Vec<u64>>> =
     Key::optional("counts", STEPS, "Steps of occurrences, growing [default: 100, 1000, 10000, ...].");
-pub(super) const OBJECTS: Key<Own<Vec<u64>>> =
+pub(super) const OBJECTS: Key<Custom<Vec<u64>>> =
     Key::optional("objects", STEPS, "Steps of distinct objects within the last hour, growing [default: 5, 20, 100].");
-pub(super) const NEWS: Key<Truth> =
-    Key::with_default("news", Truth, "true", "Whether a reason or kind of message that was not told yet is told.");
+pub(super) const NEWS: Key<Bool> =
+    Key::with_default("news", Bool, "true", "Whether a reason or kind of message that was not told yet is told.");
 pub(super) const STEP: Number = Number(1, MOST_STEP);
-const STEPS: Own<Vec<u64>> =
-    Own { read: |node, reader| Some(raw::steps(node, reader)), schema: || one_or_many_schema(&number_schema(), 0) };
+const STEPS: Custom<Vec<u64>> =
+    Custom { read: |node, reader| Some(raw::steps(node, reader)), schema: || one_or_many_schema(&number_schema(), 0) };
 
-pub(super) const DAYS: Key<Described> =
-    Key::optional("days", Described(strings_schema), "mon, or mon-fri; without it every day.");
-pub(super) const HOURS: Key<Described> = Key::optional(
+pub(super) const DAYS: Key<SchemaOnly> =
+    Key::optional("days", SchemaOnly(strings_schema), "mon, or mon-fri; without it every day.");
+pub(super) const HOURS: Key<SchemaOnly> = Key::optional(
     "hours",
-    Described(strings_schema),
+    SchemaOnly(strings_schema),
     "09:00-18:00; 22:00-06:00 goes on over midnight; without it the whole day.",
 );
 pub(super) const ZONE: Key<Zone> = Key::with_default("zone", Zone, "UTC", "Whose wall clock, such as Asia/Shanghai.");
 
-pub(super) const HELD_RULES: Key<Described> = Key::required(
+pub(super) const HELD_RULES: Key<SchemaOnly> = Key::required(
     "rules",
-    Described(|| one_or_many_schema(&json!({"type": "string"}), 0)),
+    SchemaOnly(|| one_or_many_schema(&json!({"type": "string"}), 0)),
     "Names or globs of rules of this file.",
 );
-pub(super) const EQUAL: Key<Described> = Key::required(
+pub(super) const EQUAL: Key<SchemaOnly> = Key::required(
     "equal",
-    Described(group_by_schema),
+    SchemaOnly(group_by_schema),
     "What must be equal; both rules group by it. `node` needs no grouping: every node of what is held must be one that the cause is about.",
 );
-pub(super) const INTO: Key<Words<()>> = Key::optional(
+pub(super) const INTO: Key<OneOf<()>> = Key::optional(
     "into",
-    Words("where it is listed", &[("cause", ())]),
+    OneOf("where it is listed", &[("cause", ())]),
     "`cause`: the cause's message lists the workloads that are held, and they are told only if they outlive the cause by 5 min [default: held until the cause is over].",
 );
 
 pub(super) const PLANNED_NAME: Key<Text> = Key::required("name", Text("a name"), "What people call it.");
-pub(super) const FROM: Key<Described> = Key::optional(
+pub(super) const FROM: Key<SchemaOnly> = Key::optional(
     "from",
-    Described(string_schema),
+    SchemaOnly(string_schema),
     "When it begins, such as 2026-12-01 22:00; without it: it has begun.",
 );
-pub(super) const PLANNED_UNTIL: Key<Described> =
-    Key::required("until", Described(string_schema), "When it ends, on the clock of `zone`, or with an offset.");
-pub(super) const PLANNED_MATCH: Key<Described> = Key::optional(
+pub(super) const PLANNED_UNTIL: Key<SchemaOnly> =
+    Key::required("until", SchemaOnly(string_schema), "When it ends, on the clock of `zone`, or with an offset.");
+pub(super) const PLANNED_MATCH: Key<SchemaOnly> = Key::optional(
     "match",
-    Described(|| conditions_schema_of(&super::quiet::Maintenance::FIELDS)),
+    SchemaOnly(|| conditions_schema_of(&super::quiet::Maintenance::FIELDS)),
     "What it is about; without it everything. All keys that are given must fit.",
 );
 
-pub(super) const SCOPE: Key<Own<Conditions>> = Key::optional(
+pub(super) const SCOPE: Key<Custom<Conditions>> = Key::optional(
     "scope",
-    Own { read: |node, reader| raw::conditions(node, reader, "`scope`"), schema: conditions_schema },
+    Custom { read: |node, reader| raw::conditions(node, reader, "`scope`"), schema: conditions_schema },
     "The rules of this file see nothing else.",
 );
-pub(super) const DEFAULTS: Key<Described> =
-    Key::optional("defaults", Described(|| map_schema("", &SETTINGS)), "What holds where a rule says nothing.");
-pub(super) const MAINTENANCE: Key<Described> = Key::optional(
+pub(super) const DEFAULTS: Key<SchemaOnly> =
+    Key::optional("defaults", SchemaOnly(|| map_schema("", &SETTINGS)), "What holds where a rule says nothing.");
+pub(super) const MAINTENANCE: Key<SchemaOnly> = Key::optional(
     "maintenance",
-    Described(maintenance_schema),
+    SchemaOnly(maintenance_schema),
     "Planned work: nothing is told of it before its end; what is over by then is summed up.",
 );
-pub(super) const RULES: Key<Described> = Key::optional(
+pub(super) const RULES: Key<SchemaOnly> = Key::optional(
     "rules",
-    Described(rules_schema),
+    SchemaOnly(rules_schema),
     "The rules, in reading order: the first that matches claims a destination.",
 );
 
@@ -392,11 +396,11 @@ pub fn maintenance_schema() -> Json {
 mod tests {
     use super::*;
     use crate::rules::rule::{RuleKey, RuleSettings};
-    use crate::yaml::key::{Presence, Shape};
+    use crate::yaml::key::{Presence, ValueType};
     use crate::yaml::{Node, Reader, Value};
 
     /// Reads the default of a row.
-    fn default<S: Shape>(key: &Key<S>) -> S::Value {
+    fn default<S: ValueType>(key: &Key<S>) -> S::Value {
         let Presence::Default(text) = key.presence() else { panic!("{key:?} has no default") };
         let mut reader = Reader::new(crate::diagnostic::Source::new("rules.yaml", text));
         key.read(&Node { value: Value::Scalar(text.to_owned()), span: 0..0 }, &mut reader).unwrap()

@@ -24,7 +24,7 @@ pub mod rule;
 pub mod set;
 
 pub use compile::{Compiled, Located, RuleFile, compile};
-pub use condition::{Conditions, Facts};
+pub use condition::{Conditions, EventFields};
 pub use pattern::{Pattern, PatternError};
 pub use raw::Names;
 pub use rule::{Action, Destination, Field, Rule, RuleKey, RuleSettings, Severity};

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use super::compile::Located;
-use super::rule::{Action, Field, RuleSettings, Until};
+use super::rule::{Action, EndsBy, Field, RuleSettings};
 use crate::diagnostic::Diagnostic;
 use crate::reports::{KUBELET, SERIES};
 use crate::yaml::write_duration;
@@ -96,7 +96,7 @@ fn coarse_polls(settings: &RuleSettings, poll_every: Option<Duration>) -> Option
 fn short_silence(located: &Located) -> Option<(String, String)> {
     let RuleSettings { key, resolve_after, until, .. } = &located.rule.settings;
     let (reason, every) = match (names(located, &KUBELETS), names(located, &IN_SERIES)) {
-        (_, Some(reason)) if *until == Until::Silence => (reason, SERIES),
+        (_, Some(reason)) if *until == EndsBy::Silence => (reason, SERIES),
         (Some(reason), _) => (reason, KUBELET),
         _ => return None,
     };

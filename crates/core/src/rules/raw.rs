@@ -12,12 +12,13 @@ use super::doubt::doubt;
 use super::pattern::{Pattern, PatternError};
 use super::quiet::Active;
 use super::rule::{
-    CountSteps, Destination, Field, LONGEST_SETTLED, OpenWhen, Per, Routing, Severity, UnacknowledgedStep, Until,
+    CountScope, CountSteps, Destination, EndsBy, Field, LONGEST_SETTLED, OpenWhen, Routing, Severity,
+    UnacknowledgedStep,
 };
 use super::{keys, notify};
 use crate::diagnostic::Diagnostic;
 use crate::template::{self, Template};
-use crate::yaml::key::Shape as _;
+use crate::yaml::key::ValueType as _;
 use crate::yaml::{MapReader, Node, Reader, valid_or_absent};
 
 /// The settings of a rule or of `defaults`; `None` where nothing is given.
@@ -46,7 +47,7 @@ pub struct Partial {
     /// `recovered_after`.
     pub recovered_after: Option<Duration>,
     /// `until`.
-    pub until: Option<Until>,
+    pub until: Option<EndsBy>,
     /// `family`.
     pub family: Option<Arc<str>>,
     /// `reopen_within`.
@@ -338,7 +339,7 @@ fn open_when(node: &Node, reader: &mut Reader) -> Option<OpenWhen> {
         return None;
     }
     let settled = valid_or_absent(settled.map(|node| settled_age(node, reader)))?;
-    let per = per.map_or(Some(Per::Group), |(_, per)| per)?;
+    let per = per.map_or(Some(CountScope::Group), |(_, per)| per)?;
     match count {
         Some(count @ 2..) if within.is_none() => {
             reader.error_help(&span, "the key `within` is missing", format!("such as {{count: {count}, within: 10m}}"));

@@ -8,7 +8,7 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::condition::{Conditions, Facts};
+use super::condition::{Conditions, EventFields};
 use super::pattern::Pattern;
 use super::quiet::{Active, Inhibit};
 use crate::metadata::MetadataKey;
@@ -65,7 +65,7 @@ pub struct OpenWhen {
     /// The sliding window. Meaningless (zero) when `count` is 1 or absent.
     pub within: Duration,
     /// What is counted together.
-    pub per: Per,
+    pub per: CountScope,
     /// How long a trouble must last. Its end was not reported since the first occurrence or, where ends are not
     /// reported, occurrences of one object went on.
     pub lasts: Option<Duration>,
@@ -80,7 +80,7 @@ pub const LONGEST_SETTLED: Duration = Duration::from_secs(3600);
 impl OpenWhen {
     /// The first occurrence opens.
     pub const AT_ONCE: Self =
-        Self { count: Some(1), within: Duration::ZERO, per: Per::Group, lasts: None, settled: None };
+        Self { count: Some(1), within: Duration::ZERO, per: CountScope::Group, lasts: None, settled: None };
 
     /// Whether the first occurrence opens.
     pub fn at_once(&self) -> bool {
@@ -90,7 +90,7 @@ impl OpenWhen {
 
 /// Which occurrences `open_when` counts together.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-pub enum Per {
+pub enum CountScope {
     /// Those of the whole group.
     #[default]
     Group,
@@ -100,7 +100,7 @@ pub enum Per {
 
 /// What ends an incident.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-pub enum Until {
+pub enum EndsBy {
     /// The event that ends its trouble, if there is such an event and its source shows it; else silence.
     #[default]
     Event,
@@ -212,7 +212,7 @@ pub struct RuleSettings {
     /// How long its workloads must be ready before it is over, where that is known.
     pub recovered_after: Duration,
     /// What ends it.
-    pub until: Until,
+    pub until: EndsBy,
     /// Rules of one file with the same family share their open incidents.
     pub family: Option<Arc<str>>,
     /// How long after its end it can come back as the same incident.
@@ -255,7 +255,7 @@ impl RuleSettings {
             escalate: Escalate { counts: CountSteps::Decades, objects: vec![5, 20, 100], news: true },
             resolve_after: minutes(15),
             recovered_after: minutes(5),
-            until: Until::Event,
+            until: EndsBy::Event,
             family: None,
             reopen_within: minutes(120),
             remind_every: critical.then(|| minutes(240)),
@@ -273,7 +273,7 @@ impl RuleSettings {
     }
 
     /// The destinations of an event with these facts.
-    pub(crate) fn notify_of(&self, facts: &Facts<'_>) -> &[Destination] {
+    pub(crate) fn notify_of(&self, facts: &EventFields<'_>) -> &[Destination] {
         match &self.routing {
             Some(Routing { by, map, default }) => map.get(facts.text(*by)).unwrap_or(default),
             None => &self.notify,

@@ -9,7 +9,7 @@ use serde::Serialize;
 use xxhash_rust::xxh3::Xxh3Default;
 
 use super::compile::Compiled;
-use super::condition::{Conditions, Facts};
+use super::condition::{Conditions, EventFields};
 use super::index::{Index, Keys};
 use super::pattern::Interner;
 use super::quiet::Maintenance;
@@ -126,7 +126,7 @@ impl Rules {
         if !self.levels.contains(&subject.event.level) {
             return Vec::new();
         }
-        let facts = Facts::new(subject);
+        let facts = EventFields::new(subject);
         let mut claims: Vec<Claim> = Vec::new();
         let mut ignored: Vec<u32> = Vec::new();
         for id in self.index.candidates(&facts).into_iter().map(RuleId) {
@@ -144,7 +144,7 @@ impl Rules {
 
     /// The `ignore` rules that end the reading of their entries for this event.
     pub(crate) fn ignored_by(&self, subject: &Subject<'_>) -> Vec<RuleId> {
-        let facts = Facts::new(subject);
+        let facts = EventFields::new(subject);
         let mut found: Vec<RuleId> = Vec::new();
         for id in self.index.candidates(&facts).into_iter().map(RuleId) {
             let rule = self.get(id);
@@ -171,19 +171,19 @@ impl Rules {
 
     /// Whether the rule on its own matches, whatever the rules before it say.
     pub fn matches(&self, id: RuleId, subject: &Subject<'_>) -> bool {
-        fits(self.get(id), &Facts::new(subject))
+        fits(self.get(id), &EventFields::new(subject))
     }
 
     /// Whether the event keeps an incident of the rule open, if it is about one of its objects.
     pub fn sustains(&self, id: RuleId, subject: &Subject<'_>) -> bool {
-        let (rule, facts) = (self.get(id), Facts::new(subject));
+        let (rule, facts) = (self.get(id), EventFields::new(subject));
         rule.sustain.as_ref().is_some_and(|sustain| sustain.fit(&facts))
             && rule.scopes.iter().all(|scope| scope.fit(&facts))
     }
 
     /// Whether any rule could be sustained by the event: a quick "no" for nearly all of them.
     pub fn could_sustain(&self, subject: &Subject<'_>) -> bool {
-        let facts = Facts::new(subject);
+        let facts = EventFields::new(subject);
         let mut candidates = self.sustain_index.candidates(&facts).into_iter();
         candidates.any(|place| self.sustains[place as usize].fit(&facts))
     }
@@ -229,7 +229,7 @@ impl Rules {
 }
 
 /// Whether a rule's conditions all hold for an event.
-fn fits(rule: &Rule, facts: &Facts<'_>) -> bool {
+fn fits(rule: &Rule, facts: &EventFields<'_>) -> bool {
     rule.matching.fit(facts)
         && rule.scopes.iter().all(|scope| scope.fit(facts))
         && !rule.except.iter().any(|except| except.fit(facts))
@@ -291,7 +291,7 @@ fn share_patterns(rules: &mut [Rule]) {
 }
 
 /// The rule's claim to the destinations that earlier claims left.
-fn claim(id: RuleId, rule: &Rule, facts: &Facts<'_>, earlier: &[Claim]) -> Option<Claim> {
+fn claim(id: RuleId, rule: &Rule, facts: &EventFields<'_>, earlier: &[Claim]) -> Option<Claim> {
     let taken = |destination: &Destination| earlier.iter().any(|claim| claim.destinations.contains(destination));
     let destinations: Vec<_> = rule.settings.notify_of(facts).iter().filter(|to| !taken(to)).cloned().collect();
     (!destinations.is_empty()).then_some(Claim { rule: id, destinations })

@@ -13,26 +13,28 @@ use crate::rules::rule::Severity;
 use crate::time::Time;
 use crate::yaml::MAY_SAY_VERSION;
 use crate::yaml::key::{
-    AtLeast, Described, Key, Number, Own, Row, Text, TextMap, Truth, Words, file_schema, map_schema, one_or_many_schema,
+    AtLeast, Bool, Custom, Key, Number, OneOf, Row, SchemaOnly, Text, TextMap, file_schema, map_schema,
+    one_or_many_schema,
 };
 
-pub(super) const RULE_FILES: Key<Described> =
-    Key::required("rule_files", Described(texts), "Paths and globs, relative to the test file.");
-pub(super) const TESTS: Key<Described> = Key::required("tests", Described(tests_schema), "The tests.");
+pub(super) const RULE_FILES: Key<SchemaOnly> =
+    Key::required("rule_files", SchemaOnly(texts), "Paths and globs, relative to the test file.");
+pub(super) const TESTS: Key<SchemaOnly> = Key::required("tests", SchemaOnly(tests_schema), "The tests.");
 
 pub(super) const NAME: Key<Text> = Key::required("name", Text("a name"), "What the test is called.");
-pub(super) const START: Key<Own<Time>> = Key::optional(
+pub(super) const START: Key<Custom<Time>> = Key::optional(
     "start",
-    Own { read: read::start, schema: || json!({"type": "string"}) },
+    Custom { read: read::start, schema: || json!({"type": "string"}) },
     "The moment of the first poll, UTC: 2026-01-05 09:00:00.",
 );
 pub(super) const EVERY: Key<AtLeast> =
     Key::with_default("every", AtLeast(Duration::from_secs(1)), "1m", "Time between two polls.");
-pub(super) const TARGET: Key<Described> =
-    Key::optional("target", Described(|| map_schema("", &PLACE)), "The polled service.");
-pub(super) const EVENTS: Key<Described> = Key::required("events", Described(events_schema), "One row for each series.");
-pub(super) const EXPECT: Key<Described> =
-    Key::required("expect", Described(expect_schema), "The notices that must come, and no others; [] is silence.");
+pub(super) const TARGET: Key<SchemaOnly> =
+    Key::optional("target", SchemaOnly(|| map_schema("", &PLACE)), "The polled service.");
+pub(super) const EVENTS: Key<SchemaOnly> =
+    Key::required("events", SchemaOnly(events_schema), "One row for each series.");
+pub(super) const EXPECT: Key<SchemaOnly> =
+    Key::required("expect", SchemaOnly(expect_schema), "The notices that must come, and no others; [] is silence.");
 
 pub(super) const SOURCE: Key<Text> = Key::optional("source", Text("a name"), "The source.");
 pub(super) const CLUSTER: Key<Text> = Key::optional("cluster", Text("a name"), "The cluster.");
@@ -40,23 +42,24 @@ pub(super) const NAMESPACE: Key<Text> = Key::optional("namespace", Text("a name"
 pub(super) const SERVICE: Key<Text> = Key::optional("service", Text("a name"), "The service.");
 const PLACE: [&dyn Row; 4] = [&SOURCE, &CLUSTER, &NAMESPACE, &SERVICE];
 
-pub(super) const LEVEL: Key<Words<Level>> = Key::with_default(
+pub(super) const LEVEL: Key<OneOf<Level>> = Key::with_default(
     "level",
-    Words("a level", &[("Warning", Level::Warning), ("Normal", Level::Normal)]),
+    OneOf("a level", &[("Warning", Level::Warning), ("Normal", Level::Normal)]),
     "Warning",
     "How bad it is.",
 );
 /// A text of an event; it may be empty.
-type EventText = Key<Own<String>>;
-const SAID: Own<String> = Own { read: read::said_text, schema: || json!({"type": ["string", "number", "boolean"]}) };
+type EventText = Key<Custom<String>>;
+const SAID: Custom<String> =
+    Custom { read: read::said_text, schema: || json!({"type": ["string", "number", "boolean"]}) };
 pub(super) const OBJ_TYPE: EventText = Key::with_default("objType", SAID, "Pod", "The kind of object.");
 pub(super) const OBJ_NAME: EventText = Key::optional("objName", SAID, "The object's name.");
 pub(super) const REASON: EventText = Key::optional("reason", SAID, "The event's short machine word.");
 pub(super) const MESSAGE: EventText = Key::optional("message", SAID, "The event's text.");
 pub(super) const NODE: EventText = Key::optional("node", SAID, "The node that the object is on.");
-pub(super) const SIGNAL: Key<Truth> = Key::with_default(
+pub(super) const SIGNAL: Key<Bool> = Key::with_default(
     "signal",
-    Truth,
+    Bool,
     "false",
     "Whether a source makes it of an object's state, see docs/kubernetes.md; it is matched like any other.",
 );
@@ -65,20 +68,20 @@ pub(super) const OBJECT_LABELS: Key<TextMap> =
     Key::optional("labels", TEXTS, "The labels of its object, its owner and its namespace, by key.");
 pub(super) const OBJECT_ANNOTATIONS: Key<TextMap> =
     Key::optional("annotations", TEXTS, "The annotations of its object, its owner and its namespace, by key.");
-pub(super) const COUNTS: Key<Own<Vec<super::Cell>>> = Key::required(
+pub(super) const COUNTS: Key<Custom<Vec<super::Cell>>> = Key::required(
     "counts",
-    Own { read: row::read, schema: counts_schema },
+    Custom { read: row::read, schema: counts_schema },
     "What successive polls show: counts, 12x20 for 20 polls, _ for absent, ! for a failed poll.",
 );
 
-pub(super) const HEALTH: Key<Described> = Key::optional(
+pub(super) const HEALTH: Key<SchemaOnly> = Key::optional(
     "health",
-    Described(health_schema),
+    SchemaOnly(health_schema),
     "How many pods of a workload are ready, poll by poll; without it nothing is known of that.",
 );
-pub(super) const KIND: Key<Words<WorkloadKind>> = Key::with_default(
+pub(super) const KIND: Key<OneOf<WorkloadKind>> = Key::with_default(
     "kind",
-    Words(
+    OneOf(
         "a kind of workload",
         &[
             ("Deployment", WorkloadKind::Deployment),
@@ -91,17 +94,17 @@ pub(super) const KIND: Key<Words<WorkloadKind>> = Key::with_default(
 );
 pub(super) const WORKLOAD: Key<Text> = Key::required("name", Text("a name"), "The workload's name.");
 pub(super) const WANTED: Key<Number> = Key::required("wanted", Number(0, 100_000), "How many pods it should have.");
-pub(super) const READY: Key<Own<Vec<super::Cell>>> = Key::required(
+pub(super) const READY: Key<Custom<Vec<super::Cell>>> = Key::required(
     "ready",
-    Own { read: row::read_ready, schema: ready_schema },
+    Custom { read: row::read_ready, schema: ready_schema },
     "How many are ready: numbers, 3x20 for 20 polls, _ where it is not known.",
 );
 
 pub(super) const AT: Key<AtLeast> =
     Key::optional("at", AtLeast(Duration::ZERO), "The poll that caused it, or its timer.");
-pub(super) const NOTICE: Key<Words<NoticeKind>> = Key::optional(
+pub(super) const NOTICE: Key<OneOf<NoticeKind>> = Key::optional(
     "notice",
-    Words(
+    OneOf(
         "a notice",
         &[
             ("opened", NoticeKind::Opened),
@@ -115,8 +118,8 @@ pub(super) const NOTICE: Key<Words<NoticeKind>> = Key::optional(
     "What is told.",
 );
 pub(super) const RULE: Key<Text> = Key::optional("rule", Text("a rule's name"), "By which rule.");
-pub(super) const TO: Key<Described> = Key::optional("to", Described(texts), "Compared as a whole, in any order.");
-pub(super) const SEVERITY: Key<Words<Severity>> = Key::optional("severity", SEVERITIES, "How urgent it is.");
+pub(super) const TO: Key<SchemaOnly> = Key::optional("to", SchemaOnly(texts), "Compared as a whole, in any order.");
+pub(super) const SEVERITY: Key<OneOf<Severity>> = Key::optional("severity", SEVERITIES, "How urgent it is.");
 pub(super) const TITLE: Key<Text> = Key::optional("title", Text("a pattern"), "A pattern.");
 pub(super) const TEXT: Key<Text> = Key::optional("text", Text("a pattern"), "A pattern.");
 

@@ -17,7 +17,7 @@ use std::time::Duration;
 pub use coverage::{Coverage, Item};
 pub use read::read;
 pub use row::{Cell, MOST_POLLS};
-pub use run::{Actual, Verdict, run, setup};
+pub use run::{Actual, CaseResult, run, setup};
 
 pub use crate::yaml::write_duration as offset;
 

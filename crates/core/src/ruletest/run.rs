@@ -44,7 +44,7 @@ pub struct Actual {
 
 /// The result of a case.
 #[derive(Debug, Default)]
-pub struct Verdict {
+pub struct CaseResult {
     /// All notices that came, in time order, each with the expected notice that it meets, by its place in the case.
     pub told: Vec<(Actual, Option<usize>)>,
     /// Expected notices that did not come, by their place in the case.
@@ -53,7 +53,7 @@ pub struct Verdict {
     pub waiting: Vec<(RuleKey, Duration)>,
 }
 
-impl Verdict {
+impl CaseResult {
     /// Whether exactly the notices came that must come.
     pub fn passed(&self) -> bool {
         self.missing.is_empty() && self.told.iter().all(|(_, fulfils)| fulfils.is_some())
@@ -66,7 +66,7 @@ pub fn setup(rules: Rules, cases: &[Case]) -> Arc<Setup> {
 }
 
 /// Runs a case, beginning with a good empty poll, and compares.
-pub fn run(case: &Case, setup: &Arc<Setup>, coverage: &mut Coverage) -> Verdict {
+pub fn run(case: &Case, setup: &Arc<Setup>, coverage: &mut Coverage) -> CaseResult {
     let mut replay = Replay::new(setup.clone(), BTreeMap::new(), case.start.minus(case.every));
     let targets: BTreeSet<&Target> = case.rows.iter().map(|row| &row.target).collect();
     let mut outcomes = Outcomes::default();
@@ -105,7 +105,7 @@ pub fn run(case: &Case, setup: &Arc<Setup>, coverage: &mut Coverage) -> Verdict 
     outcomes.add(replay.pass(end));
     coverage.told(&outcomes.notices);
     let told = outcomes.notices.iter().filter_map(|notice| actual(notice, case)).collect();
-    Verdict { waiting: waiting(&replay, setup, case), ..compare(told, &case.expected) }
+    CaseResult { waiting: waiting(&replay, setup, case), ..compare(told, &case.expected) }
 }
 
 /// What the workloads' controllers report with a poll: what differs from the poll before.
@@ -211,7 +211,7 @@ fn waiting(replay: &Replay, setup: &Setup, case: &Case) -> Vec<(RuleKey, Duratio
 }
 
 /// Pairs the notices that came with those that must come, as many as possible.
-fn compare(told: Vec<Actual>, expected: &[Expected]) -> Verdict {
+fn compare(told: Vec<Actual>, expected: &[Expected]) -> CaseResult {
     let fits: Vec<Vec<usize>> =
         expected.iter().map(|one| (0..told.len()).filter(|place| meets(&told[*place], one)).collect()).collect();
     // Several expected notices may fit the same notice that came, so that taking the first that fits can
@@ -220,7 +220,7 @@ fn compare(told: Vec<Actual>, expected: &[Expected]) -> Verdict {
     let mut missing: Vec<usize> =
         (0..expected.len()).filter(|one| !place(*one, &fits, &mut holder, &mut vec![false; told.len()])).collect();
     missing.sort_unstable();
-    Verdict { told: told.into_iter().zip(holder).collect(), missing, waiting: Vec::new() }
+    CaseResult { told: told.into_iter().zip(holder).collect(), missing, waiting: Vec::new() }
 }
 
 fn place(one: usize, fits: &[Vec<usize>], holder: &mut [Option<usize>], tried: &mut [bool]) -> bool {

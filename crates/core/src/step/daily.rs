@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::decision::{Decision, Effect, Verdict};
-use super::{Setup, State, Turn};
+use super::{Setup, State, StepContext};
 use crate::notice::Info;
 use crate::rules::Severity;
 use crate::rules::quiet::Hours;
@@ -114,29 +114,29 @@ impl State {
     }
 
     /// Sends the lines that are due, and starts the days of new destinations.
-    pub(super) fn wake_daily(&mut self, turn: &mut Turn<'_>) {
-        self.days.retain(|name, _| turn.setup.daily.contains_key(name));
-        for (name, at) in &turn.setup.daily {
-            let day = self.days.entry(name.clone()).or_insert_with(|| Day::new(turn.now));
+    pub(super) fn wake_daily(&mut self, cx: &mut StepContext<'_>) {
+        self.days.retain(|name, _| cx.setup.daily.contains_key(name));
+        for (name, at) in &cx.setup.daily {
+            let day = self.days.entry(name.clone()).or_insert_with(|| Day::new(cx.now));
             // The clock was set back: start the day anew.
-            if day.since > turn.now {
-                *day = Day::new(turn.now);
+            if day.since > cx.now {
+                *day = Day::new(cx.now);
             }
             let due = *day.due.get_or_insert_with(|| at.0.next_start(day.since).unwrap_or(Time::from_millis(i64::MAX)));
-            if due > turn.now {
+            if due > cx.now {
                 continue;
             }
             let info = Info::Daily {
                 since: day.since,
-                until: turn.now,
+                until: cx.now,
                 events: day.events,
                 messages: day.messages,
                 incidents: day.incidents,
                 untold: day.untold.len() as u64,
             };
-            *day = Day { due: at.0.next_start(turn.now), ..Day::new(turn.now) };
-            turn.writes.daily = true;
-            self.inform(Severity::Info, vec![name.clone()], info, turn);
+            *day = Day { due: at.0.next_start(cx.now), ..Day::new(cx.now) };
+            cx.writes.daily = true;
+            self.inform(Severity::Info, vec![name.clone()], info, cx);
         }
     }
 }

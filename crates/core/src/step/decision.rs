@@ -8,7 +8,7 @@ use super::joining::Joined;
 use super::{Setup, State};
 use crate::diff::{Change, ChangeKind};
 use crate::event::{Subject, Target};
-use crate::incident::hold::Held;
+use crate::incident::hold::HoldReason;
 use crate::incident::{Joining, Phase};
 use crate::metadata::Metadata;
 use crate::rules::RuleId;
@@ -86,7 +86,7 @@ pub struct RuleDecision {
     pub effect: Effect,
     /// The destinations whose notices are held back now, and what holds them.
     #[serde(default)]
-    pub held: Vec<(Destination, Held)>,
+    pub held: Vec<(Destination, HoldReason)>,
 }
 
 /// What joining did to an incident.

@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::lag::Lag;
-use super::{NoticeDraft, Setup, State, Turn};
+use super::{NoticeDraft, Setup, State, StepContext};
 use crate::diff::Diff;
 use crate::event::{Event, Level, Target};
 use crate::notice::{ClockHint, Info, NoticeBody, NoticeKind};
@@ -132,7 +132,7 @@ fn patience(info: Option<&SourceInfo>) -> Duration {
 
 impl State {
     /// Counts the first contact with a target for its source.
-    pub(super) fn met(&mut self, target: &Target, diff: &Diff<'_>, events: &[Event<'_>], turn: &mut Turn<'_>) {
+    pub(super) fn met(&mut self, target: &Target, diff: &Diff<'_>, events: &[Event<'_>], cx: &mut StepContext<'_>) {
         let mut workloads: Vec<&str> = diff
             .baseline
             .iter()
@@ -141,43 +141,43 @@ impl State {
             .collect();
         workloads.sort_unstable();
         workloads.dedup();
-        self.sources.entry(target.source.clone()).or_default().meet(workloads.len() as u64, events, turn.now);
-        turn.writes.sources.insert(target.source.clone());
+        self.sources.entry(target.source.clone()).or_default().meet(workloads.len() as u64, events, cx.now);
+        cx.writes.sources.insert(target.source.clone());
     }
 
     /// Notes that a target was blind for longer than its source remembers.
-    pub(super) fn note_blind(&mut self, target: &Target, from: Time, turn: &mut Turn<'_>) {
+    pub(super) fn note_blind(&mut self, target: &Target, from: Time, cx: &mut StepContext<'_>) {
         let source = self.sources.entry(target.source.clone()).or_default();
         let blind = source.blind.get_or_insert(Blind {
             from,
-            until: turn.now,
+            until: cx.now,
             services: 0,
-            tell_at: turn.now,
-            tell_by: turn.now.plus(BLIND_PATIENCE),
+            tell_at: cx.now,
+            tell_by: cx.now.plus(BLIND_PATIENCE),
         });
-        blind.tell_at = turn.now.plus(BLIND_WAIT).min(blind.tell_by);
+        blind.tell_at = cx.now.plus(BLIND_WAIT).min(blind.tell_by);
         blind.from = blind.from.min(from);
-        blind.until = blind.until.max(turn.now);
+        blind.until = blind.until.max(cx.now);
         blind.services += 1;
-        turn.writes.sources.insert(target.source.clone());
+        cx.writes.sources.insert(target.source.clone());
     }
 
     /// Makes the notices about sources that are due.
-    pub(super) fn wake_sources(&mut self, turn: &mut Turn<'_>) {
+    pub(super) fn wake_sources(&mut self, cx: &mut StepContext<'_>) {
         let names: Vec<Arc<str>> = self.sources.keys().cloned().collect();
         for name in names {
-            let first = self.first_contact(turn.setup, &name, turn.now);
-            for info in first.into_iter().chain(self.blind_time(&name, turn.now)) {
-                turn.writes.sources.insert(name.clone());
-                self.inform(Severity::Info, turn.setup.operator.clone(), info, turn);
+            let first = self.first_contact(cx.setup, &name, cx.now);
+            for info in first.into_iter().chain(self.blind_time(&name, cx.now)) {
+                cx.writes.sources.insert(name.clone());
+                self.inform(Severity::Info, cx.setup.operator.clone(), info, cx);
             }
         }
     }
 
     /// Notifies of something that is no problem of its own.
-    pub(super) fn inform(&mut self, severity: Severity, to: Vec<Destination>, info: Info, turn: &mut Turn<'_>) {
+    pub(super) fn inform(&mut self, severity: Severity, to: Vec<Destination>, info: Info, cx: &mut StepContext<'_>) {
         let body = NoticeBody::Info(info);
-        self.notice(NoticeDraft { kind: NoticeKind::Info, caused_at: turn.now, severity, to, body }, turn);
+        self.notice(NoticeDraft { kind: NoticeKind::Info, caused_at: cx.now, severity, to, body }, cx);
     }
 
     /// The notice of the first contact, once per source: as soon as every target was read, or after two poll intervals.

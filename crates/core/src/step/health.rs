@@ -7,15 +7,15 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{State, Turn};
+use super::{State, StepContext};
 use crate::event::Target;
 use crate::health::{Health, HealthReport, Status, WorkloadKind};
-use crate::history::Report;
+use crate::history::ObjectReport;
 use crate::incident::{Incident, Phase};
 use crate::map::FastMap;
 use crate::notice::NoticeKind;
 use crate::reports::Deleted;
-use crate::rules::rule::{RuleSettings, Until};
+use crate::rules::rule::{EndsBy, RuleSettings};
 use crate::time::{Jump, Time};
 use crate::workload;
 
@@ -100,35 +100,35 @@ impl State {
     }
 
     /// A source reports the health of workloads.
-    pub(super) fn health(&mut self, reports: &[HealthReport], turn: &mut Turn<'_>) {
+    pub(super) fn health(&mut self, reports: &[HealthReport], cx: &mut StepContext<'_>) {
         // First all of them, then what follows: an incident may be about several workloads.
         let mut changed = BTreeSet::new();
         for report in reports {
-            if self.workloads.take(report, turn.now) {
+            if self.workloads.take(report, cx.now) {
                 changed.insert(&report.target);
-                turn.writes.reports.push((turn.now, Report::Health(report.clone())));
+                cx.writes.reports.push((cx.now, ObjectReport::Health(report.clone())));
             }
             if report.deleted {
-                self.workload_deleted(report, turn);
-                self.forget_rollouts_of(&(report.target.clone(), report.name.clone()), turn);
+                self.workload_deleted(report, cx);
+                self.forget_rollouts_of(&(report.target.clone(), report.name.clone()), cx);
             }
         }
         for target in changed {
-            self.after_poll(target, turn);
+            self.after_poll(target, cx);
         }
     }
 
     /// A workload was deleted: neither that it was not ready nor what its pods said keeps an incident open any more.
-    fn workload_deleted(&mut self, report: &HealthReport, turn: &mut Turn<'_>) {
+    fn workload_deleted(&mut self, report: &HealthReport, cx: &mut StepContext<'_>) {
         for id in self.by_target.get(&report.target).cloned().unwrap_or_default() {
             let Some(incident) = self.incidents.get_mut(&id) else { continue };
             let held = incident.is_held_by_status();
             if held {
                 incident.status = None;
             }
-            if incident.workload_deleted(Deleted::One(report.kind.as_str(), &report.name), turn.now) || held {
-                turn.writes.incidents.insert(id);
-                self.schedule(id, turn.setup, turn.now);
+            if incident.workload_deleted(Deleted::One(report.kind.as_str(), &report.name), cx.now) || held {
+                cx.writes.incidents.insert(id);
+                self.schedule(id, cx.setup, cx.now);
             }
         }
     }
@@ -217,7 +217,7 @@ impl State {
     /// events and silence. `None`: not before its workloads are ready.
     pub(super) fn quiet_at(&self, incident: &Incident, rule: &RuleSettings) -> Option<Time> {
         let by_events = || incident.quiet_at(rule, self.shows(incident));
-        if rule.until == Until::Silence {
+        if rule.until == EndsBy::Silence {
             return Some(by_events());
         }
         match self.status(incident) {
@@ -244,26 +244,26 @@ impl State {
 
     /// Notes in an open incident that it would be quiet for long enough, but its workloads are not ready; messages
     /// that stand for it then say so.
-    pub(super) fn note_status(&mut self, id: u64, rule: &RuleSettings, turn: &mut Turn<'_>) {
+    pub(super) fn note_status(&mut self, id: u64, rule: &RuleSettings, cx: &mut StepContext<'_>) {
         let Some(incident) = self.incidents.get(&id).filter(|incident| incident.phase == Phase::Open) else { return };
-        let status = match self.status(incident).filter(|_| rule.until == Until::Event) {
-            None if rule.until == Until::Event && self.known_status(incident).is_none() => incident.status,
-            Some(status @ Status::NotReady { .. }) if self.silent_at(incident, rule) <= turn.now => Some(status),
+        let status = match self.status(incident).filter(|_| rule.until == EndsBy::Event) {
+            None if rule.until == EndsBy::Event && self.known_status(incident).is_none() => incident.status,
+            Some(status @ Status::NotReady { .. }) if self.silent_at(incident, rule) <= cx.now => Some(status),
             _ => None,
         };
         if incident.status != status
             && let Some(incident) = self.incidents.get_mut(&id)
         {
             incident.status = status;
-            turn.writes.incidents.insert(id);
+            cx.writes.incidents.insert(id);
         }
     }
 
     /// Once objects are old enough for `settled`, the health of their workloads may say whether they still fail: then
     /// nothing else need happen. In a rollout it says nothing of one pod.
-    pub(super) fn settle(&mut self, id: u64, rule: &RuleSettings, turn: &mut Turn<'_>) {
+    pub(super) fn settle(&mut self, id: u64, rule: &RuleSettings, cx: &mut StepContext<'_>) {
         let Some(incident) = self.incidents.get(&id).filter(|incident| incident.phase != Phase::Open) else { return };
-        if incident.settles_at().is_none_or(|at| at > turn.now) {
+        if incident.settles_at().is_none_or(|at| at > cx.now) {
             return;
         }
         let still_fail = match self.status(incident) {
@@ -273,9 +273,9 @@ impl State {
             Some(Status::Ready { .. }) => false,
         };
         if let Some(incident) = self.incidents.get_mut(&id) {
-            incident.settle(rule, still_fail, turn.now);
-            turn.writes.incidents.insert(id);
-            self.ask_about_newest_pod(id, turn);
+            incident.settle(rule, still_fail, cx.now);
+            cx.writes.incidents.insert(id);
+            self.ask_about_newest_pod(id, cx);
         }
     }
 

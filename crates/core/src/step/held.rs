@@ -9,15 +9,15 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Setup, State, Turn};
+use super::{Setup, State, StepContext};
 use crate::event::Subject;
 use crate::health::Status;
-use crate::incident::hold::{Held, Holds, Inhibitor, Window};
+use crate::incident::hold::{HoldReason, Holds, Inhibitor, Window};
 use crate::incident::{Incident, Phase, Relief};
 use crate::map::FastMap;
 use crate::notice::Info;
 use crate::rules::rule::{Destination, Field, RuleKey, RuleSettings};
-use crate::rules::{Facts, RuleId, Severity};
+use crate::rules::{EventFields, RuleId, Severity};
 use crate::time::Time;
 
 /// Bounds per window: on the incidents that are remembered, and on the names of those that ended.
@@ -28,7 +28,7 @@ const OUTLIVES: Duration = Duration::from_secs(300);
 
 /// What a window keeps from a destination.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct HeldBack {
+pub struct WindowBacklog {
     /// When the first held notice fell due.
     pub from: Time,
     /// The window's end.
@@ -109,12 +109,12 @@ impl State {
     }
 
     /// Lists an incident in those that explain it.
-    pub(super) fn list_in_causes(&mut self, id: u64, holds: &Holds, turn: &mut Turn<'_>) {
+    pub(super) fn list_in_causes(&mut self, id: u64, holds: &Holds, cx: &mut StepContext<'_>) {
         for by in holds.inhibitors.iter().filter(|by| by.lists && by.until.is_none()) {
             let Some(incident) = self.incidents.remove(&id) else { return };
             let cause = self.incidents.get_mut(&by.incident).filter(|cause| cause.phase == Phase::Open);
             if incident.phase == Phase::Open && cause.is_some_and(|cause| cause.affect(&incident)) {
-                turn.writes.incidents.insert(by.incident);
+                cx.writes.incidents.insert(by.incident);
             }
             self.incidents.insert(id, incident);
         }
@@ -128,29 +128,29 @@ impl State {
     }
 
     /// Evaluates the incidents whose inhibitors ended: once a step, however many ended in it.
-    pub(super) fn evaluate_released(&mut self, turn: &mut Turn<'_>) {
+    pub(super) fn evaluate_released(&mut self, cx: &mut StepContext<'_>) {
         // An incident that ends here may have inhibited others. Inhibition has no cycles, so this terminates.
         while !self.released.is_empty() {
             let rules = std::mem::take(&mut self.released);
             let held = self.incidents.values().filter(|incident| rules.contains(&incident.rule));
             let ids: Vec<u64> = held.map(|incident| incident.id).collect();
             for id in ids {
-                self.evaluate(id, turn);
+                self.evaluate(id, cx);
             }
         }
     }
 
     /// Notes for the summary which incidents are held by windows.
-    pub(super) fn note_windows(&mut self, id: u64, over: bool, turn: &mut Turn<'_>) {
+    pub(super) fn note_windows(&mut self, id: u64, over: bool, cx: &mut StepContext<'_>) {
         let Some(incident) = self.incidents.get(&id) else { return };
         for (to, notifications) in &incident.notifications {
-            let Some(Held::Window { window, until }) = &notifications.held else { continue };
-            if *until <= turn.now {
+            let Some(HoldReason::Window { window, until }) = &notifications.held else { continue };
+            if *until <= cx.now {
                 continue;
             }
             let key = (to.clone(), window.clone());
             let fresh =
-                || HeldBack { from: turn.now, until: *until, incidents: BTreeSet::new(), over: BTreeMap::new() };
+                || WindowBacklog { from: cx.now, until: *until, incidents: BTreeSet::new(), over: BTreeMap::new() };
             let held = self.held.entry(key.clone()).or_insert_with(fresh);
             let mut news = held.until != *until;
             held.until = *until;
@@ -164,18 +164,18 @@ impl State {
                 news = true;
             }
             if news {
-                turn.writes.held.insert(key);
+                cx.writes.held.insert(key);
             }
         }
     }
 
     /// Sends the summary of each window that ended.
-    pub(super) fn wake_held(&mut self, turn: &mut Turn<'_>) {
+    pub(super) fn wake_held(&mut self, cx: &mut StepContext<'_>) {
         let ended: Vec<HeldKey> =
-            self.held.iter().filter(|(_, held)| held.until <= turn.now).map(|(key, _)| key.clone()).collect();
+            self.held.iter().filter(|(_, held)| held.until <= cx.now).map(|(key, _)| key.clone()).collect();
         for key in ended {
             let Some(held) = self.held.remove(&key) else { continue };
-            turn.writes.held.insert(key.clone());
+            cx.writes.held.insert(key.clone());
             let (to, window) = key;
             let open = |id: &u64| self.incidents.get(id).is_some_and(|incident| incident.phase == Phase::Open);
             let still_open = held.incidents.iter().filter(|id| open(id)).count() as u64;
@@ -192,13 +192,13 @@ impl State {
                 over: over.into_iter().filter(|words| !words.is_empty()).take(MOST_NAMED).cloned().collect(),
                 still_open,
             };
-            self.inform(Severity::Info, vec![to], info, turn);
+            self.inform(Severity::Info, vec![to], info, cx);
         }
     }
 
     /// Ends the windows that the new rules no longer have.
-    pub(super) fn end_removed_windows(&mut self, turn: &mut Turn<'_>) {
-        let hours: BTreeSet<String> = turn
+    pub(super) fn end_removed_windows(&mut self, cx: &mut StepContext<'_>) {
+        let hours: BTreeSet<String> = cx
             .setup
             .rules
             .iter()
@@ -207,23 +207,23 @@ impl State {
             .collect();
         for (key, held) in &mut self.held {
             let window = &key.1;
-            let planned = turn.setup.rules.maintenance().iter();
+            let planned = cx.setup.rules.maintenance().iter();
             let until = match window {
                 Window::Hours(name) => hours.contains(&**name).then_some(held.until),
                 Window::Maintenance { name, file } => {
                     planned.filter(|one| one.name == *name && one.file == *file).map(|one| one.until).max()
                 }
             };
-            let until = until.unwrap_or(turn.now);
+            let until = until.unwrap_or(cx.now);
             if held.until != until {
                 held.until = until;
-                turn.writes.held.insert(key.clone());
+                cx.writes.held.insert(key.clone());
             }
         }
     }
 
     /// What windows keep from a destination.
-    pub fn held(&self, key: &HeldKey) -> Option<&HeldBack> {
+    pub fn held(&self, key: &HeldKey) -> Option<&WindowBacklog> {
         self.held.get(key)
     }
 }
@@ -281,9 +281,9 @@ fn window(setup: &Setup, rule: &RuleSettings, incident: &Incident, now: Time) ->
 }
 
 /// Whether a condition holds for every service that shows the incident.
-fn all_targets(incident: &Incident, holds: impl Fn(&Facts<'_>) -> bool) -> bool {
+fn all_targets(incident: &Incident, holds: impl Fn(&EventFields<'_>) -> bool) -> bool {
     let event = incident.newest_event();
-    let fits = |target| holds(&Facts::new(&Subject { target, event: &event, workload: &incident.workload }));
+    let fits = |target| holds(&EventFields::new(&Subject { target, event: &event, workload: &incident.workload }));
     !incident.targets.is_empty() && incident.targets.iter().all(fits)
 }
 

@@ -1,23 +1,24 @@
 //! The life of incidents inside a step: scheduling, evaluating, notifying, ending for good.
 
-use super::{Ended, NoticeDraft, Setup, State, Turn};
+use super::{Ended, NoticeDraft, Setup, State, StepContext};
 use crate::enrichment::{PodQuestion, PodState};
 use crate::event::{Subject, Target};
 use crate::incident::hold::Holds;
 use crate::incident::notification_state::Due;
-use crate::incident::standing::Shows;
+use crate::incident::standing::VisibleEnds;
 use crate::incident::{Incident, Phase};
 use crate::map::FastMap;
 use crate::notice::{CloseReason, Notice, NoticeBody, NoticeKind};
 use crate::outbox::MessageState;
-use crate::rules::rule::{RuleKey, RuleSettings, Until};
+use crate::rules::rule::{EndsBy, RuleKey, RuleSettings};
 use crate::time::Time;
 
 impl State {
     /// Which ends of troubles the incident's source shows.
-    pub(super) fn shows(&self, incident: &Incident) -> Shows {
+    pub(super) fn shows(&self, incident: &Incident) -> VisibleEnds {
         let source = incident.targets.first().and_then(|target| self.sources.get(&target.source));
-        source.map_or(Shows::default(), |source| Shows { ends: source.shows_ends, nodes: source.shows_nodes })
+        source
+            .map_or(VisibleEnds::default(), |source| VisibleEnds { ends: source.shows_ends, nodes: source.shows_nodes })
     }
 
     /// Whether every readable target of an incident was read at or after `at`: any of them may show its end.
@@ -29,24 +30,24 @@ impl State {
     }
 
     /// Takes in an event that is no occurrence but keeps open the incidents that it is about.
-    pub(super) fn sustain(&mut self, subject: &Subject<'_>, turn: &mut Turn<'_>) {
+    pub(super) fn sustain(&mut self, subject: &Subject<'_>, cx: &mut StepContext<'_>) {
         let ids: Vec<u64> = self.by_target.get(subject.target).into_iter().flatten().copied().collect();
         for id in ids {
             let Some(incident) = self.incidents.get_mut(&id) else { continue };
-            let Some(rule) = turn.setup.rules.find(&incident.rule) else { continue };
-            if turn.setup.rules.sustains(rule, subject) && incident.sustain(subject.event, turn.now) {
-                turn.writes.incidents.insert(id);
-                self.schedule(id, turn.setup, turn.now);
+            let Some(rule) = cx.setup.rules.find(&incident.rule) else { continue };
+            if cx.setup.rules.sustains(rule, subject) && incident.sustain(subject.event, cx.now) {
+                cx.writes.incidents.insert(id);
+                self.schedule(id, cx.setup, cx.now);
             }
         }
     }
 
     /// An incident opened without a new event: asks its source how the newest pod is.
-    pub(super) fn ask_about_newest_pod(&self, id: u64, turn: &mut Turn<'_>) {
+    pub(super) fn ask_about_newest_pod(&self, id: u64, cx: &mut StepContext<'_>) {
         let Some(incident) = self.incidents.get(&id).filter(|incident| incident.phase == Phase::Open) else { return };
         let (Some(target), newest) = (incident.targets.first(), &incident.details.newest) else { return };
         if newest.obj_type.trim() == "Pod" {
-            turn.writes.questions.push(PodQuestion {
+            cx.writes.questions.push(PodQuestion {
                 incident: id,
                 source: target.source.clone(),
                 namespace: target.namespace.clone(),
@@ -56,142 +57,142 @@ impl State {
     }
 
     /// A source said how a pod is: messages that are made from now on say so.
-    pub(super) fn enriched(&mut self, id: u64, pod: &PodState, turn: &mut Turn<'_>) {
+    pub(super) fn enriched(&mut self, id: u64, pod: &PodState, cx: &mut StepContext<'_>) {
         let Some(incident) = self.incidents.get_mut(&id).filter(|incident| incident.phase == Phase::Open) else {
             return;
         };
         incident.enrich(pod.clone());
-        turn.writes.incidents.insert(id);
+        cx.writes.incidents.insert(id);
     }
 
     /// After a good poll: evaluates the target's incidents, which may have waited for it.
-    pub(super) fn after_poll(&mut self, target: &Target, turn: &mut Turn<'_>) {
+    pub(super) fn after_poll(&mut self, target: &Target, cx: &mut StepContext<'_>) {
         let ids: Vec<u64> = self.by_target.get(target).into_iter().flatten().copied().collect();
         for id in ids {
-            self.evaluate(id, turn);
+            self.evaluate(id, cx);
         }
     }
 
     /// Evaluates the incidents whose timer is due.
-    pub(super) fn wake_incidents(&mut self, turn: &mut Turn<'_>) {
-        let due: Vec<u64> = self.wakes.range(..=(turn.now, u64::MAX)).map(|(_, id)| *id).collect();
+    pub(super) fn wake_incidents(&mut self, cx: &mut StepContext<'_>) {
+        let due: Vec<u64> = self.wakes.range(..=(cx.now, u64::MAX)).map(|(_, id)| *id).collect();
         for id in due {
-            self.evaluate(id, turn);
+            self.evaluate(id, cx);
         }
     }
 
     /// Makes the notices that are due, ends the incident if it is over, and sets its next timer.
-    pub(super) fn evaluate(&mut self, id: u64, turn: &mut Turn<'_>) {
+    pub(super) fn evaluate(&mut self, id: u64, cx: &mut StepContext<'_>) {
         let Some(incident) = self.incidents.get(&id) else { return };
-        let Some(rule) = rule_of(turn.setup, incident) else {
-            self.close(id, CloseReason::RuleRemoved, turn);
+        let Some(rule) = rule_of(cx.setup, incident) else {
+            self.close(id, CloseReason::RuleRemoved, cx);
             return;
         };
-        let (holds, shows) = (self.holds(turn.setup, incident, turn.now), self.shows(incident));
+        let (holds, shows) = (self.holds(cx.setup, incident, cx.now), self.shows(incident));
         let Some(incident) = self.incidents.get_mut(&id) else { return };
-        if let Some(at) = incident.expires_at(rule).filter(|at| *at <= turn.now) {
+        if let Some(at) = incident.expires_at(rule).filter(|at| *at <= cx.now) {
             if incident.owes_end() {
-                let mut dues = incident.take_end(NoticeKind::Resolved, Some(rule), &holds, at, turn.now);
+                let mut dues = incident.take_end(NoticeKind::Resolved, Some(rule), &holds, at, cx.now);
                 dues.retain(|due| due.kind == NoticeKind::Resolved);
-                self.note_windows(id, true, turn);
-                self.tell(id, Some(rule), dues, None, turn);
+                self.note_windows(id, true, cx);
+                self.tell(id, Some(rule), dues, None, cx);
             }
-            self.end(id, turn);
+            self.end(id, cx);
             return;
         }
-        if let Some(at) = incident.lasts_at(rule, shows).filter(|at| *at <= turn.now) {
-            if self.is_told_by_a_relative(id, turn.setup) {
-                self.end(id, turn);
+        if let Some(at) = incident.lasts_at(rule, shows).filter(|at| *at <= cx.now) {
+            if self.is_told_by_a_relative(id, cx.setup) {
+                self.end(id, cx);
                 return;
             }
             if self.was_read_since(id, at)
                 && let Some(incident) = self.incidents.get_mut(&id)
             {
-                incident.open_by_lasting(rule, turn.now);
-                turn.writes.incidents.insert(id);
-                self.ask_about_newest_pod(id, turn);
+                incident.open_by_lasting(rule, cx.now);
+                cx.writes.incidents.insert(id);
+                self.ask_about_newest_pod(id, cx);
             }
         }
-        self.settle(id, rule, turn);
+        self.settle(id, rule, cx);
         let Some(incident) = self.incidents.get_mut(&id) else { return };
-        if incident.take_steps(rule, turn.now) {
-            turn.writes.incidents.insert(id);
+        if incident.take_steps(rule, cx.now) {
+            cx.writes.incidents.insert(id);
         }
-        if incident.note_held(rule, &holds, turn.now) {
-            turn.writes.incidents.insert(id);
-            self.note_windows(id, false, turn);
+        if incident.note_held(rule, &holds, cx.now) {
+            cx.writes.incidents.insert(id);
+            self.note_windows(id, false, cx);
         }
-        self.list_in_causes(id, &holds, turn);
+        self.list_in_causes(id, &holds, cx);
         let Some(incident) = self.incidents.get_mut(&id) else { return };
-        if incident.drop_outdated(turn.now) {
-            turn.writes.incidents.insert(id);
+        if incident.drop_outdated(cx.now) {
+            cx.writes.incidents.insert(id);
         }
-        let dues = incident.take_due(rule, &holds, turn.now);
-        self.tell(id, Some(rule), dues, None, turn);
-        self.resolve_if_quiet(id, rule, &holds, turn);
-        self.note_status(id, rule, turn);
-        self.schedule(id, turn.setup, turn.now);
+        let dues = incident.take_due(rule, &holds, cx.now);
+        self.tell(id, Some(rule), dues, None, cx);
+        self.resolve_if_quiet(id, rule, &holds, cx);
+        self.note_status(id, rule, cx);
+        self.schedule(id, cx.setup, cx.now);
     }
 
     /// Resolves an incident that was quiet for long enough, if all its targets were read at or after that moment.
-    fn resolve_if_quiet(&mut self, id: u64, rule: &RuleSettings, holds: &Holds, turn: &mut Turn<'_>) {
+    fn resolve_if_quiet(&mut self, id: u64, rule: &RuleSettings, holds: &Holds, cx: &mut StepContext<'_>) {
         let Some(incident) = self.incidents.get(&id) else { return };
         let Some(quiet_at) = self.quiet_at(incident, rule) else { return };
-        let status = self.status(incident).filter(|_| rule.until == Until::Event);
+        let status = self.status(incident).filter(|_| rule.until == EndsBy::Event);
         let over = incident.phase == Phase::Open
-            && quiet_at <= turn.now
+            && quiet_at <= cx.now
             && !incident.owes_opened(holds)
             && incident.targets.iter().all(|target| self.last_good(target).is_some_and(|read| read >= quiet_at));
         if !over {
             return;
         }
         let Some(incident) = self.incidents.get_mut(&id) else { return };
-        let dues = incident.take_end(NoticeKind::Resolved, Some(rule), holds, quiet_at, turn.now);
+        let dues = incident.take_end(NoticeKind::Resolved, Some(rule), holds, quiet_at, cx.now);
         incident.status = status;
         let rules: Vec<RuleKey> = incident.inhibiting_rules().cloned().collect();
-        self.resolve(id, quiet_at, turn);
-        self.note_windows(id, true, turn);
-        self.tell(id, Some(rule), dues, None, turn);
-        self.release(turn.setup, &rules);
+        self.resolve(id, quiet_at, cx);
+        self.note_windows(id, true, cx);
+        self.tell(id, Some(rule), dues, None, cx);
+        self.release(cx.setup, &rules);
     }
 
-    fn resolve(&mut self, id: u64, at: Time, turn: &mut Turn<'_>) {
+    fn resolve(&mut self, id: u64, at: Time, cx: &mut StepContext<'_>) {
         let Some(incident) = self.incidents.get_mut(&id) else { return };
         incident.resolve(at);
         if incident.acknowledged.take().is_some() {
-            turn.writes.acknowledged.insert(id);
+            cx.writes.acknowledged.insert(id);
         }
-        turn.writes.incidents.insert(id);
+        cx.writes.incidents.insert(id);
     }
 
     /// Ends an incident whose rule or targets are gone, and notifies the destinations that know of it.
-    pub(super) fn close(&mut self, id: u64, reason: CloseReason, turn: &mut Turn<'_>) {
+    pub(super) fn close(&mut self, id: u64, reason: CloseReason, cx: &mut StepContext<'_>) {
         let Some(incident) = self.incidents.get(&id) else { return };
         let was_open = incident.phase == Phase::Open;
         let rules: Vec<RuleKey> = incident.inhibiting_rules().cloned().collect();
         let mut is_withheld = false;
         if was_open || incident.owes_end() {
-            let (rule, holds) = (rule_of(turn.setup, incident), self.holds(turn.setup, incident, turn.now));
+            let (rule, holds) = (rule_of(cx.setup, incident), self.holds(cx.setup, incident, cx.now));
             let Some(incident) = self.incidents.get_mut(&id) else { return };
             // Messages that stand for it must still show that it is over, though nobody is told.
             is_withheld = was_open && rule.is_some() && incident.withholds_end(&holds);
-            let dues = incident.take_end(NoticeKind::Closed, rule, &holds, turn.now, turn.now);
-            self.note_windows(id, true, turn);
-            self.tell(id, rule, dues, Some(reason), turn);
+            let dues = incident.take_end(NoticeKind::Closed, rule, &holds, cx.now, cx.now);
+            self.note_windows(id, true, cx);
+            self.tell(id, rule, dues, Some(reason), cx);
         }
         if is_withheld {
-            self.resolve(id, turn.now, turn);
-            self.schedule(id, turn.setup, turn.now);
+            self.resolve(id, cx.now, cx);
+            self.schedule(id, cx.setup, cx.now);
         } else {
-            self.end(id, turn);
+            self.end(id, cx);
         }
         if was_open {
-            self.release(turn.setup, &rules);
+            self.release(cx.setup, &rules);
         }
     }
 
     /// Removes an incident that is over for good.
-    pub(super) fn end(&mut self, id: u64, turn: &mut Turn<'_>) {
+    pub(super) fn end(&mut self, id: u64, cx: &mut StepContext<'_>) {
         let Some(incident) = self.incidents.remove(&id) else { return };
         self.by_problem.remove(&self.identities.problem(&incident.rule, &incident.group));
         if let Some((shape, _)) = self.shape_of(&incident.rule, &incident.group)
@@ -218,26 +219,26 @@ impl State {
         if let Some(at) = self.wake_at.remove(&id) {
             self.wakes.remove(&(at, id));
         }
-        self.forget_mutes_of(id, turn.writes);
+        self.forget_mutes_of(id, cx.writes);
         if incident.acknowledged.is_some() {
-            turn.writes.acknowledged.insert(id);
+            cx.writes.acknowledged.insert(id);
         }
-        turn.writes.incidents.remove(&id);
+        cx.writes.incidents.remove(&id);
         let known = incident.phase != Phase::Gathering;
-        turn.writes.ended.push(Ended { incident: *incident, at: turn.now, known });
+        cx.writes.ended.push(Ended { incident: *incident, at: cx.now, known });
     }
 
     /// Removes a target that is gone from its incidents; an incident without another target is closed.
-    pub(super) fn leave(&mut self, target: &Target, reason: CloseReason, turn: &mut Turn<'_>) {
+    pub(super) fn leave(&mut self, target: &Target, reason: CloseReason, cx: &mut StepContext<'_>) {
         for id in self.by_target.remove(target).unwrap_or_default() {
             let Some(incident) = self.incidents.get_mut(&id) else { continue };
             // Keep the last target: the story says where the problem was.
             if incident.targets.len() > 1 {
                 incident.targets.retain(|other| other != target);
-                turn.writes.incidents.insert(id);
-                self.evaluate(id, turn);
+                cx.writes.incidents.insert(id);
+                self.evaluate(id, cx);
             } else {
-                self.close(id, reason, turn);
+                self.close(id, reason, cx);
             }
         }
     }
@@ -248,15 +249,15 @@ impl State {
         rule: Option<&RuleSettings>,
         dues: Vec<Due>,
         closed_because: Option<CloseReason>,
-        turn: &mut Turn<'_>,
+        cx: &mut StepContext<'_>,
     ) {
         for due in dues {
             self.note_rollout(id, due.kind, due.caused_at);
             let ready = self.incidents.get(&id).and_then(|incident| self.not_ready(incident, due.kind));
             let Some(incident) = self.incidents.get_mut(&id) else { return };
             incident.told_ready(&due.to, ready);
-            turn.writes.incidents.insert(id);
-            let mut story = incident.story(&due, rule, alias(turn.setup, incident), turn.now);
+            cx.writes.incidents.insert(id);
+            let mut story = incident.story(&due, rule, alias(cx.setup, incident), cx.now);
             story.closed_because = closed_because;
             story.ready = ready;
             let made = NoticeDraft {
@@ -266,7 +267,7 @@ impl State {
                 to: due.to,
                 body: NoticeBody::Incident(Box::new(story)),
             };
-            self.notice(made, turn);
+            self.notice(made, cx);
         }
     }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::held::note_inhibiting;
 use super::incidents::note;
-use super::{Setup, State, Turn};
+use super::{Setup, State, StepContext};
 use crate::enrichment::PodQuestion;
 use crate::event::Subject;
 use crate::incident::{Incident, Joining, Phase};
@@ -44,21 +44,21 @@ impl State {
         rule: RuleId,
         subject: &Subject<'_>,
         joining: &Joining<'_>,
-        turn: &mut Turn<'_>,
+        cx: &mut StepContext<'_>,
     ) -> Option<Joined> {
-        let group = turn.setup.rules.group_key(rule, subject);
+        let group = cx.setup.rules.group_key(rule, subject);
         let own =
-            self.by_problem.get(&self.identities.problem(&turn.setup.rules.get(rule).settings.key, &group)).copied();
-        let matched = &turn.setup.rules.get(rule).settings;
-        let (rule, own) = self.place(turn.setup, rule, own, &group, joining);
-        let settings = &turn.setup.rules.get(rule).settings;
-        let own = own.filter(|id| !self.is_another_trouble(*id, joining, turn));
+            self.by_problem.get(&self.identities.problem(&cx.setup.rules.get(rule).settings.key, &group)).copied();
+        let matched = &cx.setup.rules.get(rule).settings;
+        let (rule, own) = self.place(cx.setup, rule, own, &group, joining);
+        let settings = &cx.setup.rules.get(rule).settings;
+        let own = own.filter(|id| !self.is_another_trouble(*id, joining, cx));
         let id = match own {
             Some(id) => id,
             // No new incident: another service showed all of the occurrences before, or the trouble is over.
             None if joining.new == 0 || joining.over => return None,
-            None if let Some(id) = self.runs_of_one_maker(&settings.key, &group, joining, turn.now) => id,
-            None => self.create(turn.setup, settings.key.clone(), group, joining, turn.now),
+            None if let Some(id) = self.runs_of_one_maker(&settings.key, &group, joining, cx.now) => id,
+            None => self.create(cx.setup, settings.key.clone(), group, joining, cx.now),
         };
         let incident = self.incidents.get_mut(&id)?;
         if incident.phase != Phase::Open {
@@ -68,13 +68,13 @@ impl State {
         }
         // If the rule of the change inhibits others, the incident that it joins inhibits for it, too.
         let joins_another = matched.key != incident.rule && !matched.inhibits.is_empty();
-        if joins_another && incident.note_joined(&matched.key, joining.event, turn.now) {
-            note_inhibiting(&mut self.inhibiting, turn.setup, incident);
+        if joins_another && incident.note_joined(&matched.key, joining.event, cx.now) {
+            note_inhibiting(&mut self.inhibiting, cx.setup, incident);
         }
         let mut times = joining.times;
         if joining.late {
             let OpenWhen { within, lasts, .. } = settings.open_when;
-            times.not_before = Some(turn.now.minus(within.max(lasts.unwrap_or_default())));
+            times.not_before = Some(cx.now.minus(within.max(lasts.unwrap_or_default())));
         }
         let over = joining.over || incident.tells_of_the_past(joining.event, times.last, joining.late);
         let open = incident.phase == Phase::Open;
@@ -84,23 +84,23 @@ impl State {
         });
         let joining = &Joining { times, over, open, end_is_shown, ..*joining };
         let (before, had) = (incident.phase, incident.acknowledged.is_some());
-        let counts_from = incident.join(settings, joining, turn.now);
+        let counts_from = incident.join(settings, joining, cx.now);
         if had && incident.acknowledged.is_none() {
-            turn.writes.acknowledged.insert(id);
+            cx.writes.acknowledged.insert(id);
         }
         if incident.targets.contains(joining.target) {
             note(&mut self.by_target, joining.target, id);
         }
         if before != Phase::Open && incident.phase == Phase::Open && joining.event.obj_type.trim() == "Pod" {
-            turn.writes.questions.push(PodQuestion {
+            cx.writes.questions.push(PodQuestion {
                 incident: id,
                 source: joining.target.source.clone(),
                 namespace: joining.target.namespace.clone(),
                 pod: joining.event.obj_name.trim().to_owned(),
             });
         }
-        turn.writes.incidents.insert(id);
-        self.schedule(id, turn.setup, turn.now);
+        cx.writes.incidents.insert(id);
+        self.schedule(id, cx.setup, cx.now);
         Some(Joined { id, before, over: joining.over, counts_from })
     }
 
@@ -187,14 +187,14 @@ impl State {
     }
 
     /// Whether an incident is resolved and was about something else: the change is not its return, so it ends for good.
-    fn is_another_trouble(&mut self, id: u64, joining: &Joining<'_>, turn: &mut Turn<'_>) -> bool {
+    fn is_another_trouble(&mut self, id: u64, joining: &Joining<'_>, cx: &mut StepContext<'_>) -> bool {
         let Some(incident) = self.incidents.get(&id) else { return false };
         let other = matches!(incident.phase, Phase::Resolved { .. })
             && joining.new > 0
             && !incident.owes_end()
             && !incident.is_about(joining.event);
         if other {
-            self.end(id, turn);
+            self.end(id, cx);
         }
         other
     }

@@ -32,12 +32,12 @@ use std::sync::Arc;
 use daily::DailyAt;
 pub use first_contact::{SourceState, clock_hint};
 pub use health::Workloads;
-pub use held::{HeldBack, HeldKey};
+pub use held::{HeldKey, WindowBacklog};
 pub use rollouts::WorkloadKey;
 pub use state::{Failing, Restored, State, TargetState};
 pub use target_list::GONE_AFTER;
 pub use trouble::{TroubleState, UNREADABLE_AFTER};
-pub use user_actions::Recorded;
+pub use user_actions::ActionRecord;
 pub use writes::{Ended, SeriesRow, Tally, Writes};
 
 use super::enrichment::PodState;
@@ -197,7 +197,7 @@ pub enum Input<'a> {
 }
 
 impl State {
-    fn notice(&mut self, made: NoticeDraft, turn: &mut Turn<'_>) {
+    fn notice(&mut self, made: NoticeDraft, cx: &mut StepContext<'_>) {
         if made.to.is_empty() {
             return;
         }
@@ -206,11 +206,11 @@ impl State {
         }
         let id = self.next_notice;
         self.next_notice += 1;
-        turn.writes.notices.push(Notice {
+        cx.writes.notices.push(Notice {
             id,
             kind: made.kind,
             caused_at: made.caused_at,
-            made_at: turn.now,
+            made_at: cx.now,
             severity: made.severity,
             to: made.to,
             body: made.body,
@@ -243,7 +243,7 @@ fn operators(setup: &Setup, subject: &TroubleSubject) -> Vec<Destination> {
 }
 
 /// What one step works with besides the state: the configuration, the time, and what is to be written.
-struct Turn<'a> {
+struct StepContext<'a> {
     setup: &'a Setup,
     now: Time,
     writes: &'a mut Writes,
@@ -251,38 +251,38 @@ struct Turn<'a> {
 
 /// Takes in one input at `now`, and adds its consequences to `writes`.
 pub fn step(state: &mut State, setup: &Setup, input: Input<'_>, now: Time, writes: &mut Writes) {
-    let turn = &mut Turn { setup, now, writes };
+    let cx = &mut StepContext { setup, now, writes };
 
     match input {
-        Input::Observed { target, events } => state.observed(target, events, turn),
-        Input::Unusable { target, entries } => state.unusable(target, entries, turn),
-        Input::Failed { target, error } => state.failed(target, error, turn),
-        Input::TargetList { source, targets, complete } => state.target_list(source, targets, complete, turn),
-        Input::DiscoveryFailed { source, error } => state.discovery_failed(source, error, turn),
-        Input::PartialObservation { seen, whole } => state.seen(seen, whole, turn),
-        Input::ListCompleted { covers, shown } => state.list_completed(covers, shown, turn),
-        Input::WatchProgress { covers } => state.watch_progress(covers, turn),
-        Input::Deleted { source, objects } => state.deleted(source, objects, turn),
-        Input::Health { reports } => state.health(reports, turn),
-        Input::Enriched { incident, state: pod } => state.enriched(incident, pod, turn),
-        Input::Templates { reports } => state.templates(reports, turn),
-        Input::WatchFailed { covers, error } => state.watch_cut(covers, error, turn),
-        Input::Destination { name, error } => state.destination(name, error, turn),
-        Input::RuleFile { name, error } => state.rule_file(name, error, turn),
-        Input::RulesChanged => state.adopt_rules(turn),
+        Input::Observed { target, events } => state.observed(target, events, cx),
+        Input::Unusable { target, entries } => state.unusable(target, entries, cx),
+        Input::Failed { target, error } => state.failed(target, error, cx),
+        Input::TargetList { source, targets, complete } => state.target_list(source, targets, complete, cx),
+        Input::DiscoveryFailed { source, error } => state.discovery_failed(source, error, cx),
+        Input::PartialObservation { seen, whole } => state.seen(seen, whole, cx),
+        Input::ListCompleted { covers, shown } => state.list_completed(covers, shown, cx),
+        Input::WatchProgress { covers } => state.watch_progress(covers, cx),
+        Input::Deleted { source, objects } => state.deleted(source, objects, cx),
+        Input::Health { reports } => state.health(reports, cx),
+        Input::Enriched { incident, state: pod } => state.enriched(incident, pod, cx),
+        Input::Templates { reports } => state.templates(reports, cx),
+        Input::WatchFailed { covers, error } => state.watch_cut(covers, error, cx),
+        Input::Destination { name, error } => state.destination(name, error, cx),
+        Input::RuleFile { name, error } => state.rule_file(name, error, cx),
+        Input::RulesChanged => state.adopt_rules(cx),
         Input::Dead { destination, deliveries, why } => {
-            state.dead(destination, deliveries, why, turn);
+            state.dead(destination, deliveries, why, cx);
         }
-        Input::Store { fate, kept } => state.store(fate, kept, turn),
+        Input::Store { fate, kept } => state.store(fate, kept, cx),
         Input::MessageArrived { destination } => state.count_message(destination),
         Input::Tick => {
-            state.wake_mutes(turn);
-            state.wake_incidents(turn);
-            state.wake_held(turn);
-            state.wake_daily(turn);
-            state.wake_troubles(turn);
-            state.wake_sources(turn);
+            state.wake_mutes(cx);
+            state.wake_incidents(cx);
+            state.wake_held(cx);
+            state.wake_daily(cx);
+            state.wake_troubles(cx);
+            state.wake_sources(cx);
         }
     }
-    state.evaluate_released(turn);
+    state.evaluate_released(cx);
 }

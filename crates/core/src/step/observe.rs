@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::ages::Ages;
 use super::decision::{Decision, Effect};
 use super::shared::Shared;
-use super::{SeriesRow, Setup, State, Tally, TargetState, Turn, Writes};
+use super::{SeriesRow, Setup, State, StepContext, Tally, TargetState, Writes};
 use crate::diff::{CLOCK_TOLERANCE, Change, ChangeKind, Diff, FIRST_POLL_WINDOW, Reading, compare};
 use crate::event::{Event, Level, Subject, Target};
 use crate::incident::Joining;
@@ -45,40 +45,40 @@ impl<'a> Reads<'a> {
 }
 
 impl State {
-    pub(super) fn observed(&mut self, target: &Target, events: &[Event<'_>], turn: &mut Turn<'_>) {
+    pub(super) fn observed(&mut self, target: &Target, events: &[Event<'_>], cx: &mut StepContext<'_>) {
         // The answer was under way when its service was found to be gone.
         if !self.targets.contains_key(target) {
             return;
         }
-        self.take_in(target, &Reads::Whole(events), turn);
+        self.take_in(target, &Reads::Whole(events), cx);
     }
 
     /// Takes in what was read of a target: finds the changes and applies them.
-    pub(super) fn take_in(&mut self, target: &Target, reads: &Reads<'_>, turn: &mut Turn<'_>) {
+    pub(super) fn take_in(&mut self, target: &Target, reads: &Reads<'_>, cx: &mut StepContext<'_>) {
         let events = reads.events();
-        turn.writes.tally.add(Tally { polls: 1, events: events.len() as u64, ..Tally::default() });
+        cx.writes.tally.add(Tally { polls: 1, events: events.len() as u64, ..Tally::default() });
         self.count_events(events.len() as u64);
-        self.recovered(target, turn);
-        let (diff, previous) = self.compare_with_known(target, reads, turn);
+        self.recovered(target, cx);
+        let (diff, previous) = self.compare_with_known(target, reads, cx);
         self.note_new(&diff);
-        self.note_shown(target, &diff, turn.writes);
-        let memory = turn.setup.sources.get(&target.source).map_or(SOURCE_MEMORY, |info| info.memory);
+        self.note_shown(target, &diff, cx.writes);
+        let memory = cx.setup.sources.get(&target.source).map_or(SOURCE_MEMORY, |info| info.memory);
         let whole = matches!(reads, Reads::Whole(_));
-        if let Some(from) = previous.filter(|last| whole && turn.now.since(*last) > memory) {
-            self.was_blind(target, from, turn);
+        if let Some(from) = previous.filter(|last| whole && cx.now.since(*last) > memory) {
+            self.was_blind(target, from, cx);
         }
         if previous.is_none() {
-            self.met(target, &diff, events, turn);
+            self.met(target, &diff, events, cx);
         }
         let unchanged = diff.changes.is_empty() && diff.baseline.is_empty() && diff.forgotten.is_empty();
         if !unchanged || previous.is_none() {
-            turn.writes.targets.insert(target.clone());
+            cx.writes.targets.insert(target.clone());
         }
-        self.note_scaled(target, &diff, turn);
-        self.apply(target, &diff, previous, turn);
-        record(target, diff, turn.now, turn.writes);
-        self.after_poll(target, turn);
-        self.bound_episodes(turn.writes);
+        self.note_scaled(target, &diff, cx);
+        self.apply(target, &diff, previous, cx);
+        record(target, diff, cx.now, cx.writes);
+        self.after_poll(target, cx);
+        self.bound_episodes(cx.writes);
     }
 
     /// Compares what was read of a target with what is known of it, which it then replaces. Also returns until when the
@@ -87,7 +87,7 @@ impl State {
         &mut self,
         target: &Target,
         reads: &Reads<'e>,
-        turn: &Turn<'_>,
+        cx: &StepContext<'_>,
     ) -> (Diff<'e>, Option<Time>) {
         let events = reads.events();
         let met = self.watched_before(target);
@@ -98,7 +98,7 @@ impl State {
         // A part says nothing of what it does not show. Only a whole list, or a watch that missed nothing, tells until
         // when a target was seen.
         if previous.is_none() || matches!(reads, Reads::Whole(_)) {
-            entry.last_good = Some(previous.map_or(turn.now, |last| last.max(turn.now)));
+            entry.last_good = Some(previous.map_or(cx.now, |last| last.max(cx.now)));
         }
         let mut readings = entry.readings.take().unwrap_or_default();
         // A crash can leave the stored time behind the true one; the newer one is the better bound.
@@ -106,26 +106,26 @@ impl State {
         let newest = events.iter().map(|event| event.last_seen).max().filter(|newest| !newest.is_unknown());
         let lag = &mut self.sources.entry(target.source.clone()).or_default().lag;
         if let Some(newest) = newest {
-            lag.note_newest(newest, turn.now);
+            lag.note_newest(newest, cx.now);
         }
         readings.behind = lag.behind();
         readings.read_since = self.sources.get(&target.source).and_then(|source| source.first_good);
         let before = readings.len();
         let diff = match reads {
             Reads::Part(events, gone) if previous.is_some() => {
-                readings.observe_part(events, gone, &mut self.identities, turn.now)
+                readings.observe_part(events, gone, &mut self.identities, cx.now)
             }
             Reads::Whole(events) | Reads::Part(events, _) => {
-                let info = turn.setup.sources.get(&target.source);
+                let info = cx.setup.sources.get(&target.source);
                 let window = info.map_or(FIRST_POLL_WINDOW, |info| info.first_poll_window);
-                readings.observe(events, &mut self.identities, window, turn.now)
+                readings.observe(events, &mut self.identities, window, cx.now)
             }
         };
         self.episodes = (self.episodes + readings.len()).saturating_sub(before);
         match &mut ages {
-            Some(ages) => ages.note_changes(&diff, turn.now),
+            Some(ages) => ages.note_changes(&diff, cx.now),
             // After a start, what is in the list already tells ages, too.
-            None => ages = Some(Ages::of(events, turn.now)),
+            None => ages = Some(Ages::of(events, cx.now)),
         }
         if let Some(entry) = self.targets.get_mut(target) {
             (entry.readings, entry.ages) = (Some(readings), ages);
@@ -134,21 +134,21 @@ impl State {
     }
 
     /// Applies the changes of a target, which was read until `previous` before.
-    fn apply(&mut self, target: &Target, diff: &Diff<'_>, previous: Option<Time>, turn: &mut Turn<'_>) {
+    fn apply(&mut self, target: &Target, diff: &Diff<'_>, previous: Option<Time>, cx: &mut StepContext<'_>) {
         let ends: Vec<&Event<'_>> =
             diff.changes.iter().map(|change| &change.event).filter(|event| reports::ends(event)).collect();
         for change in &diff.changes {
-            turn.writes.tally.changes += 1;
-            turn.writes.tally.warning_changes += u64::from(change.event.level == Level::Warning);
+            cx.writes.tally.changes += 1;
+            cx.writes.tally.warning_changes += u64::from(change.event.level == Level::Warning);
             let is_over = self.is_over(target, &change.event, &ends)
                 || self.was_placed_since(target, &change.event)
                 || self.deletions.has_gone_for_good(target, &change.event);
             let past = if is_over {
                 Some(Past::Ended)
             } else {
-                self.is_gone(target, &change.event, turn.now).then_some(Past::Deleted)
+                self.is_gone(target, &change.event, cx.now).then_some(Past::Deleted)
             };
-            self.changed(target, (change, past), previous, turn);
+            self.changed(target, (change, past), previous, cx);
         }
     }
 
@@ -189,16 +189,16 @@ impl State {
         target: &Target,
         (change, past): (&Change<'_>, Option<Past>),
         previous: Option<Time>,
-        turn: &mut Turn<'_>,
+        cx: &mut StepContext<'_>,
     ) {
         let event = &change.event;
         let workload = workload::of(&event.obj_type, &event.obj_name);
         let subject = Subject { target, event, workload };
-        let (times, late) = self.times(target, change, previous, turn.now);
+        let (times, late) = self.times(target, change, previous, cx.now);
         let mut claimed = Vec::new();
-        for Claim { rule, destinations } in turn.setup.rules.claims(&subject) {
-            let new = self.new_to_incident(turn.setup, rule, &subject, change);
-            let settled = turn.setup.rules.get(rule).settings.open_when.settled;
+        for Claim { rule, destinations } in cx.setup.rules.claims(&subject) {
+            let new = self.new_to_incident(cx.setup, rule, &subject, change);
+            let settled = cx.setup.rules.get(rule).settings.open_when.settled;
             let joining = Joining {
                 target,
                 event,
@@ -208,26 +208,26 @@ impl State {
                 times: Occurrences { new, ..times },
                 late,
                 over: past.is_some(),
-                settles_at: settled.and_then(|age| Some(self.born(target, change, previous, turn.now)?.plus(age))),
+                settles_at: settled.and_then(|age| Some(self.born(target, change, previous, cx.now)?.plus(age))),
                 open: false,
                 end_is_shown: false,
                 destinations: &destinations,
             };
-            let joined = self.join(rule, &subject, &joining, turn);
-            let mut made = self.claimed(turn.setup, rule, &joining, joined, turn.now);
+            let joined = self.join(rule, &subject, &joining, cx);
+            let mut made = self.claimed(cx.setup, rule, &joining, joined, cx.now);
             if made.effect == Effect::Over && past == Some(Past::Deleted) {
                 made.effect = Effect::Gone;
             }
             claimed.push(made);
         }
         if event.level == Level::Warning {
-            let decision = Decision::new(turn.setup, &subject, change, claimed, turn.now);
+            let decision = Decision::new(cx.setup, &subject, change, claimed, cx.now);
             self.count_untold(&decision);
-            turn.writes.decisions.push(decision);
+            cx.writes.decisions.push(decision);
         }
-        self.end_troubles(&subject, times.last, turn);
-        if self.by_target.contains_key(target) && turn.setup.rules.could_sustain(&subject) {
-            self.sustain(&subject, turn);
+        self.end_troubles(&subject, times.last, cx);
+        if self.by_target.contains_key(target) && cx.setup.rules.could_sustain(&subject) {
+            self.sustain(&subject, cx);
         }
     }
 
@@ -290,14 +290,14 @@ impl State {
             .fold(change.new, u64::min)
     }
 
-    pub(super) fn was_blind(&mut self, target: &Target, from: Time, turn: &mut Turn<'_>) {
+    pub(super) fn was_blind(&mut self, target: &Target, from: Time, cx: &mut StepContext<'_>) {
         for id in self.by_target.get(target).into_iter().flatten() {
             if let Some(incident) = self.incidents.get_mut(id) {
-                incident.was_blind(from, turn.now);
-                turn.writes.incidents.insert(*id);
+                incident.was_blind(from, cx.now);
+                cx.writes.incidents.insert(*id);
             }
         }
-        self.note_blind(target, from, turn);
+        self.note_blind(target, from, cx);
     }
 
     /// Forgets the least useful absent episodes beyond the bound for all targets.

@@ -6,40 +6,40 @@
 
 use super::held::note_inhibiting;
 use super::incidents::rule_of;
-use super::{Setup, State, Turn};
+use super::{Setup, State, StepContext};
 use crate::event::Subject;
 use crate::incident::Incident;
 use crate::rules::RuleId;
 
 impl State {
     /// Brings incidents in line with the setup's rules.
-    pub(super) fn adopt_rules(&mut self, turn: &mut Turn<'_>) {
-        self.end_removed_windows(turn);
+    pub(super) fn adopt_rules(&mut self, cx: &mut StepContext<'_>) {
+        self.end_removed_windows(cx);
         self.inhibiting.clear();
         let ids: Vec<u64> = self.incidents.keys().copied().collect();
         for id in ids {
             let Some(incident) = self.incidents.get(&id) else { continue };
-            if rule_of(turn.setup, incident).is_none()
-                && let Some(successor_rule) = successor_rule(turn.setup, incident)
+            if rule_of(cx.setup, incident).is_none()
+                && let Some(successor_rule) = successor_rule(cx.setup, incident)
             {
-                self.move_to(id, successor_rule, turn);
+                self.move_to(id, successor_rule, cx);
             }
             let Some(incident) = self.incidents.get_mut(&id) else { continue };
-            if let Some(rule) = rule_of(turn.setup, incident)
-                && incident.pass_steps(rule, turn.now)
+            if let Some(rule) = rule_of(cx.setup, incident)
+                && incident.pass_steps(rule, cx.now)
             {
-                turn.writes.incidents.insert(id);
+                cx.writes.incidents.insert(id);
             }
             if let Some(incident) = self.incidents.get(&id) {
-                note_inhibiting(&mut self.inhibiting, turn.setup, incident);
+                note_inhibiting(&mut self.inhibiting, cx.setup, incident);
             }
-            self.schedule(id, turn.setup, turn.now);
+            self.schedule(id, cx.setup, cx.now);
         }
     }
 
     /// Moves an incident to another rule, unless that rule has an incident of this group already.
-    fn move_to(&mut self, id: u64, rule: RuleId, turn: &mut Turn<'_>) {
-        let key = turn.setup.rules.get(rule).settings.key.clone();
+    fn move_to(&mut self, id: u64, rule: RuleId, cx: &mut StepContext<'_>) {
+        let key = cx.setup.rules.get(rule).settings.key.clone();
         let Some(incident) = self.incidents.get_mut(&id) else { return };
         let new = self.identities.problem(&key, &incident.group);
         if self.by_problem.contains_key(&new) {
@@ -48,7 +48,7 @@ impl State {
         self.by_problem.remove(&self.identities.problem(&incident.rule, &incident.group));
         incident.rule = key;
         self.by_problem.insert(new, id);
-        turn.writes.incidents.insert(id);
+        cx.writes.incidents.insert(id);
     }
 }
 

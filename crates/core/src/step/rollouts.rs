@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{State, Turn};
+use super::{State, StepContext};
 use crate::diff::{ChangeKind, Diff};
 use crate::event::Target;
-use crate::history::Report;
+use crate::history::ObjectReport;
 use crate::incident::Incident;
 use crate::notice::NoticeKind;
 use crate::rollout::{Rollout, Rollouts, Scaled, TemplateReport};
@@ -26,7 +26,7 @@ pub(super) type AllRollouts = BTreeMap<WorkloadKey, Rollouts>;
 
 impl State {
     /// Takes in the replica sets that a list shows to be scaled.
-    pub(super) fn note_scaled(&mut self, target: &Target, diff: &Diff<'_>, turn: &mut Turn<'_>) {
+    pub(super) fn note_scaled(&mut self, target: &Target, diff: &Diff<'_>, cx: &mut StepContext<'_>) {
         let known = diff.baseline.iter().map(|(_, event)| (event, event.last_seen));
         let changed = diff.changes.iter().map(|change| match change.kind {
             ChangeKind::Appeared => (&change.event, change.event.first_seen),
@@ -41,20 +41,20 @@ impl State {
         // The new replica set grows before the old one shrinks, both often within one second.
         all.sort_by_key(|(at, scaled)| (*at, !scaled.up));
         for (at, scaled) in all.into_iter().filter(|(at, _)| !at.is_unknown()) {
-            let at = at.plus(behind).min(turn.now);
-            self.change_rollouts(target, scaled.workload, turn, |rollouts| rollouts.scaled(&scaled, at));
+            let at = at.plus(behind).min(cx.now);
+            self.change_rollouts(target, scaled.workload, cx, |rollouts| rollouts.scaled(&scaled, at));
         }
     }
 
     /// A source reports what workloads run.
-    pub(super) fn templates(&mut self, reports: &[TemplateReport], turn: &mut Turn<'_>) {
+    pub(super) fn templates(&mut self, reports: &[TemplateReport], cx: &mut StepContext<'_>) {
         for report in reports {
             let TemplateReport { target, name, template, .. } = report;
             let watched = self.watched_before(target);
-            let missed = watched.is_some_and(|until| turn.now.since(until) > MISSED);
-            let now = turn.now;
-            if self.change_rollouts(target, name, turn, |rollouts| rollouts.runs(template, missed, now)) {
-                turn.writes.reports.push((now, Report::Template(report.clone())));
+            let missed = watched.is_some_and(|until| cx.now.since(until) > MISSED);
+            let now = cx.now;
+            if self.change_rollouts(target, name, cx, |rollouts| rollouts.runs(template, missed, now)) {
+                cx.writes.reports.push((now, ObjectReport::Template(report.clone())));
             }
         }
     }
@@ -64,7 +64,7 @@ impl State {
         &mut self,
         target: &Target,
         workload: &str,
-        turn: &mut Turn<'_>,
+        cx: &mut StepContext<'_>,
         change: impl FnOnce(&mut Rollouts) -> bool,
     ) -> bool {
         let key: WorkloadKey = (target.clone(), workload.into());
@@ -73,7 +73,7 @@ impl State {
         }
         let changed = change(self.rollouts.entry(key.clone()).or_default());
         if changed {
-            turn.writes.rollouts.insert(key);
+            cx.writes.rollouts.insert(key);
         }
         changed
     }
@@ -106,7 +106,7 @@ impl State {
     }
 
     /// A target is gone, and what was known of its workloads.
-    pub(super) fn forget_rollouts(&mut self, target: &Target, turn: &mut Turn<'_>) {
+    pub(super) fn forget_rollouts(&mut self, target: &Target, cx: &mut StepContext<'_>) {
         let gone: Vec<WorkloadKey> = self
             .rollouts
             .range((target.clone(), Arc::from(""))..)
@@ -116,21 +116,21 @@ impl State {
             .collect();
         for key in gone {
             self.rollouts.remove(&key);
-            turn.writes.rollouts.insert(key);
+            cx.writes.rollouts.insert(key);
         }
     }
 
     /// A workload was deleted.
-    pub(super) fn forget_rollouts_of(&mut self, key: &WorkloadKey, turn: &mut Turn<'_>) {
+    pub(super) fn forget_rollouts_of(&mut self, key: &WorkloadKey, cx: &mut StepContext<'_>) {
         if self.rollouts.remove(key).is_some() {
-            turn.writes.rollouts.insert(key.clone());
+            cx.writes.rollouts.insert(key.clone());
         }
     }
 
-    pub(super) fn carry_rollouts(&mut self, by: Jump, turn: &mut Turn<'_>) {
+    pub(super) fn carry_rollouts(&mut self, by: Jump, cx: &mut StepContext<'_>) {
         for (key, rollouts) in &mut self.rollouts {
             rollouts.clock_set(by);
-            turn.writes.rollouts.insert(key.clone());
+            cx.writes.rollouts.insert(key.clone());
         }
     }
 }

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use super::daily::Days;
 use super::held::note_inhibiting;
 use super::{
-    HeldBack, HeldKey, Setup, SourceState, TroubleState, WorkloadKey, Workloads, Writes, ages, deletions, rollouts,
-    shared,
+    HeldKey, Setup, SourceState, TroubleState, WindowBacklog, WorkloadKey, Workloads, Writes, ages, deletions,
+    rollouts, shared,
 };
 use crate::diff::{Reading, TargetReadings};
 use crate::event::{Level, Target};
@@ -76,7 +76,7 @@ pub struct State {
     pub(super) wakes: BTreeSet<(Time, u64)>,
     pub(super) troubles: BTreeMap<u64, TroubleState>,
     pub(super) sources: BTreeMap<Arc<str>, SourceState>,
-    pub(super) held: BTreeMap<HeldKey, HeldBack>,
+    pub(super) held: BTreeMap<HeldKey, WindowBacklog>,
     /// Mutes that have not ended, by number.
     pub(super) mutes: BTreeMap<u64, Mute>,
     /// Incidents of rules that inhibit others.
@@ -111,7 +111,7 @@ pub struct Restored {
     /// Sources by name, with their state.
     pub sources: Vec<(Arc<str>, SourceState)>,
     /// What windows hold back.
-    pub held: Vec<(HeldKey, HeldBack)>,
+    pub held: Vec<(HeldKey, WindowBacklog)>,
     /// Mutes that are not over.
     pub mutes: Vec<Mute>,
     /// What is known of rollouts.

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use super::{Setup, State, Turn, Writes};
+use super::{Setup, State, StepContext, Writes};
 use crate::event::Target;
 use crate::notice::CloseReason;
 use crate::source::{Extent, TargetEntry};
@@ -18,7 +18,7 @@ impl State {
         source: &Arc<str>,
         entries: &[TargetEntry],
         complete: bool,
-        turn: &mut Turn<'_>,
+        cx: &mut StepContext<'_>,
     ) {
         for entry in entries {
             let known = self.targets.contains_key(&entry.target);
@@ -26,13 +26,13 @@ impl State {
             state.absences = 0;
             if !known || state.discovered != entry.discovered {
                 state.discovered = entry.discovered;
-                turn.writes.targets.insert(entry.target.clone());
+                cx.writes.targets.insert(entry.target.clone());
             }
         }
         if !complete {
             return;
         }
-        self.discovery_recovered(source, turn);
+        self.discovery_recovered(source, cx);
         let present: BTreeSet<&Target> = entries.iter().map(|entry| &entry.target).collect();
         let absent: Vec<Target> = self
             .targets
@@ -40,45 +40,45 @@ impl State {
             .filter(|target| target.source == *source && !present.contains(target))
             .cloned()
             .collect();
-        let finds = turn.setup.sources.get(source).is_none_or(|info| info.extent != Extent::Named);
+        let finds = cx.setup.sources.get(source).is_none_or(|info| info.extent != Extent::Named);
         for target in absent {
             let Some(state) = self.targets.get_mut(&target) else { continue };
             state.absences += 1;
             if !state.discovered || !finds {
-                self.gone(&target, CloseReason::NotWatched, turn);
+                self.gone(&target, CloseReason::NotWatched, cx);
             } else if state.absences >= GONE_AFTER {
-                self.gone(&target, CloseReason::ServiceDeleted, turn);
+                self.gone(&target, CloseReason::ServiceDeleted, cx);
             }
         }
         self.sources.entry(source.clone()).or_default().target_list_known = true;
     }
 
     /// Forgets a target, and closes the incidents that only it shows.
-    pub(super) fn gone(&mut self, target: &Target, reason: CloseReason, turn: &mut Turn<'_>) {
-        self.leave(target, reason, turn);
-        self.forget_rollouts(target, turn);
-        self.forget_target(target, turn);
+    pub(super) fn gone(&mut self, target: &Target, reason: CloseReason, cx: &mut StepContext<'_>) {
+        self.leave(target, reason, cx);
+        self.forget_rollouts(target, cx);
+        self.forget_target(target, cx);
     }
 
     /// Forgets a target that no incident names. Its workloads may be there, only without events.
-    pub(super) fn forget_target(&mut self, target: &Target, turn: &mut Turn<'_>) {
-        self.leave_trouble(target, turn);
-        self.unusable(target, 0, turn);
+    pub(super) fn forget_target(&mut self, target: &Target, cx: &mut StepContext<'_>) {
+        self.leave_trouble(target, cx);
+        self.unusable(target, 0, cx);
         if let Some(state) = self.targets.remove(target) {
             self.episodes = self.episodes.saturating_sub(state.readings.map_or(0, |readings| readings.len()));
         }
         // Only a target that changed has rows in this commit: of ten thousand that are gone, hardly any. Skip the scan
         // for the others.
-        if turn.writes.targets.remove(target) {
-            turn.writes.series.retain(|row| row.target != *target);
+        if cx.writes.targets.remove(target) {
+            cx.writes.series.retain(|row| row.target != *target);
         }
-        turn.writes.forgotten.retain(|(of, _)| of != target);
-        turn.writes.gone.insert(target.clone());
+        cx.writes.forgotten.retain(|(of, _)| of != target);
+        cx.writes.gone.insert(target.clone());
     }
 
     /// Forgets what podbell.yaml does not name any more: sources with their targets, and namespaces of watches.
     pub fn forget_unwatched(&mut self, setup: &Setup, now: Time, writes: &mut Writes) {
-        let turn = &mut Turn { setup, now, writes };
+        let cx = &mut StepContext { setup, now, writes };
         let reason = |target: &Target| match setup.sources.get(&target.source).map(|info| &info.extent) {
             None => Some(CloseReason::SourceRemoved),
             Some(Extent::Covered(all)) if !all.iter().any(|covers| covers.includes(target)) => {
@@ -89,7 +89,7 @@ impl State {
         let unwatched: Vec<(Target, CloseReason)> =
             self.targets.keys().filter_map(|target| Some((target.clone(), reason(target)?))).collect();
         for (target, reason) in unwatched {
-            self.gone(&target, reason, turn);
+            self.gone(&target, reason, cx);
         }
         for (name, source) in &mut self.sources {
             let extent = setup.sources.get(name).map(|info| &info.extent);
@@ -97,6 +97,6 @@ impl State {
                 source.watched.retain(|watched, _| all.iter().any(|covers| covers.name() == *watched));
             }
         }
-        self.end_troubles_of_what_is_unwatched(turn);
+        self.end_troubles_of_what_is_unwatched(cx);
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Failing, NoticeDraft, State, Turn, operators};
+use super::{Failing, NoticeDraft, State, StepContext, operators};
 use crate::event::Target;
 use crate::notice::{CloseReason, Info, Notice, NoticeBody, NoticeKind, StoreFate, Trouble, TroubleSubject};
 use crate::rules::rule::{Destination, Severity};
@@ -142,16 +142,16 @@ impl TroubleState {
 
 impl State {
     /// A target could not be read. Its state stays; if the failure lasts, it becomes a trouble.
-    pub(super) fn failed(&mut self, target: &Target, error: &Problem, turn: &mut Turn<'_>) {
+    pub(super) fn failed(&mut self, target: &Target, error: &Problem, cx: &mut StepContext<'_>) {
         let Some(state) = self.targets.get_mut(target) else { return };
         if error.gone && state.discovered {
-            self.gone(target, CloseReason::ServiceDeleted, turn);
+            self.gone(target, CloseReason::ServiceDeleted, cx);
             return;
         }
         let failing = state.failing.get_or_insert_with(|| {
-            turn.writes.targets.insert(target.clone());
-            turn.writes.readable.push((target.clone(), turn.now, false));
-            Failing::restored(turn.now, None)
+            cx.writes.targets.insert(target.clone());
+            cx.writes.readable.push((target.clone(), cx.now, false));
+            Failing::restored(cx.now, None)
         });
         let since = match failing.trouble.and_then(|id| self.troubles.get(&id)) {
             None => failing.since,
@@ -166,26 +166,26 @@ impl State {
                     since
                 }
                 None => {
-                    failing.other = Some((error.code.clone(), turn.now));
-                    turn.now
+                    failing.other = Some((error.code.clone(), cx.now));
+                    cx.now
                 }
             },
         };
-        if turn.now.since(since) < UNREADABLE_AFTER {
+        if cx.now.since(since) < UNREADABLE_AFTER {
             return;
         }
-        self.leave_trouble(target, turn);
+        self.leave_trouble(target, cx);
         let subject = TroubleSubject::Source(target.source.to_string());
-        let id = self.join_trouble(subject, error, (Member::Target(member(target)), since), GATHER, turn);
+        let id = self.join_trouble(subject, error, (Member::Target(member(target)), since), GATHER, cx);
         if let Some(failing) = self.targets.get_mut(target).and_then(|state| state.failing.as_mut()) {
             failing.trouble = Some(id);
             failing.other = None;
         }
-        turn.writes.targets.insert(target.clone());
+        cx.writes.targets.insert(target.clone());
     }
 
     /// A list has entries that cannot be understood, or no longer has: one trouble of its source for all its targets.
-    pub(super) fn unusable(&mut self, target: &Target, entries: usize, turn: &mut Turn<'_>) {
+    pub(super) fn unusable(&mut self, target: &Target, entries: usize, cx: &mut StepContext<'_>) {
         if let Some(state) = self.targets.get_mut(target) {
             state.unusable = entries as u64;
         }
@@ -196,7 +196,7 @@ impl State {
             (None, 0) => {}
             (Some(trouble), 0) => {
                 let id = trouble.id;
-                self.remove_member(id, &member, turn);
+                self.remove_member(id, &member, cx);
             }
             (Some(trouble), _) if trouble.members.len() >= MOST_UNUSABLE => {}
             (_, entries) => {
@@ -208,7 +208,7 @@ impl State {
                             .to_owned(),
                     gone: false,
                 };
-                self.join_trouble(subject, &error, (member, turn.now), GATHER, turn);
+                self.join_trouble(subject, &error, (member, cx.now), GATHER, cx);
             }
         }
     }
@@ -224,36 +224,36 @@ impl State {
     }
 
     /// A target was read again.
-    pub(super) fn recovered(&mut self, target: &Target, turn: &mut Turn<'_>) {
+    pub(super) fn recovered(&mut self, target: &Target, cx: &mut StepContext<'_>) {
         let failing = self.targets.get(target).is_some_and(|state| state.failing.is_some());
         if failing {
-            self.leave_trouble(target, turn);
+            self.leave_trouble(target, cx);
             if let Some(state) = self.targets.get_mut(target) {
                 state.failing = None;
             }
-            turn.writes.readable.push((target.clone(), turn.now, true));
-            turn.writes.targets.insert(target.clone());
+            cx.writes.readable.push((target.clone(), cx.now, true));
+            cx.writes.targets.insert(target.clone());
         }
     }
 
     /// A source could not list its targets: a trouble, as if discovery were a target.
-    pub(super) fn discovery_failed(&mut self, source: &Arc<str>, error: &Problem, turn: &mut Turn<'_>) {
+    pub(super) fn discovery_failed(&mut self, source: &Arc<str>, error: &Problem, cx: &mut StepContext<'_>) {
         let subject = TroubleSubject::Source(source.to_string());
-        self.join_trouble(subject, error, (Member::Other(DISCOVERY.to_owned()), turn.now), UNREADABLE_AFTER, turn);
+        self.join_trouble(subject, error, (Member::Other(DISCOVERY.to_owned()), cx.now), UNREADABLE_AFTER, cx);
     }
 
-    pub(super) fn discovery_recovered(&mut self, source: &Arc<str>, turn: &mut Turn<'_>) {
-        self.leave_all(&TroubleSubject::Source(source.to_string()), DISCOVERY, turn);
+    pub(super) fn discovery_recovered(&mut self, source: &Arc<str>, cx: &mut StepContext<'_>) {
+        self.leave_all(&TroubleSubject::Source(source.to_string()), DISCOVERY, cx);
     }
 
     /// A watch was cut: a trouble, if it lasts. If the watch fails in another way meanwhile, the trouble takes the
     /// newer text.
-    pub(super) fn watch_cut(&mut self, covers: &Covers, error: &Problem, turn: &mut Turn<'_>) {
+    pub(super) fn watch_cut(&mut self, covers: &Covers, error: &Problem, cx: &mut StepContext<'_>) {
         let subject = TroubleSubject::Source(covers.source.to_string());
         let member = covers.name();
         let mine = |trouble: &&mut TroubleState| trouble.subject == subject && trouble.members.contains_key(&member);
         let Some(trouble) = self.troubles.values_mut().find(mine) else {
-            self.join_trouble(subject, error, (Member::Other(member), turn.now), UNREADABLE_AFTER, turn);
+            self.join_trouble(subject, error, (Member::Other(member), cx.now), UNREADABLE_AFTER, cx);
             return;
         };
         if trouble.code == error.code {
@@ -263,25 +263,25 @@ impl State {
             trouble.code.clone_from(&error.code);
             trouble.text.clone_from(&error.text);
             trouble.advice.clone_from(&error.advice);
-            turn.writes.troubles.insert(trouble.id);
+            cx.writes.troubles.insert(trouble.id);
         } else if trouble.told.is_none() {
             // Others still fail with the old code: move only this watch.
-            let (id, since) = (trouble.id, trouble.members.get(&member).copied().unwrap_or(turn.now));
-            let wait = since.plus(UNREADABLE_AFTER).since(turn.now);
-            self.remove_member(id, &Member::Other(member.clone()), turn);
-            self.join_trouble(subject, error, (Member::Other(member), since), wait, turn);
+            let (id, since) = (trouble.id, trouble.members.get(&member).copied().unwrap_or(cx.now));
+            let wait = since.plus(UNREADABLE_AFTER).since(cx.now);
+            self.remove_member(id, &Member::Other(member.clone()), cx);
+            self.join_trouble(subject, error, (Member::Other(member), since), wait, cx);
         }
     }
 
     /// A watch works again.
-    pub(super) fn watch_recovered(&mut self, covers: &Covers, turn: &mut Turn<'_>) {
-        self.leave_all(&TroubleSubject::Source(covers.source.to_string()), &covers.name(), turn);
+    pub(super) fn watch_recovered(&mut self, covers: &Covers, cx: &mut StepContext<'_>) {
+        self.leave_all(&TroubleSubject::Source(covers.source.to_string()), &covers.name(), cx);
     }
 
     /// Ends what is left of the troubles of a source that was removed, such as that of its discovery, and of the watches
     /// that it does not have any more.
-    pub(super) fn end_troubles_of_what_is_unwatched(&mut self, turn: &mut Turn<'_>) {
-        let unwatched = |source: &str, member: &str| match turn.setup.sources.get(source).map(|info| &info.extent) {
+    pub(super) fn end_troubles_of_what_is_unwatched(&mut self, cx: &mut StepContext<'_>) {
+        let unwatched = |source: &str, member: &str| match cx.setup.sources.get(source).map(|info| &info.extent) {
             None => true,
             Some(Extent::Covered(all)) => Covers::is_a_name(member) && !all.iter().any(|one| one.name() == member),
             Some(Extent::Named) => member == DISCOVERY,
@@ -297,36 +297,36 @@ impl State {
             self.troubles.values().map(|trouble| (trouble.id, members(trouble))).collect();
         for (id, members) in left {
             for member in members {
-                self.remove_member(id, &Member::Other(member), turn);
+                self.remove_member(id, &Member::Other(member), cx);
             }
         }
     }
 
-    pub(super) fn leave_trouble(&mut self, target: &Target, turn: &mut Turn<'_>) {
+    pub(super) fn leave_trouble(&mut self, target: &Target, cx: &mut StepContext<'_>) {
         let failing = self.targets.get(target).and_then(|state| state.failing.as_ref());
         if let Some(id) = failing.and_then(|failing| failing.trouble) {
-            self.remove_member(id, &Member::Target(member(target)), turn);
+            self.remove_member(id, &Member::Target(member(target)), cx);
         }
     }
 
     /// Deliveries to a destination fail, or work again. The notice goes elsewhere at once.
-    pub(super) fn destination(&mut self, name: &Destination, error: Option<&Problem>, turn: &mut Turn<'_>) {
-        self.lone_trouble(TroubleSubject::Destination(name.to_string()), name, error, turn);
+    pub(super) fn destination(&mut self, name: &Destination, error: Option<&Problem>, cx: &mut StepContext<'_>) {
+        self.lone_trouble(TroubleSubject::Destination(name.to_string()), name, error, cx);
     }
 
     /// A rule file was refused, or is valid again. The notice is made at once.
-    pub(super) fn rule_file(&mut self, name: &str, error: Option<&Problem>, turn: &mut Turn<'_>) {
-        self.lone_trouble(TroubleSubject::Rules(name.to_owned()), name, error, turn);
+    pub(super) fn rule_file(&mut self, name: &str, error: Option<&Problem>, cx: &mut StepContext<'_>) {
+        self.lone_trouble(TroubleSubject::Rules(name.to_owned()), name, error, cx);
     }
 
     /// Begins or ends a trouble that has a single member.
-    fn lone_trouble(&mut self, subject: TroubleSubject, name: &str, error: Option<&Problem>, turn: &mut Turn<'_>) {
+    fn lone_trouble(&mut self, subject: TroubleSubject, name: &str, error: Option<&Problem>, cx: &mut StepContext<'_>) {
         match error {
             Some(error) => {
-                self.join_trouble(subject, error, (Member::Other(name.to_owned()), turn.now), Duration::ZERO, turn);
-                self.wake_troubles(turn);
+                self.join_trouble(subject, error, (Member::Other(name.to_owned()), cx.now), Duration::ZERO, cx);
+                self.wake_troubles(cx);
             }
-            None => self.leave_all(&subject, name, turn),
+            None => self.leave_all(&subject, name, cx),
         }
     }
 
@@ -341,33 +341,33 @@ impl State {
     }
 
     /// Deliveries were given up.
-    pub(super) fn dead(&mut self, destination: &Destination, deliveries: u64, why: &str, turn: &mut Turn<'_>) {
-        let to = operators(turn.setup, &TroubleSubject::Destination(destination.to_string()));
+    pub(super) fn dead(&mut self, destination: &Destination, deliveries: u64, why: &str, cx: &mut StepContext<'_>) {
+        let to = operators(cx.setup, &TroubleSubject::Destination(destination.to_string()));
         let info = Info::Dead { destination: destination.to_string(), deliveries, why: why.to_owned() };
-        self.inform(Severity::Warning, to, info, turn);
+        self.inform(Severity::Warning, to, info, cx);
     }
 
     /// The store is not as podbell left it: the notice is made at once, and once.
-    pub(super) fn store(&mut self, fate: &StoreFate, kept: Option<&str>, turn: &mut Turn<'_>) {
+    pub(super) fn store(&mut self, fate: &StoreFate, kept: Option<&str>, cx: &mut StepContext<'_>) {
         let info = Info::Store { fate: fate.clone(), kept: kept.map(str::to_owned) };
-        self.inform(Severity::Critical, turn.setup.operator.clone(), info, turn);
+        self.inform(Severity::Critical, cx.setup.operator.clone(), info, cx);
     }
 
     /// Makes the notices about troubles that are due.
-    pub(super) fn wake_troubles(&mut self, turn: &mut Turn<'_>) {
+    pub(super) fn wake_troubles(&mut self, cx: &mut StepContext<'_>) {
         let due: Vec<_> = self
             .troubles
             .values_mut()
             .filter_map(|trouble| {
                 let (kind, at) = trouble.next();
-                (at <= turn.now).then(|| {
-                    trouble.told = Some((turn.now, trouble.affected()));
+                (at <= cx.now).then(|| {
+                    trouble.told = Some((cx.now, trouble.affected()));
                     (trouble.id, kind, at)
                 })
             })
             .collect();
         for (id, kind, at) in due {
-            self.tell_trouble(id, kind, at, None, turn);
+            self.tell_trouble(id, kind, at, None, cx);
         }
     }
 
@@ -377,7 +377,7 @@ impl State {
         error: &Problem,
         (member, since): (Member, Time),
         wait: Duration,
-        turn: &mut Turn<'_>,
+        cx: &mut StepContext<'_>,
     ) -> u64 {
         let known = self.troubles.values_mut().find(|t| t.subject == subject && t.code == error.code);
         let id = match known {
@@ -402,7 +402,7 @@ impl State {
                     members: BTreeMap::new(),
                     targets: BTreeMap::new(),
                     since,
-                    tell_at: turn.now.plus(wait),
+                    tell_at: cx.now.plus(wait),
                     told: None,
                 };
                 trouble.join(member, since);
@@ -410,47 +410,54 @@ impl State {
                 id
             }
         };
-        turn.writes.troubles.insert(id);
+        cx.writes.troubles.insert(id);
         id
     }
 
-    fn remove_member(&mut self, id: u64, member: &Member, turn: &mut Turn<'_>) {
+    fn remove_member(&mut self, id: u64, member: &Member, cx: &mut StepContext<'_>) {
         let Some(trouble) = self.troubles.get_mut(&id) else { return };
         if !trouble.forget(member) {
             return;
         }
-        turn.writes.troubles.insert(id);
+        cx.writes.troubles.insert(id);
         if trouble.affected() > 0 {
             return;
         }
         if trouble.told.is_some() {
-            self.tell_trouble(id, NoticeKind::Resolved, turn.now, Some(turn.now), turn);
+            self.tell_trouble(id, NoticeKind::Resolved, cx.now, Some(cx.now), cx);
         }
         self.troubles.remove(&id);
-        turn.writes.troubles.remove(&id);
-        turn.writes.troubles_over.insert(id);
+        cx.writes.troubles.remove(&id);
+        cx.writes.troubles_over.insert(id);
     }
 
     /// Removes a member from every trouble of a subject.
-    fn leave_all(&mut self, subject: &TroubleSubject, member: &str, turn: &mut Turn<'_>) {
+    fn leave_all(&mut self, subject: &TroubleSubject, member: &str, cx: &mut StepContext<'_>) {
         let with = |trouble: &&TroubleState| trouble.subject == *subject && trouble.members.contains_key(member);
         let ids: Vec<u64> = self.troubles.values().filter(with).map(|trouble| trouble.id).collect();
         for id in ids {
-            self.remove_member(id, &Member::Other(member.to_owned()), turn);
+            self.remove_member(id, &Member::Other(member.to_owned()), cx);
         }
     }
 
-    fn tell_trouble(&mut self, id: u64, kind: NoticeKind, caused_at: Time, until: Option<Time>, turn: &mut Turn<'_>) {
+    fn tell_trouble(
+        &mut self,
+        id: u64,
+        kind: NoticeKind,
+        caused_at: Time,
+        until: Option<Time>,
+        cx: &mut StepContext<'_>,
+    ) {
         let Some(trouble) = self.troubles.get(&id) else { return };
-        turn.writes.troubles.insert(id);
+        cx.writes.troubles.insert(id);
         let made = NoticeDraft {
             kind,
             caused_at,
             severity: Severity::Critical,
-            to: operators(turn.setup, &trouble.subject),
+            to: operators(cx.setup, &trouble.subject),
             body: NoticeBody::Trouble(Box::new(trouble.story(until))),
         };
-        self.notice(made, turn);
+        self.notice(made, cx);
     }
 }
 

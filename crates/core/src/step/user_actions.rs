@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 
 use super::incidents::rule_of;
-use super::{Setup, State, Turn, Writes};
+use super::{Setup, State, StepContext, Writes};
 use crate::event::Target;
 use crate::incident::{Incident, Phase};
 use crate::mute::{Acknowledged, Author, LONGEST_MUTE, Mute, Muted};
@@ -27,7 +27,7 @@ const MOST_ASKED: usize = 50;
 
 /// A user action that was carried out, for the record.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Recorded {
+pub struct ActionRecord {
     /// When it was carried out.
     pub at: Time,
     /// The incident that it concerns, if any.
@@ -41,7 +41,7 @@ pub struct Recorded {
 impl State {
     /// Carries out a user action at `now`.
     pub fn act(&mut self, setup: &Setup, action: &UserAction, now: Time, writes: &mut Writes) -> ActionResult {
-        let turn = &mut Turn { setup, now, writes };
+        let cx = &mut StepContext { setup, now, writes };
 
         let by = Author { name: clipped(&action.by.name, MOST_NAME), via: clipped(&action.by.via, MOST_NAME) };
         let done = match &action.act {
@@ -55,13 +55,13 @@ impl State {
                     scope: action.scope.clone(),
                     by: by.clone(),
                     why: why.as_deref().map(|why| clipped(why, MOST_WHY)),
-                    from: turn.now,
-                    until: turn.now.plus(*lasts),
+                    from: cx.now,
+                    until: cx.now.plus(*lasts),
                 };
-                self.mute(mute, turn)
+                self.mute(mute, cx)
             }
-            Act::Unmute { what } => self.unmute(what, &action.scope, turn),
-            Act::Acknowledge { id } => self.acknowledge(*id, &action.scope, &by, turn),
+            Act::Unmute { what } => self.unmute(what, &action.scope, cx),
+            Act::Acknowledge { id } => self.acknowledge(*id, &action.scope, &by, cx),
         };
         if !matches!(done, ActionResult::Refused { .. }) {
             let incident = match &action.act {
@@ -70,20 +70,20 @@ impl State {
                 | Act::Unmute { what: Muted::Incident { id } } => Some(*id),
                 _ => None,
             };
-            turn.writes.recorded.push(Recorded { at: turn.now, incident, by, act: action.act.clone() });
+            cx.writes.recorded.push(ActionRecord { at: cx.now, incident, by, act: action.act.clone() });
         }
         done
     }
 
-    fn mute(&mut self, mute: Mute, turn: &mut Turn<'_>) -> ActionResult {
-        if let Err(because) = self.may_mute(turn.setup, &mute) {
+    fn mute(&mut self, mute: Mute, cx: &mut StepContext<'_>) -> ActionResult {
+        if let Err(because) = self.may_mute(cx.setup, &mute) {
             return ActionResult::Refused { because };
         }
         // A repeated mute counts from now: it replaces the old one, and nobody is notified that the old one ended.
         let same = self.mutes.values().filter(|other| other.what == mute.what && other.scope == mute.scope);
         for id in same.map(|other| other.id).collect::<Vec<_>>() {
             self.mutes.remove(&id);
-            turn.writes.mutes_over.insert(id);
+            cx.writes.mutes_over.insert(id);
         }
         if self.mutes.len() >= MOST_MUTES {
             return ActionResult::Refused { because: Refusal::TooMany };
@@ -93,23 +93,23 @@ impl State {
         let open = |id: &&u64| self.incidents.get(id).is_some_and(|incident| incident.phase == Phase::Open);
         let holds = held.iter().filter(open).count() as u64;
         let info = Info::Muted {
-            what: self.in_words(turn.setup, &mute.what),
+            what: self.in_words(cx.setup, &mute.what),
             by: mute.by.clone(),
             why: mute.why.clone(),
             until: mute.until,
             holds,
         };
-        let to = self.affected(turn.setup, &mute, &held);
-        self.inform(Severity::Info, to.into_iter().collect(), info, turn);
-        turn.writes.mutes.insert(mute.id);
+        let to = self.affected(cx.setup, &mute, &held);
+        self.inform(Severity::Info, to.into_iter().collect(), info, cx);
+        cx.writes.mutes.insert(mute.id);
         self.mutes.insert(mute.id, mute.clone());
         for id in held {
             // Whoever mutes it knows of it.
             if let Some(incident) = self.incidents.get_mut(&id).filter(|one| one.phase == Phase::Open) {
                 incident.end_steps();
-                turn.writes.incidents.insert(id);
+                cx.writes.incidents.insert(id);
             }
-            self.schedule(id, turn.setup, turn.now);
+            self.schedule(id, cx.setup, cx.now);
         }
         ActionResult::Muted { mute, holds }
     }
@@ -187,7 +187,7 @@ impl State {
         }
     }
 
-    fn unmute(&mut self, what: &Muted, scope: &Scope, turn: &mut Turn<'_>) -> ActionResult {
+    fn unmute(&mut self, what: &Muted, scope: &Scope, cx: &mut StepContext<'_>) -> ActionResult {
         let may = |mute: &&Mute| scope.is_everything() || mute.scope == *scope;
         let over: Vec<Mute> =
             self.mutes.values().filter(|mute| what.includes(&mute.what)).filter(may).cloned().collect();
@@ -195,12 +195,12 @@ impl State {
             return ActionResult::Refused { because: Refusal::NotMuted };
         }
         for mute in &over {
-            self.end_mute(mute, turn);
+            self.end_mute(mute, cx);
         }
         ActionResult::Unmuted { mutes: over }
     }
 
-    fn acknowledge(&mut self, id: u64, scope: &Scope, by: &Author, turn: &mut Turn<'_>) -> ActionResult {
+    fn acknowledge(&mut self, id: u64, scope: &Scope, by: &Author, cx: &mut StepContext<'_>) -> ActionResult {
         let seen = self
             .incidents
             .get_mut(&id)
@@ -210,37 +210,37 @@ impl State {
             return ActionResult::Refused { because: Refusal::Over };
         }
         incident.end_steps();
-        let before = incident.acknowledged.replace(Acknowledged { by: by.clone(), at: turn.now });
-        turn.writes.incidents.insert(id);
-        turn.writes.acknowledged.insert(id);
-        self.schedule(id, turn.setup, turn.now);
+        let before = incident.acknowledged.replace(Acknowledged { by: by.clone(), at: cx.now });
+        cx.writes.incidents.insert(id);
+        cx.writes.acknowledged.insert(id);
+        self.schedule(id, cx.setup, cx.now);
         ActionResult::Acknowledged { id, before }
     }
 
     /// Ends the mutes whose time is over.
-    pub(super) fn wake_mutes(&mut self, turn: &mut Turn<'_>) {
-        let over: Vec<Mute> = self.mutes.values().filter(|mute| mute.until <= turn.now).cloned().collect();
+    pub(super) fn wake_mutes(&mut self, cx: &mut StepContext<'_>) {
+        let over: Vec<Mute> = self.mutes.values().filter(|mute| mute.until <= cx.now).cloned().collect();
         for mute in over {
-            self.end_mute(&mute, turn);
+            self.end_mute(&mute, cx);
         }
     }
 
     /// Ends a mute: notifies of the incidents that it held and that are still open, unless another mute holds them.
-    fn end_mute(&mut self, mute: &Mute, turn: &mut Turn<'_>) {
+    fn end_mute(&mut self, mute: &Mute, cx: &mut StepContext<'_>) {
         self.mutes.remove(&mute.id);
-        turn.writes.mutes_over.insert(mute.id);
+        cx.writes.mutes_over.insert(mute.id);
         for id in self.held_by(mute) {
             let Some(incident) = self.incidents.get(&id) else { continue };
             if self.muted(incident).is_some() {
                 continue;
             }
             let Some(incident) = self.incidents.get_mut(&id) else { continue };
-            if let Some(rule) = rule_of(turn.setup, incident)
-                && incident.mute_over(rule, &mute.by, turn.now)
+            if let Some(rule) = rule_of(cx.setup, incident)
+                && incident.mute_over(rule, &mute.by, cx.now)
             {
-                turn.writes.incidents.insert(id);
+                cx.writes.incidents.insert(id);
             }
-            self.evaluate(id, turn);
+            self.evaluate(id, cx);
         }
     }
 

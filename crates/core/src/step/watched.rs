@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::observe::{Reads, SOURCE_MEMORY};
-use super::{Setup, State, Turn};
+use super::{Setup, State, StepContext};
 use crate::diff::REMEMBER;
 use crate::event::{Event, Target};
 use crate::notice::TroubleSubject;
@@ -18,7 +18,7 @@ const AGE_EVERY: Duration = Duration::from_secs(3600);
 
 impl State {
     /// Events of a target that may be new to podbell.
-    pub(super) fn seen(&mut self, seen: &PartialObservation, whole: bool, turn: &mut Turn<'_>) {
+    pub(super) fn seen(&mut self, seen: &PartialObservation, whole: bool, cx: &mut StepContext<'_>) {
         let target = &seen.target;
         if !self.targets.contains_key(target) && seen.events.is_empty() {
             return;
@@ -27,49 +27,49 @@ impl State {
             let met = self.watched_before(target);
             let state = self.targets.entry(target.clone()).or_default();
             (state.discovered, state.last_good) = (true, met);
-            turn.writes.targets.insert(target.clone());
+            cx.writes.targets.insert(target.clone());
         }
         let reads = if whole { Reads::Whole(&seen.events) } else { Reads::Part(&seen.events, &seen.gone) };
-        self.take_in(target, &reads, turn);
+        self.take_in(target, &reads, cx);
     }
 
     /// All lists of a watch were handed in: targets that are not among them have no events left.
-    pub(super) fn list_completed(&mut self, covers: &Covers, shown: &[Target], turn: &mut Turn<'_>) {
+    pub(super) fn list_completed(&mut self, covers: &Covers, shown: &[Target], cx: &mut StepContext<'_>) {
         let shown: BTreeSet<&Target> = shown.iter().collect();
         for target in self.covered(covers) {
             if shown.contains(&target) {
                 continue;
             }
             match self.targets.get(&target).is_some_and(|state| state.readings.is_some()) {
-                true => self.take_in(&target, &Reads::Whole(&[]), turn),
-                false => self.empty_list(&target, turn),
+                true => self.take_in(&target, &Reads::Whole(&[]), cx),
+                false => self.empty_list(&target, cx),
             }
         }
         let source = self.sources.entry(covers.source.clone()).or_default();
-        source.first_good.get_or_insert(turn.now);
-        source.watched_since.get_or_insert(turn.now);
+        source.first_good.get_or_insert(cx.now);
+        source.watched_since.get_or_insert(cx.now);
         source.target_list_known = true;
-        turn.writes.sources.insert(covers.source.clone());
-        self.watch_progress(covers, turn);
+        cx.writes.sources.insert(covers.source.clone());
+        self.watch_progress(covers, cx);
     }
 
     /// Notes that a watch missed nothing until `now`.
-    pub(super) fn watch_progress(&mut self, covers: &Covers, turn: &mut Turn<'_>) {
-        self.watch_recovered(covers, turn);
+    pub(super) fn watch_progress(&mut self, covers: &Covers, cx: &mut StepContext<'_>) {
+        self.watch_recovered(covers, cx);
         let source = self.sources.entry(covers.source.clone()).or_default();
-        let until = source.watched.entry(covers.name()).or_insert(turn.now);
-        *until = (*until).max(turn.now);
-        let since = *source.watched_since.get_or_insert(turn.now);
-        let ages = source.aged.is_none_or(|last| turn.now.since(last) >= AGE_EVERY);
+        let until = source.watched.entry(covers.name()).or_insert(cx.now);
+        *until = (*until).max(cx.now);
+        let since = *source.watched_since.get_or_insert(cx.now);
+        let ages = source.aged.is_none_or(|last| cx.now.since(last) >= AGE_EVERY);
         if ages {
-            source.aged = Some(turn.now);
+            source.aged = Some(cx.now);
         }
         for target in self.covered(covers) {
-            self.still(&target, turn.now);
+            self.still(&target, cx.now);
             if ages {
-                self.age(&target, since, turn);
+                self.age(&target, since, cx);
             }
-            self.after_poll(&target, turn);
+            self.after_poll(&target, cx);
         }
     }
 
@@ -89,12 +89,12 @@ impl State {
     }
 
     /// A list is empty, and what the target showed before was not read from the store: nothing changed that is known of.
-    fn empty_list(&mut self, target: &Target, turn: &mut Turn<'_>) {
-        let memory = turn.setup.sources.get(&target.source).map_or(SOURCE_MEMORY, |info| info.memory);
-        if let Some(from) = self.last_good(target).filter(|last| turn.now.since(*last) > memory) {
-            self.was_blind(target, from, turn);
+    fn empty_list(&mut self, target: &Target, cx: &mut StepContext<'_>) {
+        let memory = cx.setup.sources.get(&target.source).map_or(SOURCE_MEMORY, |info| info.memory);
+        if let Some(from) = self.last_good(target).filter(|last| cx.now.since(*last) > memory) {
+            self.was_blind(target, from, cx);
         }
-        self.still(target, turn.now);
+        self.still(target, cx.now);
     }
 
     fn covered(&self, covers: &Covers) -> Vec<Target> {
@@ -108,17 +108,17 @@ impl State {
     }
 
     /// Forgets episodes that left the lists a day ago, and the target if it has none left.
-    fn age(&mut self, target: &Target, since: Time, turn: &mut Turn<'_>) {
+    fn age(&mut self, target: &Target, since: Time, cx: &mut StepContext<'_>) {
         let nothing: [Event<'_>; 0] = [];
         let loaded = self.targets.get(target).is_some_and(|state| state.readings.is_some());
         if loaded {
-            self.take_in(target, &Reads::Part(&nothing, &nothing), turn);
+            self.take_in(target, &Reads::Part(&nothing, &nothing), cx);
         }
         let Some(state) = self.targets.get(target) else { return };
         let empty = state.readings.as_ref().is_none_or(|readings| readings.is_empty());
-        let long = turn.now.since(since) >= REMEMBER;
+        let long = cx.now.since(since) >= REMEMBER;
         if state.discovered && empty && long && !self.by_target.contains_key(target) {
-            self.forget_target(target, turn);
+            self.forget_target(target, cx);
         }
     }
 

@@ -4,11 +4,11 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::decision::Decision;
-use super::{HeldKey, Recorded, WorkloadKey};
+use super::{ActionRecord, HeldKey, WorkloadKey};
 use crate::diff::ChangeKind;
 use crate::enrichment::PodQuestion;
 use crate::event::{Event, Target};
-use crate::history::Report;
+use crate::history::ObjectReport;
 use crate::incident::Incident;
 use crate::notice::Notice;
 use crate::series::EpisodeKey;
@@ -27,7 +27,7 @@ pub struct Writes {
     /// Targets that can no longer be read, or can be again (`true`), and since when.
     pub readable: Vec<(Target, Time, bool)>,
     /// What sources said of objects, and when.
-    pub reports: Vec<(Time, Report)>,
+    pub reports: Vec<(Time, ObjectReport)>,
     /// Episodes that are forgotten.
     pub forgotten: BTreeSet<(Target, EpisodeKey)>,
     /// Incidents that changed.
@@ -51,7 +51,7 @@ pub struct Writes {
     /// Incidents whose acknowledgement was set or cleared.
     pub acknowledged: BTreeSet<u64>,
     /// User actions that were carried out.
-    pub recorded: Vec<Recorded>,
+    pub recorded: Vec<ActionRecord>,
     /// Notices to send.
     pub notices: Vec<Notice>,
     /// What became of each Warning change; kept for a while for those who ask why.

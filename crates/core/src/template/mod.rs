@@ -46,7 +46,7 @@ impl Template {
 }
 
 /// The facts that a template can use.
-pub type Facts = Value;
+pub type TemplateValues = Value;
 
 /// One half of a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -87,7 +87,7 @@ impl fmt::Display for Failure {
 }
 
 /// Renders one half with these facts.
-pub(super) fn render(part: Part, source: &str, facts: &Facts) -> Result<String, Failure> {
+pub(super) fn render(part: Part, source: &str, facts: &TemplateValues) -> Result<String, Failure> {
     let rendered = ENGINE.template_from_str(source).and_then(|template| template.render(facts.clone()));
     rendered.map_err(|error| failure(part, source, &error))
 }

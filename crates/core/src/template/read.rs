@@ -5,22 +5,22 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::sync::Arc;
 
-use super::{Facts, Failure, Part, Template, asks_for, render};
+use super::{Failure, Part, Template, TemplateValues, asks_for, render};
 use crate::diagnostic::{Diagnostic, meant_or};
 use crate::message::{Language, Style, facts, sample};
 use crate::notice::Story;
 use crate::rules::rule::Severity;
-use crate::yaml::key::{Described, Key, map_schema};
+use crate::yaml::key::{Key, SchemaOnly, map_schema};
 use crate::yaml::{Node, Reader};
 use serde_json::{Value as Json, json};
 
 /// The longest template of each half, in bytes.
 const MOST: [usize; 2] = [1_000, 8_000];
 
-const TITLE: Key<Described> =
-    Key::optional("title", Described(|| half_schema(Part::Title)), "The title, such as \"{{ place }}: {{ what }}\".");
-const TEXT: Key<Described> =
-    Key::optional("text", Described(|| half_schema(Part::Text)), "All below it; several lines with `text: |`.");
+const TITLE: Key<SchemaOnly> =
+    Key::optional("title", SchemaOnly(|| half_schema(Part::Title)), "The title, such as \"{{ place }}: {{ what }}\".");
+const TEXT: Key<SchemaOnly> =
+    Key::optional("text", SchemaOnly(|| half_schema(Part::Text)), "All below it; several lines with `text: |`.");
 
 fn half_schema(part: Part) -> Json {
     json!({"type": "string", "maxLength": most(part)})
@@ -82,7 +82,7 @@ fn faults(part: Part, source: &str, labels: &BTreeMap<String, String>) -> Vec<Fa
     first_failure(part, source, &full).into_iter().collect()
 }
 
-fn of(story: &Story, kind: sample::Kind, language: Language) -> Facts {
+fn of(story: &Story, kind: sample::Kind, language: Language) -> TemplateValues {
     let style = Style { language, time_zone: jiff::tz::TimeZone::UTC, now: sample::NOW };
     facts(&sample::notice(kind, story, Severity::Critical, Vec::new()), &style)
 }
@@ -129,7 +129,7 @@ fn explained(failure: Failure, source: &str, kind: sample::Kind) -> Failure {
 }
 
 /// Every name that no notice has, with the one that was probably meant.
-fn unknown_names(part: Part, source: &str, facts: &Facts) -> Vec<Failure> {
+fn unknown_names(part: Part, source: &str, facts: &TemplateValues) -> Vec<Failure> {
     let unknown = |name: String| {
         let mut here = facts.clone();
         for step in name.split('.') {
@@ -152,7 +152,7 @@ fn is_function(name: &str) -> bool {
     ["range", "dict", "namespace", "debug", "loop"].contains(&name)
 }
 
-fn not_a_fact(part: Part, source: &str, name: &str, step: &str, within: &Facts) -> Failure {
+fn not_a_fact(part: Part, source: &str, name: &str, step: &str, within: &TemplateValues) -> Failure {
     let known: BTreeSet<String> = match within.try_iter() {
         Ok(keys) => keys.filter_map(|key| key.as_str().map(str::to_owned)).collect(),
         Err(_) => BTreeSet::new(),

@@ -13,14 +13,14 @@ use super::{MapReader, Reader};
 use crate::zone;
 
 /// What a value may look like: reads it, and describes it as JSON Schema.
-pub trait Shape: Sync {
+pub trait ValueType: Sync {
     /// The type of what is read.
     type Value;
 
     /// Reads it; `None` after a mistake, which is noted.
     fn read(&self, node: &Node, reader: &mut Reader) -> Option<Self::Value>;
 
-    /// A JSON Schema (draft 2020-12) that takes what [`Shape::read`] takes, as far as a schema can say it.
+    /// A JSON Schema (draft 2020-12) that takes what [`ValueType::read`] takes, as far as a schema can say it.
     fn schema(&self) -> Json;
 }
 
@@ -59,7 +59,7 @@ pub trait Row: Sync {
 /// The keys of a map.
 pub type Rows = &'static [&'static dyn Row];
 
-impl<S: Shape> Key<S> {
+impl<S: ValueType> Key<S> {
     /// A key that must be there.
     pub const fn required(name: &'static str, shape: S, about: &'static str) -> Self {
         Self { name, shape, about, presence: Presence::Required }
@@ -106,7 +106,7 @@ impl<S: Shape> Key<S> {
     }
 }
 
-impl<S: Shape> Row for Key<S> {
+impl<S: ValueType> Row for Key<S> {
     fn name(&self) -> &'static str {
         self.name
     }
@@ -184,7 +184,7 @@ pub fn one_or_many_schema(one: &Json, least: usize) -> Json {
 #[derive(Clone, Copy, Debug)]
 pub struct OneOrMany<S>(pub S);
 
-impl<S: Shape> Shape for OneOrMany<S> {
+impl<S: ValueType> ValueType for OneOrMany<S> {
     type Value = Vec<S::Value>;
 
     fn read(&self, node: &Node, reader: &mut Reader) -> Option<Vec<S::Value>> {
@@ -198,9 +198,9 @@ impl<S: Shape> Shape for OneOrMany<S> {
 
 /// `off`, which is read as `None`, or a value.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Off<S>(pub S);
+pub(crate) struct OrOff<S>(pub S);
 
-impl<S: Shape> Shape for Off<S> {
+impl<S: ValueType> ValueType for OrOff<S> {
     type Value = Option<S::Value>;
 
     fn read(&self, node: &Node, reader: &mut Reader) -> Option<Option<S::Value>> {
@@ -217,9 +217,9 @@ impl<S: Shape> Shape for Off<S> {
 
 /// A value that the caller reads from [`Key::node`]; here it only has a schema.
 #[derive(Clone, Copy)]
-pub struct Described(pub fn() -> Json);
+pub struct SchemaOnly(pub fn() -> Json);
 
-impl Shape for Described {
+impl ValueType for SchemaOnly {
     type Value = ();
 
     fn read(&self, _: &Node, _: &mut Reader) -> Option<()> {
@@ -235,7 +235,7 @@ impl Shape for Described {
 #[derive(Clone, Copy, Debug)]
 pub struct Text(pub &'static str);
 
-impl Shape for Text {
+impl ValueType for Text {
     type Value = String;
 
     fn read(&self, node: &Node, reader: &mut Reader) -> Option<String> {
@@ -251,7 +251,7 @@ impl Shape for Text {
 #[derive(Clone, Copy, Debug)]
 pub struct TextMap(pub &'static str, pub &'static str);
 
-impl Shape for TextMap {
+impl ValueType for TextMap {
     type Value = BTreeMap<String, String>;
 
     fn read(&self, node: &Node, reader: &mut Reader) -> Option<Self::Value> {
@@ -267,9 +267,9 @@ impl Shape for TextMap {
 
 /// `true` or `false`.
 #[derive(Clone, Copy, Debug)]
-pub struct Truth;
+pub struct Bool;
 
-impl Shape for Truth {
+impl ValueType for Bool {
     type Value = bool;
 
     fn read(&self, node: &Node, reader: &mut Reader) -> Option<bool> {
@@ -285,7 +285,7 @@ impl Shape for Truth {
 #[derive(Clone, Copy, Debug)]
 pub struct Number(pub u64, pub u64);
 
-impl Shape for Number {
+impl ValueType for Number {
     type Value = u64;
 
     fn read(&self, node: &Node, reader: &mut Reader) -> Option<u64> {
@@ -301,7 +301,7 @@ impl Shape for Number {
 #[derive(Clone, Copy, Debug)]
 pub struct AtLeast(pub Duration);
 
-impl Shape for AtLeast {
+impl ValueType for AtLeast {
     type Value = Duration;
 
     fn read(&self, node: &Node, reader: &mut Reader) -> Option<Duration> {
@@ -320,9 +320,9 @@ pub(crate) fn duration_schema() -> Json {
 
 /// One of a few words. The first field is what messages call it, such as "a language".
 #[derive(Clone, Copy, Debug)]
-pub struct Words<T: 'static>(pub &'static str, pub &'static [(&'static str, T)]);
+pub struct OneOf<T: 'static>(pub &'static str, pub &'static [(&'static str, T)]);
 
-impl<T: Copy + Sync> Shape for Words<T> {
+impl<T: Copy + Sync> ValueType for OneOf<T> {
     type Value = T;
 
     fn read(&self, node: &Node, reader: &mut Reader) -> Option<T> {
@@ -336,7 +336,7 @@ impl<T: Copy + Sync> Shape for Words<T> {
 
 /// One of a table's rows, by its name: what it is called in errors, the table, a row's name.
 #[derive(Clone, Copy, Debug)]
-pub struct RowOf<T: 'static> {
+pub struct TableEntry<T: 'static> {
     /// What the rows are, for people: "a kind of source".
     pub what: &'static str,
     /// The rows.
@@ -347,7 +347,7 @@ pub struct RowOf<T: 'static> {
     pub other_names: &'static [(&'static str, &'static str)],
 }
 
-impl<T: Sync> Shape for RowOf<T> {
+impl<T: Sync> ValueType for TableEntry<T> {
     type Value = &'static T;
 
     fn read(&self, node: &Node, reader: &mut Reader) -> Option<&'static T> {
@@ -364,7 +364,7 @@ impl<T: Sync> Shape for RowOf<T> {
 #[derive(Clone, Copy, Debug)]
 pub struct Zone;
 
-impl Shape for Zone {
+impl ValueType for Zone {
     type Value = TimeZone;
 
     fn read(&self, node: &Node, reader: &mut Reader) -> Option<TimeZone> {
@@ -385,14 +385,14 @@ impl Shape for Zone {
 
 /// A value that is read and described by functions of its own.
 #[derive(Clone, Copy)]
-pub struct Own<T> {
+pub struct Custom<T> {
     /// Reads it; `None` after a mistake, which is noted.
     pub read: fn(&Node, &mut Reader) -> Option<T>,
     /// Describes it.
     pub schema: fn() -> Json,
 }
 
-impl<T> Shape for Own<T> {
+impl<T> ValueType for Custom<T> {
     type Value = T;
 
     fn read(&self, node: &Node, reader: &mut Reader) -> Option<T> {

@@ -2,18 +2,18 @@
 
 use serde_json::json;
 
-use super::key::{Described, Key};
+use super::key::{Key, SchemaOnly};
 use super::{MapReader, Reader, Value};
 
 /// The version of every format that this podbell reads.
 const KNOWN: u64 = 1;
 /// The key of every file that says its version.
-pub const VERSION: Key<Described> =
-    Key::required("version", Described(|| json!({"enum": [KNOWN, KNOWN.to_string()]})), "The version of this format.");
+pub const VERSION: Key<SchemaOnly> =
+    Key::required("version", SchemaOnly(|| json!({"enum": [KNOWN, KNOWN.to_string()]})), "The version of this format.");
 /// The same key for files that may leave it out.
-pub const MAY_SAY_VERSION: Key<Described> = Key::with_default(
+pub const MAY_SAY_VERSION: Key<SchemaOnly> = Key::with_default(
     "version",
-    Described(|| json!({"enum": [KNOWN, KNOWN.to_string()]})),
+    SchemaOnly(|| json!({"enum": [KNOWN, KNOWN.to_string()]})),
     "1",
     "The version of this format.",
 );

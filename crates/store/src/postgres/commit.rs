@@ -199,7 +199,7 @@ fn history<'a>(calls: &mut Vec<Call<'a>>, ids: &HashMap<Target, i64>, batch: &'a
             Call::new(insert)
                 .numbers(batch.reports.iter().map(|(at, _)| at.millis()))
                 .made_texts(reports().map(|report| Some(report.about().to_string())))
-                .flags(reports().map(podbell_core::history::Report::is_last))
+                .flags(reports().map(podbell_core::history::ObjectReport::is_last))
                 .made_texts(reports().map(|report| serde_json::to_string(report).ok())),
         );
         calls.push(beyond("report", MOST_REPORTS));

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::call::Call;
 use super::error::PostgresError;
-use super::lease::{Held, LEASE_MS, RENEW};
+use super::lease::{HeldLease, LEASE_MS, RENEW};
 use super::server::Server;
 use super::session::Session;
 use super::{LOAD_LIMIT, RENEWAL};
@@ -23,7 +23,7 @@ pub(super) struct Keeper {
 
 impl Keeper {
     /// Begins to keep a lease.
-    pub(super) fn start(server: Arc<Server>, held: &Held) -> Self {
+    pub(super) fn start(server: Arc<Server>, held: &HeldLease) -> Self {
         let renewed = Arc::new(Mutex::new(None));
         let (until, ended) = channel();
         let lease = Lease { server, epoch: held.epoch, replica: held.replica.clone(), renewed: renewed.clone() };

@@ -22,7 +22,7 @@ const PAUSE: Duration = Duration::from_millis(250);
 
 /// What of the lease this process knows.
 #[derive(Debug)]
-pub(super) struct Held {
+pub(super) struct HeldLease {
     pub epoch: u64,
     /// The name of this process among the replicas. After a failover to a server that lacks a takeover, two may have
     /// the same epoch.
@@ -33,7 +33,7 @@ pub(super) struct Held {
     pub renewed: Option<Moment>,
 }
 
-impl Held {
+impl HeldLease {
     /// The lease, if it was also renewed at this moment.
     fn lease(&self, kept: Option<Moment>) -> Lease {
         let renewed = self.renewed.map(|renewed| kept.unwrap_or(renewed));
@@ -169,7 +169,7 @@ fn try_to_claim(session: Session, replica: &str) -> Result<Result<Store, (Sessio
     let (seed, epochs) = begin_epoch(&session)?;
     let renewed = finish(&session)?;
     tracing::debug!(epoch = taken.epoch, took = ?sent.elapsed(), "this replica owns the store");
-    let held = Held { epoch: taken.epoch, replica: replica.to_owned(), turn: taken.turn, renewed: Some(renewed) };
+    let held = HeldLease { epoch: taken.epoch, replica: replica.to_owned(), turn: taken.turn, renewed: Some(renewed) };
     Ok(Ok(Store::new(session, held, seed, epochs)))
 }
 

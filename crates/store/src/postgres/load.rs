@@ -14,7 +14,7 @@ use super::session::Session;
 use super::writer::{Store, Targets};
 use super::{CALL_LIMIT, LOAD_LIMIT};
 use crate::rows::{ATTEMPT_MEMORY_MS, SharedNames};
-use crate::{Loaded, StoredDelivery, incident_codec};
+use crate::{StoredDelivery, StoredState, incident_codec};
 use podbell_core::event::Target;
 use podbell_core::incident::Incident;
 use podbell_core::outbox::{
@@ -23,7 +23,7 @@ use podbell_core::outbox::{
 use podbell_core::rollout::Rollouts;
 use podbell_core::rules::Severity;
 use podbell_core::step::daily::Days;
-use podbell_core::step::{Failing, HeldBack, HeldKey, Restored, TargetState, TroubleState, WorkloadKey};
+use podbell_core::step::{Failing, HeldKey, Restored, TargetState, TroubleState, WindowBacklog, WorkloadKey};
 use podbell_core::time::Time;
 
 /// How many incidents are read at once.
@@ -48,7 +48,7 @@ impl Meta {
 
 impl Store {
     /// See [`crate::Writer::load`]. The lease is kept meanwhile, and until the first commit.
-    pub(super) fn read_all(&mut self) -> Result<Loaded, PostgresError> {
+    pub(super) fn read_all(&mut self) -> Result<StoredState, PostgresError> {
         self.keep_lease();
         if let Some(session) = &mut self.session {
             session.limit_calls(LOAD_LIMIT);
@@ -60,7 +60,7 @@ impl Store {
         loaded
     }
 
-    fn read_state(&mut self) -> Result<Loaded, PostgresError> {
+    fn read_state(&mut self) -> Result<StoredState, PostgresError> {
         let targets = self.read_targets()?;
         let incidents = self.read_incidents()?;
         let session = self.session()?;
@@ -89,7 +89,7 @@ impl Store {
             ..session.outbox()?
         };
         let rules_generation = meta.number(session, "rules")?.map(i64::cast_unsigned);
-        Ok(Loaded { state, outbox, rules_generation })
+        Ok(StoredState { state, outbox, rules_generation })
     }
 
     /// All targets. Remembers their row numbers.
@@ -200,7 +200,7 @@ impl Session {
         rows.into_iter().map(|(key, body)| Ok((key, self.json("rollouts", &body)?))).collect()
     }
 
-    fn held(&self) -> Result<Vec<(HeldKey, HeldBack)>, PostgresError> {
+    fn held(&self) -> Result<Vec<(HeldKey, WindowBacklog)>, PostgresError> {
         let what = "what windows hold";
         let select = Call::new(r#"SELECT destination, "window", state FROM podbell.held"#);
         let rows =

@@ -8,13 +8,13 @@ use super::column::{get, id, level, time};
 use super::delete_old::Deletion;
 use super::error::PostgresError;
 use super::keeper::Keeper;
-use super::lease::Held;
+use super::lease::HeldLease;
 use super::server::Server;
 use super::session::Session;
 use crate::inbox;
 use crate::message_epochs::MessageEpochs;
 use crate::rows::sql;
-use crate::{Batch, InboxItem, Lease, Loaded, ReadingRow, Recovery, StoreError, StoredDelivery, Writer};
+use crate::{Batch, InboxItem, Lease, ReadingRow, Recovery, StoreError, StoredDelivery, StoredState, Writer};
 use podbell_core::diff::Reading;
 use podbell_core::event::Target;
 use podbell_core::notice::Notice;
@@ -28,7 +28,7 @@ pub(super) struct Store {
     pub server: Arc<Server>,
     /// `None` after the connection was lost.
     pub session: Option<Session>,
-    pub held: Held,
+    pub held: HeldLease,
     /// Renews the lease while the store is read.
     pub keeper: Option<Keeper>,
     pub seed: u64,
@@ -50,7 +50,7 @@ pub(super) struct Targets {
 }
 
 impl Store {
-    pub(super) fn new(session: Session, held: Held, seed: u64, epochs: MessageEpochs) -> Self {
+    pub(super) fn new(session: Session, held: HeldLease, seed: u64, epochs: MessageEpochs) -> Self {
         Self {
             server: session.server().clone(),
             session: Some(session),
@@ -82,7 +82,7 @@ impl Store {
 }
 
 impl Writer for Store {
-    fn load(&mut self) -> Result<Loaded, StoreError> {
+    fn load(&mut self) -> Result<StoredState, StoreError> {
         Ok(self.read_all()?)
     }
 

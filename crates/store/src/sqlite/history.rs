@@ -7,7 +7,7 @@ use rusqlite::{Connection, params};
 use crate::rows::{DOWN, FAILING, MOST_OBSERVATIONS, MOST_REPORTS, READABLE, change_number, sql};
 use crate::{Batch, Gap, KEPT_DECISIONS};
 use podbell_core::event::Target;
-use podbell_core::history::Report;
+use podbell_core::history::ObjectReport;
 use podbell_core::map::FastMap;
 use podbell_core::time::Time;
 
@@ -48,7 +48,7 @@ pub(super) fn write(connection: &Connection, ids: &FastMap<Target, i64>, batch: 
 }
 
 /// Adds what sources said of objects, and deletes the oldest beyond the limit.
-pub(super) fn write_reports(connection: &Connection, rows: &[(Time, Report)]) -> rusqlite::Result<()> {
+pub(super) fn write_reports(connection: &Connection, rows: &[(Time, ObjectReport)]) -> rusqlite::Result<()> {
     if rows.is_empty() {
         return Ok(());
     }

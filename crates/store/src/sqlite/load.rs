@@ -9,7 +9,7 @@ use serde::de::DeserializeOwned;
 
 use super::{SqliteError, Store, load_incidents};
 use crate::rows::{self, ATTEMPT_MEMORY_MS, SharedNames};
-use crate::{Loaded, StoredDelivery};
+use crate::{StoredDelivery, StoredState};
 use podbell_core::event::{Level, Target};
 use podbell_core::mute::Mute;
 use podbell_core::outbox::{
@@ -18,16 +18,16 @@ use podbell_core::outbox::{
 use podbell_core::rollout::Rollouts;
 use podbell_core::rules::Severity;
 use podbell_core::step::daily::Days;
-use podbell_core::step::{Failing, HeldBack, HeldKey, Restored, TargetState, TroubleState, WorkloadKey};
+use podbell_core::step::{Failing, HeldKey, Restored, TargetState, TroubleState, WindowBacklog, WorkloadKey};
 use podbell_core::time::Time;
 
 impl Store {
     /// See [`crate::Writer::load`].
-    pub(super) fn read_all(&mut self) -> Result<Loaded, SqliteError> {
+    pub(super) fn read_all(&mut self) -> Result<StoredState, SqliteError> {
         if let Some(loaded) = self.loaded.take() {
             return Ok(loaded);
         }
-        Ok(Loaded {
+        Ok(StoredState {
             state: self.read_state()?,
             outbox: self.read_outbox()?,
             rules_generation: self.rules_generation()?,
@@ -82,7 +82,7 @@ impl Store {
         rows.into_iter().map(|(key, body)| Ok((key, self.json("rollouts", &body)?))).collect()
     }
 
-    fn held(&self) -> Result<Vec<(HeldKey, HeldBack)>, SqliteError> {
+    fn held(&self) -> Result<Vec<(HeldKey, WindowBacklog)>, SqliteError> {
         let rows = self.query("SELECT destination, window, state FROM held", [], |row| {
             Ok((text(row, 0)?, row.get::<_, String>(1)?, row.get::<_, String>(2)?))
         })?;

@@ -11,9 +11,9 @@ mod epoch;
 mod error;
 mod history;
 mod in_place;
+mod inspect;
 mod load;
 mod load_incidents;
-mod look;
 mod migrate;
 mod place;
 mod queries;
@@ -36,7 +36,7 @@ pub(crate) use copy::{CopySource, CopyTarget};
 #[cfg(feature = "outside")]
 pub(crate) use copy::{dump, fill_every_table};
 pub use error::SqliteError;
-pub use look::{Look, Seen, look};
+pub use inspect::{Inspection, StoreInfo, inspect};
 pub use place::{Ownership, is_owned};
 pub use queries::{Reader, Snapshot};
 pub use recover::{check_all_pages, mark_damaged};
@@ -45,7 +45,7 @@ use self::in_place::Files;
 use self::migrate::{MIGRATIONS, VERSION};
 use self::stamp::Stamps;
 use crate::message_epochs::MessageEpochs;
-use crate::{Loaded, Recovery};
+use crate::{Recovery, StoredState};
 use podbell_core::event::Target;
 use podbell_core::map::FastMap;
 
@@ -72,7 +72,7 @@ pub struct Store {
     /// The files that it has open, to notice when another file takes their path.
     files: Files,
     /// What opening read to check that the store is readable. The first load uses it, the first write drops it.
-    loaded: Option<Loaded>,
+    loaded: Option<StoredState>,
     recoveries: Vec<Recovery>,
     /// Dropped last: it must outlive the connection.
     ownership: Option<Ownership>,

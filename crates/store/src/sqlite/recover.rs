@@ -8,7 +8,7 @@ use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 
 use super::backup;
-use super::stamp::{self, Stamp, Wrong};
+use super::stamp::{self, DamageRecord, Stamp};
 use super::{BUSY_WAIT, Ownership, SqliteError, Store, VERSION, migrate, place, undecodable};
 use crate::Recovery;
 use podbell_core::notice::StoreFate;
@@ -167,7 +167,7 @@ fn roll_back(path: &Path) {
 /// Whether somebody put a sound backup in the place of a store that was found damaged. A check of the pages does not
 /// find all damage, so the commit number decides, too: a store at the commit at which it was found damaged is still the
 /// same one.
-fn is_a_backup(path: &Path, stamp: &Stamp, wrong: &Wrong) -> bool {
+fn is_a_backup(path: &Path, stamp: &Stamp, wrong: &DamageRecord) -> bool {
     let older = |peek: Peek| {
         let other = peek.uuid != stamp.uuid || peek.backup.is_some();
         other || (peek.commit < stamp.commit && wrong.commit != Some(peek.commit))

@@ -27,12 +27,12 @@ pub(super) struct Stamp {
     /// When it was committed.
     pub at: Time,
     /// Damage that was found while the store was in use.
-    pub wrong: Option<Wrong>,
+    pub wrong: Option<DamageRecord>,
 }
 
 /// Damage that was found in a store.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Wrong {
+pub(super) struct DamageRecord {
     pub why: String,
     /// The newest commit that could be read then; less than the stamp's if commits were lost, too.
     pub commit: Option<u64>,
@@ -58,7 +58,7 @@ impl Stamp {
         let mut words = content.strip_prefix(MARK)?.split_whitespace();
         let (uuid, commit, at) = (words.next()?, words.next()?.parse().ok()?, words.next()?.parse().ok()?);
         let wrong = rest.strip_prefix("damaged at ").and_then(|rest| rest.split_once(": "));
-        let wrong = wrong.map(|(at, why)| Wrong { why: why.trim_end().to_owned(), commit: at.parse().ok() });
+        let wrong = wrong.map(|(at, why)| DamageRecord { why: why.trim_end().to_owned(), commit: at.parse().ok() });
         Some(Self { uuid: uuid.to_owned(), commit, at: Time::from_millis(at), wrong })
     }
 

@@ -13,7 +13,7 @@ use podbell_core::outbox::{Content, DeliveryPhase, DestinationHealth, MessageSta
 use podbell_core::rollout::Rollouts;
 use podbell_core::rules::Severity;
 use podbell_core::step::daily::Days;
-use podbell_core::step::{HeldBack, SourceState, TroubleState};
+use podbell_core::step::{SourceState, TroubleState, WindowBacklog};
 
 /// Whether a value can be decoded.
 type Decodes = fn(ValueRef<'_>) -> bool;
@@ -31,7 +31,7 @@ const DECODED: [(&str, &str, Decodes); 15] = [
     ("source", "state", is_json::<SourceState>),
     ("rollout", "body", is_json::<Rollouts>),
     ("held", "window", is_json::<Window>),
-    ("held", "state", is_json::<HeldBack>),
+    ("held", "state", is_json::<WindowBacklog>),
     ("mute", "body", is_json::<Mute>),
     ("destination", "health", is_json::<DestinationHealth>),
     ("thread", "shown", is_json::<MessageState>),

@@ -9,7 +9,7 @@ use super::load::{id, level};
 use crate::inbox;
 use crate::rows::sql;
 use crate::{
-    Batch, Command, Inbox, InboxItem, Lease, Loaded, ReadingRow, Recovery, StoreError, StoredDelivery, Writer,
+    Batch, Command, Inbox, InboxItem, Lease, ReadingRow, Recovery, StoreError, StoredDelivery, StoredState, Writer,
 };
 use podbell_core::diff::Reading;
 use podbell_core::event::Target;
@@ -19,7 +19,7 @@ use podbell_core::series::{EpisodeKey, SeriesId};
 use podbell_core::time::Time;
 
 impl Writer for Store {
-    fn load(&mut self) -> Result<Loaded, StoreError> {
+    fn load(&mut self) -> Result<StoredState, StoreError> {
         Ok(self.read_all()?)
     }
 

@@ -22,7 +22,7 @@ use super::DingTalk;
 use super::frame::{self, Address, Frame};
 use crate::chat::answer_delivery::{AnswerDelivery, Posted};
 use crate::chat::asker::{Answer, ChatAnswer, Rejection};
-use crate::chat::reconnect::{Backoff, Connection, End, open_in_time};
+use crate::chat::reconnect::{Backoff, Connection, Disconnect, open_in_time};
 use crate::chat::websocket::{self, Link, Pings};
 use crate::notifiers::http_request::HttpRequest;
 use crate::notifiers::redact::Redactor;
@@ -34,11 +34,11 @@ const POSTS_WITHIN: Duration = Duration::from_secs(10 * 60);
 const END: Duration = Duration::from_secs(3);
 
 /// How a connection ended.
-enum Ended {
+enum ConnectionEnd {
     /// DingTalk announced its end.
     Renewed,
     /// Anything else.
-    Other(End),
+    Other(Disconnect),
 }
 
 #[derive(Deserialize)]
@@ -48,7 +48,7 @@ struct Ticket {
 }
 
 /// Where an answer goes.
-struct To {
+struct AnswerTarget {
     address: Address,
     /// The conversation whose pace holds.
     conversation: String,
@@ -61,7 +61,7 @@ impl DingTalk {
     }
 
     /// Opens a connection: a ticket, then the WebSocket.
-    async fn open(&self) -> Result<Link, End> {
+    async fn open(&self) -> Result<Link, Disconnect> {
         let topics = [frame::MESSAGES, frame::PRESSES].map(|topic| json!({"type": "CALLBACK", "topic": topic}));
         let asked = json!({
             "clientId": self.api.key,
@@ -73,17 +73,18 @@ impl DingTalk {
             .header("accept", "application/json".to_owned())
             .below(&["v1.0", "gateway", "connections", "open"]);
         let client = &self.asker.deps.client;
-        let reply = self.api.ask(client, asked).await.map_err(|_| End::lost("DingTalk cannot be reached"))?;
+        let reply = self.api.ask(client, asked).await.map_err(|_| Disconnect::lost("DingTalk cannot be reached"))?;
         if reply.status != 200 {
             let refused = "DingTalk refuses the application: check `app_key` and `app_secret`";
-            return Err(End::of(&api::of_credentials(&reply), refused, "DingTalk answers with an error"));
+            return Err(Disconnect::of(&api::of_credentials(&reply), refused, "DingTalk answers with an error"));
         }
         let Ok(Ticket { endpoint, ticket }) = serde_json::from_str(&reply.body) else {
-            return Err(End::lost("an answer that is not DingTalk's"));
+            return Err(Disconnect::lost("an answer that is not DingTalk's"));
         };
-        let mut url = self.stream_url(&endpoint).ok_or(End::lost("DingTalk names an address that is not its own"))?;
+        let mut url =
+            self.stream_url(&endpoint).ok_or(Disconnect::lost("DingTalk names an address that is not its own"))?;
         url.query_pairs_mut().append_pair("ticket", &ticket);
-        let socket = websocket::open(client, url, None, frame::MOST).await.map_err(End::lost)?;
+        let socket = websocket::open(client, url, None, frame::MOST).await.map_err(Disconnect::lost)?;
         Ok(Link::new(socket, Pings::of_the_protocol(self.timing.connection)))
     }
 
@@ -109,7 +110,7 @@ impl DingTalk {
             self.asker.complain("a message wants its answer at an address that is not DingTalk's; it is left alone");
             return true;
         }
-        let to = To { address: said.to, conversation: said.incoming.conversation() };
+        let to = AnswerTarget { address: said.to, conversation: said.incoming.conversation() };
         if said.incoming.channel != crate::chat::access::DIRECT {
             self.name(&said.incoming.channel);
         }
@@ -129,7 +130,7 @@ impl DingTalk {
         true
     }
 
-    fn answer_later(self: &Arc<Self>, answer: Answer, to: To) {
+    fn answer_later(self: &Arc<Self>, answer: Answer, to: AnswerTarget) {
         let (chat, place) = (self.clone(), self.asker.hold());
         tokio::spawn(async move {
             let said = chat.asker.answered(answer).await;
@@ -139,7 +140,7 @@ impl DingTalk {
     }
 
     /// Posts an answer until it is taken: to the address of its message, as long as that takes one, or in the group.
-    async fn post_answer(&self, said: &ChatAnswer, to: &To) {
+    async fn post_answer(&self, said: &ChatAnswer, to: &AnswerTarget) {
         let (within, rate) = match to.address {
             Address::Session(_, until) => (POSTS_WITHIN.min(until.since(self.asker.now())), &self.rate),
             Address::Group { .. } => (POSTS_WITHIN, &self.press_rate),
@@ -193,7 +194,7 @@ impl DingTalk {
 }
 
 impl Connection for Arc<DingTalk> {
-    fn run<'a>(&'a self, backoff: &'a mut Backoff, stop: &'a CancellationToken) -> BoxFuture<'a, End> {
+    fn run<'a>(&'a self, backoff: &'a mut Backoff, stop: &'a CancellationToken) -> BoxFuture<'a, Disconnect> {
         Box::pin(async move {
             // The connection that ends, until the next one is there.
             let mut before: Option<Link> = None;
@@ -210,16 +211,16 @@ impl Connection for Arc<DingTalk> {
                 };
                 backoff.connected();
                 match listen(self, &mut link, stop).await {
-                    Ended::Other(end) => {
+                    ConnectionEnd::Other(end) => {
                         link.close().await;
                         return end;
                     }
                     // At most one connection in this time, even if DingTalk ends each of them at once.
-                    Ended::Renewed => {
+                    ConnectionEnd::Renewed => {
                         let lasted = self.asker.now().since(opened);
                         before = Some(link);
                         tokio::select! {
-                            () = stop.cancelled() => return End::Stopped,
+                            () = stop.cancelled() => return Disconnect::Stopped,
                             () = sleep(self.timing.connection.pauses.first.saturating_sub(lasted)) => {}
                         }
                     }
@@ -229,23 +230,23 @@ impl Connection for Arc<DingTalk> {
     }
 }
 
-async fn listen(chat: &Arc<DingTalk>, link: &mut Link, stop: &CancellationToken) -> Ended {
+async fn listen(chat: &Arc<DingTalk>, link: &mut Link, stop: &CancellationToken) -> ConnectionEnd {
     loop {
         let received = tokio::select! {
             received = link.next() => received,
-            () = stop.cancelled() => return Ended::Other(End::Stopped),
+            () = stop.cancelled() => return ConnectionEnd::Other(Disconnect::Stopped),
         };
         let text = match received {
             Ok(Message::Text(text)) => text,
             Ok(_) => continue,
-            Err(end) => return Ended::Other(end),
+            Err(end) => return ConnectionEnd::Other(end),
         };
         let answer = match frame::read(&text) {
             None => {
                 chat.asker.complain("a frame is not DingTalk's; it is left alone");
                 None
             }
-            Some(Frame::Disconnect) => return Ended::Renewed,
+            Some(Frame::Disconnect) => return ConnectionEnd::Renewed,
             Some(Frame::Ping(answer) | Frame::Other(answer)) => Some(answer),
             Some(Frame::Message { ack, said }) => said.is_none_or(|said| chat.take(*said)).then_some(ack),
             Some(Frame::Unread(answer)) => {
@@ -257,7 +258,7 @@ async fn listen(chat: &Arc<DingTalk>, link: &mut Link, stop: &CancellationToken)
         if let Some(answer) = answer
             && let Err(end) = link.send(Message::text(answer)).await
         {
-            return Ended::Other(end);
+            return ConnectionEnd::Other(end);
         }
     }
 }

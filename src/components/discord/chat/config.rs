@@ -15,14 +15,14 @@ use crate::examine::{Checked, Net};
 use crate::http::{ClientError, HttpOptions};
 use crate::settings::Draft;
 use podbell_core::message::Language;
-use podbell_core::yaml::key::{Key, Own};
+use podbell_core::yaml::key::{Custom, Key};
 use podbell_core::yaml::{MapReader, Node, Reader};
 
 const APPLICATION_ID: Key<Id> =
     Key::required("application_id", id("the application"), "As its page General Information shows it.");
-const PUBLIC_KEY: Key<Own<PublicKey>> = Key::required(
+const PUBLIC_KEY: Key<Custom<PublicKey>> = Key::required(
     "public_key",
-    Own { read: read_key, schema: || json!({"type": "string", "pattern": "^[0-9a-f]{64}$"}) },
+    Custom { read: read_key, schema: || json!({"type": "string", "pattern": "^[0-9a-f]{64}$"}) },
     "As the same page shows it, 64 hex digits; its Interactions Endpoint URL is `/discord/NAME`.",
 );
 const GUILDS: Key<AllowList<Id>> =

@@ -8,7 +8,7 @@ use tokio::time::timeout;
 
 use super::super::api::{code, refused_code};
 use super::Feishu;
-use super::event::{How, Received};
+use super::event::{Origin, Received};
 use crate::chat::adapter_notice::AdapterNotice;
 use crate::chat::answer_delivery::{AnswerDelivery, Posted};
 use crate::chat::asker::{ChatAnswer, Incoming, Rejection, Submitted};
@@ -22,16 +22,16 @@ const POSTS_WITHIN: Duration = Duration::from_secs(10 * 60);
 const TOAST: usize = 300;
 
 /// Something that was heard.
-pub(super) struct Answering {
+pub(super) struct PendingAnswer {
     pub taken: Submitted,
-    how: How,
-    to: To,
+    how: Origin,
+    to: AnswerTarget,
     /// A press that changes the answer which the button stands in.
     press: Option<Incoming>,
 }
 
 /// Where an answer goes.
-struct To {
+struct AnswerTarget {
     /// The answer's id: the platform posts it once.
     id: String,
     /// The message that it answers.
@@ -46,9 +46,9 @@ struct To {
 ///
 /// # Errors
 /// When it is not taken.
-pub(super) fn submit(chat: &Feishu, said: Received) -> Result<Answering, Rejection> {
+pub(super) fn submit(chat: &Feishu, said: Received) -> Result<PendingAnswer, Rejection> {
     let Received { incoming, how, at, message, direct, changes_answer } = said;
-    let to = To {
+    let to = AnswerTarget {
         id: fingerprint(incoming.ids.iter().map(String::as_str)).to_string(),
         message,
         conversation: incoming.conversation(),
@@ -57,15 +57,15 @@ pub(super) fn submit(chat: &Feishu, said: Received) -> Result<Answering, Rejecti
     let press = changes_answer.then(|| incoming.clone());
     let is_late = chat.asker.now().since(at) > chat.timing.stale;
     let taken = if is_late { chat.asker.submit_late(incoming)? } else { chat.asker.submit(incoming)? };
-    Ok(Answering { taken, how, to, press })
+    Ok(PendingAnswer { taken, how, to, press })
 }
 
-impl Answering {
+impl PendingAnswer {
     /// Waits for the answer, as long as the platform waits for podbell. What the person who pressed a button sees at once; `None`
     /// for what was written.
     pub(super) async fn ready(&self, chat: &Feishu) -> Option<Value> {
         let said = timeout(chat.timing.reply, chat.asker.answered(self.taken.answer.clone())).await.ok();
-        (self.how == How::Pressed).then(|| toast(chat, said.as_deref()))
+        (self.how == Origin::Pressed).then(|| toast(chat, said.as_deref()))
     }
 
     /// Posts the answer until it is taken, and changes the one that a pressed button stands in.
@@ -91,7 +91,7 @@ fn toast(chat: &Feishu, said: Option<&ChatAnswer>) -> Value {
     json!({"toast": {"type": kind, "content": budget::fit(&text, TOAST, budget::bytes)}})
 }
 
-async fn post(chat: &Feishu, said: &ChatAnswer, to: &To) {
+async fn post(chat: &Feishu, said: &ChatAnswer, to: &AnswerTarget) {
     let body = |content| {
         let mut body = chat.content(said, content, to.direct.as_deref());
         body["uuid"] = json!(to.id);
@@ -112,7 +112,7 @@ async fn post(chat: &Feishu, said: &ChatAnswer, to: &To) {
 }
 
 /// Puts an answer in the place of the one that was pressed.
-async fn change(chat: &Feishu, said: ChatAnswer, to: &To) {
+async fn change(chat: &Feishu, said: ChatAnswer, to: &AnswerTarget) {
     let body = |content| chat.content(&said, content, to.direct.as_deref());
     let send = |body: Value| async move {
         match chat.api.change(&chat.asker.deps.client, chat.asker.now(), &to.message, &body).await {

@@ -18,7 +18,7 @@ use tokio::sync::oneshot;
 
 use super::Feishu;
 use super::answer;
-use super::event::{self, Event, How};
+use super::event::{self, Event, Origin};
 use super::signed::{Headers, Subscription};
 use crate::chat::endpoint;
 use crate::chat::replays::Unproved;
@@ -92,7 +92,7 @@ async fn call(chat: &Arc<Feishu>, headers: &HeaderMap, body: &[u8]) -> Result<Va
         return Err(Refused::new(StatusCode::FORBIDDEN, "an event of another application"));
     }
     let said = match event::read(&plain, "").ok_or(endpoint::malformed())? {
-        Event::Message(said) if said.how == How::Pressed => said,
+        Event::Message(said) if said.how == Origin::Pressed => said,
         // Whether podbell is meant depends on the bot's name.
         _ => {
             let named = tokio::time::timeout(NAMED, chat.bot()).await.ok().flatten();

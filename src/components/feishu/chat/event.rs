@@ -22,7 +22,7 @@ pub(super) enum Event {
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Received {
     pub incoming: Incoming,
-    pub how: How,
+    pub how: Origin,
     /// When, by the platform's clock.
     pub at: Time,
     /// The message that it is in, and that the answer belongs to.
@@ -35,7 +35,7 @@ pub(super) struct Received {
 
 /// How something was said.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum How {
+pub(super) enum Origin {
     Written,
     Pressed,
 }
@@ -131,7 +131,7 @@ fn written(raw: &Raw, me: &str) -> Option<Received> {
         text,
     };
     let direct = direct.then_some(message.chat_id);
-    let (how, at, message) = (How::Written, at(&raw.header)?, message.message_id);
+    let (how, at, message) = (Origin::Written, at(&raw.header)?, message.message_id);
     Some(Received { incoming, how, at, message, direct, changes_answer: false })
 }
 
@@ -160,5 +160,5 @@ fn pressed(raw: &Raw) -> Option<Received> {
     let message = context["open_message_id"].as_str()?.to_owned();
     let direct = direct.map(str::to_owned);
     let changes_answer = value["changes_answer"] == true;
-    Some(Received { incoming, how: How::Pressed, at: at(&raw.header)?, message, direct, changes_answer })
+    Some(Received { incoming, how: Origin::Pressed, at: at(&raw.header)?, message, direct, changes_answer })
 }

@@ -21,7 +21,7 @@ use super::answer;
 use super::event::{self, Event};
 use super::frame::{self, Frame, Pieces};
 use crate::chat::asker::Rejection;
-use crate::chat::reconnect::{Backoff, Connection, End, open_in_time};
+use crate::chat::reconnect::{Backoff, Connection, Disconnect, open_in_time};
 use crate::chat::websocket::{self, Link, Pings};
 use crate::notifiers::http_request::HttpRequest;
 use crate::notifiers::reply::Reply;
@@ -39,38 +39,37 @@ impl Feishu {
     }
 
     /// Asks who the bot is.
-    pub(super) async fn me(&self) -> Result<String, End> {
+    pub(super) async fn me(&self) -> Result<String, Disconnect> {
         let now = self.asker.now();
         let asked = HttpRequest::get(now).below(&["open-apis", "bot", "v3", "info"]);
         let reply = self.api.call(&self.asker.deps.client, asked).await.map_err(|outcome| ended(&outcome))?;
         let known: Value = serde_json::from_str(&reply.body).unwrap_or_default();
         match (code(&reply), known["bot"]["open_id"].as_str()) {
             (Some(0), Some(id)) => Ok(id.to_owned()),
-            (Some(0), None) => Err(End::lost("an answer that does not name the bot")),
+            (Some(0), None) => Err(Disconnect::lost("an answer that does not name the bot")),
             _ => Err(ended(&refused_code(&reply))),
         }
     }
 
     /// Asks where to connect.
-    async fn endpoint(&self) -> Result<Endpoint, End> {
+    async fn endpoint(&self) -> Result<Endpoint, Disconnect> {
         let (app, secret) = (&self.api.app, self.api.secret.expose_secret());
         let body = json!({"AppID": app, "AppSecret": secret}).to_string().into_bytes();
         let asked = HttpRequest::post(body, self.asker.now()).below(&["callback", "ws", "endpoint"]);
         let reply = self.api.ask(&self.asker.deps.client, asked).await.map_err(|outcome| ended(&outcome))?;
         match code(&reply) {
-            Some(0) => {
-                Endpoint::read(&reply, &self.api.url).ok_or(End::lost("an answer without an address to connect to"))
-            }
-            Some(403 | 514 | 1_000_040_344) => Err(End::Refused(REFUSED)),
-            Some(1_000_040_350) => Err(End::Displaced("the app has as many connections as it may have")),
-            _ => Err(End::Lost { why: "no address to connect to is given out", after: reply.retry_after }),
+            Some(0) => Endpoint::read(&reply, &self.api.url)
+                .ok_or(Disconnect::lost("an answer without an address to connect to")),
+            Some(403 | 514 | 1_000_040_344) => Err(Disconnect::Refused(REFUSED)),
+            Some(1_000_040_350) => Err(Disconnect::Displaced("the app has as many connections as it may have")),
+            _ => Err(Disconnect::Lost { why: "no address to connect to is given out", after: reply.retry_after }),
         }
     }
 }
 
 /// What the failure of a request says of a connection.
-fn ended(outcome: &Outcome) -> End {
-    End::of(outcome, REFUSED, "the API cannot be reached, or answers with an error")
+fn ended(outcome: &Outcome) -> Disconnect {
+    Disconnect::of(outcome, REFUSED, "the API cannot be reached, or answers with an error")
 }
 
 /// Where to connect.
@@ -83,7 +82,7 @@ struct Endpoint {
 }
 
 #[derive(Deserialize)]
-struct Given {
+struct EndpointReply {
     data: Data,
 }
 
@@ -104,7 +103,7 @@ struct ClientConfig {
 
 impl Endpoint {
     fn read(reply: &Reply, api: &Url) -> Option<Self> {
-        let Given { data } = serde_json::from_str(&reply.body).ok()?;
+        let EndpointReply { data } = serde_json::from_str(&reply.body).ok()?;
         let mut url = Url::parse(&data.url).ok()?;
         let scheme = match url.scheme() {
             "wss" => "https",
@@ -120,8 +119,8 @@ impl Endpoint {
 }
 
 impl Connection for Arc<Feishu> {
-    fn run<'a>(&'a self, backoff: &'a mut Backoff, stop: &'a CancellationToken) -> BoxFuture<'a, End> {
-        Box::pin(line(self, backoff, stop))
+    fn run<'a>(&'a self, backoff: &'a mut Backoff, stop: &'a CancellationToken) -> BoxFuture<'a, Disconnect> {
+        Box::pin(run_connection(self, backoff, stop))
     }
 }
 
@@ -132,10 +131,10 @@ struct Opened {
     me: String,
 }
 
-async fn open(chat: &Feishu) -> Result<Opened, End> {
+async fn open(chat: &Feishu) -> Result<Opened, Disconnect> {
     let me = chat.me().await?;
     let Endpoint { url, service, ping } = chat.endpoint().await?;
-    let socket = websocket::open(&chat.asker.deps.client, url, None, frame::MOST).await.map_err(End::lost)?;
+    let socket = websocket::open(&chat.asker.deps.client, url, None, frame::MOST).await.map_err(Disconnect::lost)?;
     let timing = chat.timing.connection;
     let pings = Pings {
         every: ping.map_or(timing.ping, |ping| ping.min(timing.ping)),
@@ -146,7 +145,7 @@ async fn open(chat: &Feishu) -> Result<Opened, End> {
 }
 
 /// One connection, from its opening to its end.
-async fn line(chat: &Arc<Feishu>, backoff: &mut Backoff, stop: &CancellationToken) -> End {
+async fn run_connection(chat: &Arc<Feishu>, backoff: &mut Backoff, stop: &CancellationToken) -> Disconnect {
     let opened = open_in_time(chat.timing.connection.open, stop, "there is no answer in time", open(chat)).await;
     let mut connection = match opened {
         Ok(opened) => opened,
@@ -154,7 +153,7 @@ async fn line(chat: &Arc<Feishu>, backoff: &mut Backoff, stop: &CancellationToke
     };
     let (answers, mut answered) = mpsc::unbounded_channel();
     let end = listen(chat, &mut connection, (answers, &mut answered), (backoff, stop)).await;
-    if end == End::Stopped {
+    if end == Disconnect::Stopped {
         // What is not answered would come again to a podbell that does not know it.
         let rest = async {
             while let Some(frame) = answered.recv().await {
@@ -174,7 +173,7 @@ async fn listen(
     connection: &mut Opened,
     (answers, answered): (mpsc::UnboundedSender<Vec<u8>>, &mut mpsc::UnboundedReceiver<Vec<u8>>),
     (backoff, stop): (&mut Backoff, &CancellationToken),
-) -> End {
+) -> Disconnect {
     let Opened { link, me } = connection;
     let mut pieces = Pieces::default();
     let mut is_taken = false;
@@ -186,7 +185,7 @@ async fn listen(
                 Ok(()) => continue,
                 Err(end) => return end,
             },
-            () = stop.cancelled() => return End::Stopped,
+            () = stop.cancelled() => return Disconnect::Stopped,
         };
         let frame = match received {
             Ok(Message::Binary(bytes)) => match Frame::read(&bytes) {

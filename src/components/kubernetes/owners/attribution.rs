@@ -3,7 +3,7 @@
 use std::cmp::Reverse;
 use std::sync::Arc;
 
-use super::super::place::{Facts, ObjectLookup};
+use super::super::place::{ObjectFacts, ObjectLookup};
 use super::{Labels, Owners, key};
 
 /// What a Service selects.
@@ -68,7 +68,7 @@ impl Owners {
 }
 
 impl ObjectLookup for Owners {
-    fn facts(&self, kind: &str, namespace: &str, name: &str) -> Option<Facts> {
+    fn facts(&self, kind: &str, namespace: &str, name: &str) -> Option<ObjectFacts> {
         let entry = self.objects.get(kind)?.get(&*key(namespace, name))?;
         let selected = entry.labels.as_ref().and_then(|labels| {
             let fits = |selector: &Labels| selector.iter().all(|(key, value)| labels.get(key) == Some(value));
@@ -76,7 +76,7 @@ impl ObjectLookup for Owners {
             // The most specific selector, then by name: two watches must not decide by chance.
             fitting.max_by_key(|one| (one.labels.len(), Reverse(one.service.clone()))).map(|one| one.service.clone())
         });
-        Some(Facts { label: entry.label.clone(), owner: entry.owner.clone(), selected })
+        Some(ObjectFacts { label: entry.label.clone(), owner: entry.owner.clone(), selected })
     }
 
     fn learned(&self, kind: &str, namespace: &str, name: &str) -> Option<Arc<str>> {

@@ -9,7 +9,7 @@ use tokio::sync::{mpsc, watch};
 use super::super::KubernetesConfig;
 use super::super::api::Api;
 use super::super::fault::{Fault, FaultKind};
-use super::super::follow::{Follower, Happening, Purpose, Resource};
+use super::super::follow::{Follower, Purpose, Resource, WatchEvent};
 use super::super::object::Object;
 use super::super::signals::{self, Signals, StateSignal};
 use super::{SharedOwners, kind, metadata};
@@ -70,12 +70,12 @@ pub(crate) async fn keep(mut watch: OwnerWatch) {
             }
         };
         match happening {
-            Happening::Page { items, last } => watch.page(&items, last, &keys, &mut progress).await,
-            Happening::ListsAgain => progress.began = None,
-            Happening::Changed(object) => watch.changed(&object, &keys),
-            Happening::Deleted(object) => watch.deleted(&object).await,
-            Happening::Opened | Happening::Heard(_) => watch.owners.change(|owners| owners.prune(clock::now())),
-            Happening::Failed(fault) => watch.failed(&fault, &mut progress).await,
+            WatchEvent::Page { items, last } => watch.page(&items, last, &keys, &mut progress).await,
+            WatchEvent::ListsAgain => progress.began = None,
+            WatchEvent::Changed(object) => watch.changed(&object, &keys),
+            WatchEvent::Deleted(object) => watch.deleted(&object).await,
+            WatchEvent::Opened | WatchEvent::Heard(_) => watch.owners.change(|owners| owners.prune(clock::now())),
+            WatchEvent::Failed(fault) => watch.failed(&fault, &mut progress).await,
         }
     }
 }

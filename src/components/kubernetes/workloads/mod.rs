@@ -15,7 +15,7 @@ use self::object::Object;
 use super::KubernetesConfig;
 use super::api::Api;
 use super::fault::{Fault, FaultKind};
-use super::follow::{Follower, Happening, Resource};
+use super::follow::{Follower, Resource, WatchEvent};
 use super::owners::{SharedOwners, metadata};
 use super::place;
 use super::signals::{self, Signal, Signals, StateSignal};
@@ -91,7 +91,7 @@ pub(super) async fn keep(mut watch: WorkloadWatch) {
     let (mut follower, mut wanted) = (follow(), watch.wanted.clone());
     let keys = wanted.borrow_and_update().clone();
     let (reported, shown) = (Reported::new(), HashSet::new());
-    let mut keeper = Keeper { watch, keys, reported, shown, began: None, failing: None, is_refused: false };
+    let mut keeper = WorkloadReporter { watch, keys, reported, shown, began: None, failing: None, is_refused: false };
     loop {
         let happening = tokio::select! {
             happening = follower.next() => happening,
@@ -104,12 +104,12 @@ pub(super) async fn keep(mut watch: WorkloadWatch) {
             }
         };
         match happening {
-            Happening::Page { items, last } => keeper.page(&items, last).await,
-            Happening::ListsAgain => keeper.starts_over(),
-            Happening::Changed(object) => keeper.changed(&object).await,
-            Happening::Deleted(object) => keeper.deleted(&object).await,
-            Happening::Opened | Happening::Heard(_) => keeper.failing = None,
-            Happening::Failed(fault) => {
+            WatchEvent::Page { items, last } => keeper.page(&items, last).await,
+            WatchEvent::ListsAgain => keeper.starts_over(),
+            WatchEvent::Changed(object) => keeper.changed(&object).await,
+            WatchEvent::Deleted(object) => keeper.deleted(&object).await,
+            WatchEvent::Opened | WatchEvent::Heard(_) => keeper.failing = None,
+            WatchEvent::Failed(fault) => {
                 if keeper.failed(&fault).await {
                     // A watch that is taken up again would not show what does not change.
                     follower.list_again(keeper.watch.config.pace.first_pause);
@@ -120,7 +120,7 @@ pub(super) async fn keep(mut watch: WorkloadWatch) {
 }
 
 /// A watch, and what it has reported.
-struct Keeper {
+struct WorkloadReporter {
     watch: WorkloadWatch,
     /// The labels and annotations that are read.
     keys: BTreeSet<MetadataKey>,
@@ -135,7 +135,7 @@ struct Keeper {
     is_refused: bool,
 }
 
-impl Keeper {
+impl WorkloadReporter {
     /// The current list is void.
     fn starts_over(&mut self) {
         self.shown.clear();

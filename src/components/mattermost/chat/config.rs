@@ -9,7 +9,7 @@ use super::event::BotIdentity;
 use super::socket::Api;
 use super::{Mattermost, MattermostConfig, Timing};
 use crate::chat::access::{Access, AllowList, Channels, DIRECT, Id, called};
-use crate::chat::reconnect::End;
+use crate::chat::reconnect::Disconnect;
 use crate::chat::{Chat, ChatDeps, ChatHead, ChatKind, ExclusiveConnection, Served};
 use crate::clock;
 use crate::examine::{Checked, Finding, Group, Net};
@@ -135,15 +135,15 @@ impl Chat for MattermostConfig {
     }
 }
 
-fn known(subject: &str, me: Result<BotIdentity, End>) -> Finding {
+fn known(subject: &str, me: Result<BotIdentity, Disconnect>) -> Finding {
     match me {
         Ok(_) => Finding::ok(Group::Chats, subject, "the bot's token is good; its websocket is not tried"),
-        Err(End::Refused(why)) => {
+        Err(Disconnect::Refused(why)) => {
             Finding::fail(Group::Chats, subject, why, "make a new token for the bot (Integrations, Bot Accounts)")
         }
-        Err(End::Lost { why, .. } | End::Displaced(why)) => {
+        Err(Disconnect::Lost { why, .. } | Disconnect::Displaced(why)) => {
             Finding::fail(Group::Chats, subject, why, "check `server`, the proxy and the firewall")
         }
-        Err(End::Stopped) => Finding::ok(Group::Chats, subject, "not looked at"),
+        Err(Disconnect::Stopped) => Finding::ok(Group::Chats, subject, "not looked at"),
     }
 }

@@ -107,11 +107,11 @@ impl Mattermost {
 
     /// An answer in the parts of a post. `answers` is the post that it answers, if it will be one that can be changed: what only
     /// its reader sees cannot.
-    fn parts(&self, said: &ChatAnswer, content: Content, answers: Option<&str>) -> post::Parts {
+    fn parts(&self, said: &ChatAnswer, content: Content, answers: Option<&str>) -> post::PostParts {
         match said {
-            ChatAnswer::Notice(own) => post::Parts::own(own.say(self.asker.settings.language)),
+            ChatAnswer::Notice(own) => post::PostParts::own(own.say(self.asker.settings.language)),
             ChatAnswer::Reply(reply) => {
-                let mut parts = post::Parts::of(&reply.message, content, &[]);
+                let mut parts = post::PostParts::of(&reply.message, content, &[]);
                 if let (Some(incident), Some(url), Some(token)) =
                     (reply.incident, &self.config.actions_url, &self.config.bot_token)
                 {

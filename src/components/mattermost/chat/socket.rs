@@ -23,7 +23,7 @@ use super::event::{self, BotIdentity, Event, Frame};
 use super::missed::{self, Missed};
 use crate::chat::answer_delivery::{AnswerDelivery, Posted};
 use crate::chat::asker::Rejection;
-use crate::chat::reconnect::{Backoff, Connection, End, open_in_time};
+use crate::chat::reconnect::{Backoff, Connection, Disconnect, open_in_time};
 use crate::chat::websocket::{self, Link, Pings};
 use crate::notifiers::http_request::HttpRequest;
 use crate::notifiers::redact::Redactor;
@@ -92,16 +92,16 @@ impl Api {
     }
 
     /// Asks who the bot is.
-    pub(super) async fn me(&self, now: podbell_core::time::Time) -> Result<BotIdentity, End> {
+    pub(super) async fn me(&self, now: podbell_core::time::Time) -> Result<BotIdentity, Disconnect> {
         let asked = HttpRequest::get(now).below(&["api", "v4", "users", "me"]);
-        let reply = self.call(asked).await.map_err(|_| End::lost("Mattermost cannot be reached"))?;
+        let reply = self.call(asked).await.map_err(|_| Disconnect::lost("Mattermost cannot be reached"))?;
         if reply.status != 200 {
-            return Err(End::of(&reply::of_question(&reply), REFUSED, "Mattermost answers with an error"));
+            return Err(Disconnect::of(&reply::of_question(&reply), REFUSED, "Mattermost answers with an error"));
         }
         let me: Value = serde_json::from_str(&reply.body).unwrap_or_default();
         match (me["id"].as_str(), me["username"].as_str()) {
             (Some(id), Some(name)) => Ok(BotIdentity { id: id.to_owned(), name: name.to_owned() }),
-            _ => Err(End::lost("an answer that is not Mattermost's")),
+            _ => Err(Disconnect::lost("an answer that is not Mattermost's")),
         }
     }
 }
@@ -112,14 +112,14 @@ struct Bot {
 }
 
 impl Connection for Bot {
-    fn run<'a>(&'a self, backoff: &'a mut Backoff, stop: &'a CancellationToken) -> BoxFuture<'a, End> {
-        Box::pin(line(self, backoff, stop))
+    fn run<'a>(&'a self, backoff: &'a mut Backoff, stop: &'a CancellationToken) -> BoxFuture<'a, Disconnect> {
+        Box::pin(run_connection(self, backoff, stop))
     }
 }
 
 /// Opens a connection and says who podbell is: in the handshake, because only then a connection goes on where another one broke
 /// off; and in a frame, in case something in between drops the header. A server that knows podbell already ignores the frame.
-async fn open(bot: &Bot) -> Result<(Link, BotIdentity), End> {
+async fn open(bot: &Bot) -> Result<(Link, BotIdentity), Disconnect> {
     let me = bot.api.me(bot.chat.asker.now()).await?;
     bot.chat.me.get_or_init(|| me.id.clone());
     let mut url = bot.api.server.clone();
@@ -133,13 +133,13 @@ async fn open(bot: &Bot) -> Result<(Link, BotIdentity), End> {
             .append_pair("sequence_number", &position.next.to_string());
     }
     let opened = websocket::open(&bot.api.client, url, Some(&bot.api.token), event::MOST).await;
-    let mut socket = opened.map_err(End::lost)?;
+    let mut socket = opened.map_err(Disconnect::lost)?;
     websocket::send(&mut socket, Message::text(event::challenge(bot.api.token.expose_secret()))).await?;
     Ok((Link::new(socket, Pings::of_the_protocol(bot.chat.config.timing.connection)), me))
 }
 
 /// One connection, from its opening to its end.
-async fn line(bot: &Bot, backoff: &mut Backoff, stop: &CancellationToken) -> End {
+async fn run_connection(bot: &Bot, backoff: &mut Backoff, stop: &CancellationToken) -> Disconnect {
     let most = bot.chat.config.timing.connection.open;
     let (mut link, me) = match open_in_time(most, stop, "Mattermost does not answer in time", open(bot)).await {
         Ok(opened) => opened,
@@ -155,14 +155,14 @@ async fn listen(
     link: &mut Link,
     me: &BotIdentity,
     (backoff, stop): (&mut Backoff, &CancellationToken),
-) -> End {
+) -> Disconnect {
     // A connection that goes on is not greeted.
     let goes_on = !bot.position().connection.is_empty();
     let (mut greeted, mut frames) = (false, 0);
     loop {
         let received = tokio::select! {
             received = link.next() => received,
-            () = stop.cancelled() => return End::Stopped,
+            () = stop.cancelled() => return Disconnect::Stopped,
         };
         let text = match received {
             Ok(Message::Text(text)) => Some(text),
@@ -183,7 +183,7 @@ async fn listen(
         match event::read(&text, me) {
             None => bot.chat.asker.complain("a frame is not Mattermost's; it is left alone"),
             Some(Frame::Answer(true)) => {}
-            Some(Frame::Answer(false)) => return End::Refused(REFUSED),
+            Some(Frame::Answer(false)) => return Disconnect::Refused(REFUSED),
             Some(Frame::Event(number, Event::Hello(connection))) => {
                 if let Some(last_received) = bot.forgotten(&connection)
                     && let Err(end) = bot.catch_up(me, last_received).await
@@ -196,14 +196,14 @@ async fn listen(
             }
             Some(Frame::Event(number, event)) => {
                 if bot.next() < number {
-                    return End::lost("an event is missing: it is asked for again");
+                    return Disconnect::lost("an event is missing: it is asked for again");
                 }
                 backoff.connected();
                 greeted = true;
                 if let Event::Message(said) = event
                     && let Err(Rejection::Busy | Rejection::Full) = bot.submit(*said)
                 {
-                    return End::lost(BUSY);
+                    return Disconnect::lost(BUSY);
                 }
                 bot.passed(number);
             }
@@ -224,14 +224,14 @@ impl Bot {
 
     /// Takes what was written since then, as far as the channels show it. Until they do, the next connection tries it again, as
     /// long as it would be carried out.
-    async fn catch_up(&self, me: &BotIdentity, since: Time) -> Result<(), End> {
+    async fn catch_up(&self, me: &BotIdentity, since: Time) -> Result<(), Disconnect> {
         let now = self.chat.asker.now();
         let missed = match missed::since(&self.api, me, since, now).await {
             Ok(missed) => missed,
             Err(missed::NotShown { .. }) if now.since(since) > missed::STALE => Missed { said: Vec::new(), hidden: 1 },
             Err(missed::NotShown { after }) => {
                 let why = "Mattermost does not show what was written meanwhile: it is asked again";
-                return Err(End::Lost { why, after });
+                return Err(Disconnect::Lost { why, after });
             }
         };
         if missed.hidden > 0 {
@@ -241,7 +241,7 @@ impl Bot {
         }
         for said in missed.said {
             if let Err(Rejection::Busy | Rejection::Full) = self.submit(said) {
-                return Err(End::lost(BUSY));
+                return Err(Disconnect::lost(BUSY));
             }
         }
         Ok(())

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroU32;
 
 use super::super::codes::{NO_CLUSTER, NO_SERVICE};
-use crate::components::registry::recordings::recording::{Recorded, RecordedPoll, Scope, Shift};
+use crate::components::registry::recordings::recording::{RecordedOutcome, RecordedPoll, Scope, Shift};
 use podbell_core::event::Event;
 use podbell_core::time::Time;
 
@@ -48,10 +48,13 @@ impl Play {
         let mut lines: BTreeMap<Scope, Vec<Line>> = BTreeMap::new();
         for (order, poll) in polls.into_iter().enumerate() {
             let outcome = match poll.outcome {
-                Recorded::List(events) => Ok(events),
-                Recorded::Error(words) => Err(words),
+                RecordedOutcome::List(events) => Ok(events),
+                RecordedOutcome::Error(words) => Err(words),
                 // The API that is emulated shows events only.
-                Recorded::Health(_) | Recorded::Templates(_) | Recorded::Deleted(_) | Recorded::Watched => continue,
+                RecordedOutcome::Health(_)
+                | RecordedOutcome::Templates(_)
+                | RecordedOutcome::Deleted(_)
+                | RecordedOutcome::Watched => continue,
             };
             let line = Line { at: shift.apply(poll.at), order, outcome };
             lines.entry(poll.scope).or_default().push(line);

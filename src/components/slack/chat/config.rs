@@ -17,7 +17,7 @@ use crate::http::{ClientError, HttpOptions};
 use crate::settings::{Draft, Secret, SecretKind, SecretRef};
 use crate::tasks::SideTask;
 use podbell_core::message::Language;
-use podbell_core::yaml::key::{Key, Number, Shape};
+use podbell_core::yaml::key::{Key, Number, ValueType};
 use podbell_core::yaml::{MapReader, Node, Reader};
 
 const SIGNING_SECRET: Key<Secret> = Key::optional(
@@ -153,7 +153,7 @@ struct Id {
     begins: &'static [char],
 }
 
-impl Shape for Id {
+impl ValueType for Id {
     type Value = String;
 
     fn read(&self, node: &Node, reader: &mut Reader) -> Option<String> {

@@ -22,7 +22,7 @@ use super::frame::{Frame, Reason, acknowledgement};
 use super::payload::Payload;
 use super::ticket::{self, Failed};
 use crate::chat::asker::Rejection;
-use crate::chat::reconnect::{Backoff, End};
+use crate::chat::reconnect::{Backoff, Disconnect};
 use crate::chat::websocket::{Link, Pings};
 
 /// How long what is in hand may take to finish when podbell shuts down.
@@ -37,7 +37,7 @@ enum Word {
 }
 
 /// How a connection ended.
-enum Ended {
+enum ConnectionEnd {
     /// It could not be opened.
     Failed(Failed),
     /// It broke, or was closed; whether its replacement was requested before.
@@ -55,7 +55,7 @@ impl Slack {
     pub async fn connect(self: Arc<Self>, stop: CancellationToken) {
         let mut slots = JoinSet::new();
         for _ in 0..self.config.connections.max(1) {
-            slots.spawn(slot(self.clone(), stop.clone()));
+            slots.spawn(maintain_connection(self.clone(), stop.clone()));
         }
         while let Some(ended) = slots.join_next().await {
             if let Err(error) = ended {
@@ -68,9 +68,9 @@ impl Slack {
 }
 
 /// Keeps one connection alive.
-async fn slot(slack: Arc<Slack>, stop: CancellationToken) {
+async fn maintain_connection(slack: Arc<Slack>, stop: CancellationToken) {
     let (words, mut said) = mpsc::channel(16);
-    let mut lines: JoinSet<Ended> = JoinSet::new();
+    let mut lines: JoinSet<ConnectionEnd> = JoinSet::new();
     let mut next = pin!(sleep(Duration::ZERO));
     let pauses = slack.config.timing.connection.pauses;
     let backoff = Backoff::new(&slack.config.settings.name, "Socket Mode", pauses, slack.asker.deps.chance.clone());
@@ -82,7 +82,7 @@ async fn slot(slack: Arc<Slack>, stop: CancellationToken) {
             () = next.as_mut(), if state.wanted && (!state.alone || lines.is_empty()) => {
                 (state.wanted, state.alone) = (false, false);
                 opened = slack.now();
-                lines.spawn(line(slack.clone(), words.clone(), stop.clone()));
+                lines.spawn(run_connection(slack.clone(), words.clone(), stop.clone()));
             }
             Some(word) = said.recv() => match word {
                 Word::Hello => state.backoff.connected(),
@@ -94,8 +94,8 @@ async fn slot(slack: Arc<Slack>, stop: CancellationToken) {
                 }
             },
             Some(ended) = lines.join_next() => match ended {
-                Ok(Ended::Closed { replaced: true } | Ended::Stopped) => {}
-                Ok(Ended::Off) => {
+                Ok(ConnectionEnd::Closed { replaced: true } | ConnectionEnd::Stopped) => {}
+                Ok(ConnectionEnd::Off) => {
                     slack.asker.complain("Socket Mode is switched off in the app's settings: this chat is not heard until podbell starts again");
                     return;
                 }
@@ -122,35 +122,39 @@ struct State {
 
 impl State {
     /// How long to wait after this end.
-    fn lost(&mut self, slack: &Slack, ended: &Ended) -> Duration {
+    fn lost(&mut self, slack: &Slack, ended: &ConnectionEnd) -> Duration {
         let end = match ended {
-            Ended::Crowded => {
+            ConnectionEnd::Crowded => {
                 self.alone = true;
-                End::Displaced("the app has too many connections: is another podbell using its token?")
+                Disconnect::Displaced("the app has too many connections: is another podbell using its token?")
             }
-            Ended::Failed(Failed::Refused(code)) => {
+            ConnectionEnd::Failed(Failed::Refused(code)) => {
                 // Only the operator can fix it; until then it is tried now and then.
                 tracing::debug!(chat = %slack.config.settings.name, code, "Slack refuses the app-level token");
-                End::Refused("Slack refuses the app-level token: check `app_token` and its scope connections:write")
+                Disconnect::Refused(
+                    "Slack refuses the app-level token: check `app_token` and its scope connections:write",
+                )
             }
-            Ended::Failed(Failed::Later { after, why }) => End::Lost { why, after: *after },
-            Ended::Closed { .. } | Ended::Off | Ended::Stopped => End::lost("the connection broke off"),
+            ConnectionEnd::Failed(Failed::Later { after, why }) => Disconnect::Lost { why, after: *after },
+            ConnectionEnd::Closed { .. } | ConnectionEnd::Off | ConnectionEnd::Stopped => {
+                Disconnect::lost("the connection broke off")
+            }
         };
         self.backoff.wait(&end)
     }
 }
 
 /// One connection, from its ticket to its end.
-async fn line(slack: Arc<Slack>, words: mpsc::Sender<Word>, stop: CancellationToken) -> Ended {
+async fn run_connection(slack: Arc<Slack>, words: mpsc::Sender<Word>, stop: CancellationToken) -> ConnectionEnd {
     let opening = timeout(slack.config.timing.connection.open, ticket::open(&slack));
     let opened = tokio::select! {
-        () = stop.cancelled() => return Ended::Stopped,
+        () = stop.cancelled() => return ConnectionEnd::Stopped,
         opened = opening => opened,
     };
     let socket = match opened {
         Ok(Ok(socket)) => socket,
-        Ok(Err(failed)) => return Ended::Failed(failed),
-        Err(_) => return Ended::Failed(Failed::Later { after: None, why: "Slack does not answer in time" }),
+        Ok(Err(failed)) => return ConnectionEnd::Failed(failed),
+        Err(_) => return ConnectionEnd::Failed(Failed::Later { after: None, why: "Slack does not answer in time" }),
     };
     let timing = slack.config.timing;
     let mut replaced = false;
@@ -165,12 +169,12 @@ async fn line(slack: Arc<Slack>, words: mpsc::Sender<Word>, stop: CancellationTo
         let text = match received {
             Ok(Message::Text(text)) => text,
             Ok(_) => continue,
-            Err(_) => return Ended::Closed { replaced },
+            Err(_) => return ConnectionEnd::Closed { replaced },
         };
         match Frame::read(&text) {
             Ok(Frame::Hello) => tell(&words, Word::Hello).await,
-            Ok(Frame::Disconnect(Reason::TooMany)) => return Ended::Crowded,
-            Ok(Frame::Disconnect(Reason::Off)) => return Ended::Off,
+            Ok(Frame::Disconnect(Reason::TooMany)) => return ConnectionEnd::Crowded,
+            Ok(Frame::Disconnect(Reason::Off)) => return ConnectionEnd::Off,
             Ok(Frame::Disconnect(Reason::Refresh)) if !replaced => {
                 // Keep reading until it is closed: what comes over it would be lost otherwise.
                 replaced = true;
@@ -180,14 +184,14 @@ async fn line(slack: Arc<Slack>, words: mpsc::Sender<Word>, stop: CancellationTo
             Ok(Frame::Disconnect(Reason::Refresh) | Frame::Unknown) => {}
             Ok(Frame::Envelope { id, payload }) => {
                 if !envelope(&slack, &mut link, &id, *payload).await {
-                    return Ended::Closed { replaced };
+                    return ConnectionEnd::Closed { replaced };
                 }
             }
             Err(_) => slack.asker.complain("a frame over Socket Mode is not Slack's; it is left alone"),
         }
     }
     link.close().await;
-    if stop.is_cancelled() { Ended::Stopped } else { Ended::Closed { replaced } }
+    if stop.is_cancelled() { ConnectionEnd::Stopped } else { ConnectionEnd::Closed { replaced } }
 }
 
 async fn tell(words: &mpsc::Sender<Word>, word: Word) {

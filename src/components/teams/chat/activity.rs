@@ -33,7 +33,7 @@ struct Raw {
     r#type: Option<String>,
     id: String,
     timestamp: String,
-    from: From,
+    from: Sender,
     conversation: Named,
     #[serde(default)]
     channel_data: ChannelData,
@@ -43,7 +43,7 @@ struct Raw {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct From {
+struct Sender {
     id: String,
     name: Option<String>,
     aad_object_id: Option<String>,

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use url::Url;
 
 use super::super::refused;
-use crate::chat::reconnect::End;
+use crate::chat::reconnect::Disconnect;
 use crate::notifiers::http_request::HttpRequest;
 use crate::notifiers::redact::Redactor;
 use crate::notifiers::reply::Reply;
@@ -49,20 +49,20 @@ impl Api {
     }
 
     /// Calls a method whose result is needed.
-    pub(super) async fn result(&self, method: &str, arguments: &Value) -> Result<Value, End> {
+    pub(super) async fn result(&self, method: &str, arguments: &Value) -> Result<Value, Disconnect> {
         let Ok(reply) = self.call(method, arguments).await else {
-            return Err(End::lost("Telegram cannot be reached"));
+            return Err(Disconnect::lost("Telegram cannot be reached"));
         };
         let mut whole: Value = serde_json::from_str(&reply.body).unwrap_or_default();
         match whole["ok"].as_bool() {
             Some(true) => Ok(whole["result"].take()),
-            Some(false) if reply.status == 409 => Err(End::Displaced(DISPLACED)),
-            _ => Err(End::of(&refused(None, &reply), REFUSED, NOT_WELL)),
+            Some(false) if reply.status == 409 => Err(Disconnect::Displaced(DISPLACED)),
+            _ => Err(Disconnect::of(&refused(None, &reply), REFUSED, NOT_WELL)),
         }
     }
 
     /// The updates from a number on; those before are never handed out again.
-    pub(super) async fn updates(&self, from: Option<i64>, hold: Duration) -> Result<Vec<Value>, End> {
+    pub(super) async fn updates(&self, from: Option<i64>, hold: Duration) -> Result<Vec<Value>, Disconnect> {
         let mut arguments =
             json!({"timeout": hold.as_secs(), "limit": MOST_UPDATES, "allowed_updates": ["message", "callback_query"]});
         if let Some(from) = from {
@@ -70,7 +70,7 @@ impl Api {
         }
         match self.result("getUpdates", &arguments).await? {
             Value::Array(updates) => Ok(updates),
-            _ => Err(End::lost("an answer that is not Telegram's")),
+            _ => Err(Disconnect::lost("an answer that is not Telegram's")),
         }
     }
 }

@@ -10,7 +10,7 @@ use super::super::{BOT_API, TOKEN};
 use super::api::{Api, DISPLACED};
 use super::{Telegram, TelegramConfig, Timing};
 use crate::chat::access::{Access, AllowList, Channels, DIRECT, Id};
-use crate::chat::reconnect::End;
+use crate::chat::reconnect::Disconnect;
 use crate::chat::{Chat, ChatDeps, ChatHead, ChatKind, ExclusiveConnection, Served};
 use crate::clock;
 use crate::examine::{Checked, Finding, Group, Net};
@@ -84,13 +84,13 @@ impl Chat for TelegramConfig {
     }
 
     fn examine<'a>(&'a self, net: &'a Net, _: Option<&'a Url>) -> BoxFuture<'a, Checked> {
-        Box::pin(async move { self.look(net).await.into() })
+        Box::pin(async move { self.context(net).await.into() })
     }
 }
 
 impl TelegramConfig {
     /// Asks who the bot is and whether something else hears for it, and for no update.
-    async fn look(&self, net: &Net) -> Finding {
+    async fn context(&self, net: &Net) -> Finding {
         let (group, subject) = (Group::Chats, self.settings.name.as_str());
         let (client, token) = (net.client.clone(), self.token.clone());
         let api = Api { client, url: self.api.clone(), token, now: Arc::new(clock::now) };
@@ -117,14 +117,16 @@ impl TelegramConfig {
                 );
                 Finding::ok(group, subject, found)
             }
-            Err(End::Displaced(_)) => {
+            Err(Disconnect::Displaced(_)) => {
                 Finding::fail(group, subject, DISPLACED, "stop the other program, or use another bot")
             }
-            Err(End::Refused(why)) => {
+            Err(Disconnect::Refused(why)) => {
                 Finding::fail(group, subject, why, "ask @BotFather for the bot's token and put it into podbell.yaml")
             }
-            Err(End::Lost { why, .. }) => Finding::fail(group, subject, why, "check `api`, the proxy and the firewall"),
-            Err(End::Stopped) => Finding::ok(group, subject, "not looked at"),
+            Err(Disconnect::Lost { why, .. }) => {
+                Finding::fail(group, subject, why, "check `api`, the proxy and the firewall")
+            }
+            Err(Disconnect::Stopped) => Finding::ok(group, subject, "not looked at"),
         }
     }
 }

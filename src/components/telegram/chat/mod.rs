@@ -28,7 +28,7 @@ use crate::chat::ChatDeps;
 use crate::chat::answer_delivery::{AnswerDelivery, AnswerTiming, Posted};
 use crate::chat::asker::{Asker, ChatAnswer, ChatSettings, Rejection};
 use crate::chat::rate::Rate;
-use crate::chat::reconnect::{Backoff, Connection, End, Pauses};
+use crate::chat::reconnect::{Backoff, Connection, Disconnect, Pauses};
 use podbell_core::outbox::Content;
 
 pub use config::CHAT;
@@ -239,19 +239,19 @@ fn below(place: &MessageRef, mut arguments: Value) -> Value {
 }
 
 impl Connection for Arc<Telegram> {
-    fn run<'a>(&'a self, backoff: &'a mut Backoff, stop: &'a CancellationToken) -> BoxFuture<'a, End> {
+    fn run<'a>(&'a self, backoff: &'a mut Backoff, stop: &'a CancellationToken) -> BoxFuture<'a, Disconnect> {
         Box::pin(poll(self, backoff, stop))
     }
 }
 
 /// Polls until something goes wrong.
-async fn poll(telegram: &Arc<Telegram>, backoff: &mut Backoff, stop: &CancellationToken) -> End {
+async fn poll(telegram: &Arc<Telegram>, backoff: &mut Backoff, stop: &CancellationToken) -> Disconnect {
     let bot = match telegram.name.get() {
         Some(name) => name.clone(),
         None => {
             let nothing = json!({});
             let asked = tokio::select! {
-                () = stop.cancelled() => return End::Stopped,
+                () = stop.cancelled() => return Disconnect::Stopped,
                 asked = telegram.api.result("getMe", &nothing) => asked,
             };
             match asked {
@@ -285,7 +285,7 @@ async fn poll(telegram: &Arc<Telegram>, backoff: &mut Backoff, stop: &Cancellati
         if !updates.is_empty() {
             let next = telegram.take(&updates, &bot).await;
             if next.is_none() {
-                return End::lost("none of Telegram's updates can be taken");
+                return Disconnect::lost("none of Telegram's updates can be taken");
             }
             telegram.set_next(next);
         }
@@ -294,5 +294,5 @@ async fn poll(telegram: &Arc<Telegram>, backoff: &mut Backoff, stop: &Cancellati
         // What was carried out is confirmed, so that the next podbell does not hear it again.
         let _ = tokio::time::timeout(Duration::from_secs(2), telegram.api.updates(Some(from), Duration::ZERO)).await;
     }
-    End::Stopped
+    Disconnect::Stopped
 }

@@ -25,7 +25,7 @@ use super::frame::{self, Frame};
 use super::outbox::{Job, Next, Outbox};
 use crate::chat::ChatDeps;
 use crate::chat::asker::{Asker, ChatAnswer, ChatSettings, Incoming, Rejection};
-use crate::chat::reconnect::{Backoff, Connection, ConnectionTiming, End, Pauses, keep, open_in_time};
+use crate::chat::reconnect::{Backoff, Connection, ConnectionTiming, Disconnect, Pauses, keep, open_in_time};
 use crate::chat::websocket::{self, BROKE_OFF, Link, Pings};
 
 /// Where WeCom listens.
@@ -203,11 +203,11 @@ impl Bot {
 }
 
 /// Opens a connection and subscribes.
-async fn open(bot: &Bot) -> Result<Link, End> {
+async fn open(bot: &Bot) -> Result<Link, Disconnect> {
     let mut url = bot.endpoint.clone();
     let scheme = if url.scheme() == "ws" { "http" } else { "https" };
-    url.set_scheme(scheme).map_err(|()| End::lost("the endpoint is not an address"))?;
-    let mut socket = websocket::open(&bot.asker.deps.client, url, None, frame::MOST).await.map_err(End::lost)?;
+    url.set_scheme(scheme).map_err(|()| Disconnect::lost("the endpoint is not an address"))?;
+    let mut socket = websocket::open(&bot.asker.deps.client, url, None, frame::MOST).await.map_err(Disconnect::lost)?;
     let hello = frame::subscribe("subscribe", &bot.bot_id, bot.secret.expose_secret());
     websocket::send(&mut socket, Message::text(hello)).await?;
     while let Some(Ok(message)) = socket.next().await {
@@ -216,14 +216,14 @@ async fn open(bot: &Bot) -> Result<Link, End> {
             Ok(Frame::Answer { req_id, code }) if req_id == "subscribe" => {
                 return match code {
                     0 => Ok(Link::new(socket, bot.pings())),
-                    -1 | 45009 => Err(End::lost("WeCom is busy")),
+                    -1 | 45009 => Err(Disconnect::lost("WeCom is busy")),
                     code => {
                         tracing::debug!(chat = %bot.name(), code, "WeCom refuses the bot");
-                        Err(End::Refused(REFUSED))
+                        Err(Disconnect::Refused(REFUSED))
                     }
                 };
             }
-            Ok(Frame::Kicked) => return Err(End::Displaced(KICKED)),
+            Ok(Frame::Kicked) => return Err(Disconnect::Displaced(KICKED)),
             _ => {}
         }
     }
@@ -231,13 +231,13 @@ async fn open(bot: &Bot) -> Result<Link, End> {
 }
 
 impl Connection for Arc<Bot> {
-    fn run<'a>(&'a self, backoff: &'a mut Backoff, stop: &'a CancellationToken) -> BoxFuture<'a, End> {
-        Box::pin(line(self, backoff, stop))
+    fn run<'a>(&'a self, backoff: &'a mut Backoff, stop: &'a CancellationToken) -> BoxFuture<'a, Disconnect> {
+        Box::pin(run_connection(self, backoff, stop))
     }
 }
 
 /// One connection, from its opening to its end.
-async fn line(bot: &Arc<Bot>, backoff: &mut Backoff, stop: &CancellationToken) -> End {
+async fn run_connection(bot: &Arc<Bot>, backoff: &mut Backoff, stop: &CancellationToken) -> Disconnect {
     let mut link =
         match open_in_time(bot.timing.connection.open, stop, "WeCom does not answer in time", open(bot)).await {
             Ok(link) => link,
@@ -256,14 +256,14 @@ async fn line(bot: &Arc<Bot>, backoff: &mut Backoff, stop: &CancellationToken) -
 
 /// Receives and answers. `sent` is the frame that WeCom has not confirmed: one at a time, so that frames of a
 /// stream cannot overtake each other.
-async fn converse(bot: &Arc<Bot>, link: &mut Link, sent: &mut Option<Next>, stop: &CancellationToken) -> End {
+async fn converse(bot: &Arc<Bot>, link: &mut Link, sent: &mut Option<Next>, stop: &CancellationToken) -> Disconnect {
     let timing = bot.timing;
     let mut late = pin!(sleep(Duration::MAX));
     let mut ending = false;
     let mut ended = pin!(sleep(Duration::MAX));
     loop {
         if ending && sent.is_none() && bot.outbox.is_idle() {
-            return End::Stopped;
+            return Disconnect::Stopped;
         }
         if sent.is_none() {
             let (next, dropped) = bot.outbox.next(bot.asker.now());
@@ -282,13 +282,13 @@ async fn converse(bot: &Arc<Bot>, link: &mut Link, sent: &mut Option<Next>, stop
         let received = tokio::select! {
             received = link.next() => received,
             () = bot.outbox.woken(), if sent.is_none() => continue,
-            () = late.as_mut(), if sent.is_some() => return End::lost("WeCom does not confirm"),
+            () = late.as_mut(), if sent.is_some() => return Disconnect::lost("WeCom does not confirm"),
             () = stop.cancelled(), if !ending => {
                 ending = true;
                 ended.set(sleep(timing.end));
                 continue;
             }
-            () = ended.as_mut() => return End::Stopped,
+            () = ended.as_mut() => return Disconnect::Stopped,
         };
         let text = match received {
             Ok(Message::Text(text)) => text,
@@ -302,7 +302,7 @@ async fn converse(bot: &Arc<Bot>, link: &mut Link, sent: &mut Option<Next>, stop
                 }
             }
             Ok(Frame::Message { req_id, incoming: Some(incoming) }) => bot.said(&req_id, incoming),
-            Ok(Frame::Kicked) => return End::Displaced(KICKED),
+            Ok(Frame::Kicked) => return Disconnect::Displaced(KICKED),
             Ok(Frame::Message { incoming: None, .. } | Frame::Other) => {}
             Err(frame::Malformed) => bot.asker.complain("a frame is not WeCom's; it is left alone"),
         }

@@ -16,7 +16,7 @@ use crate::http::{ClientError, HttpOptions};
 use crate::settings::keys::Address;
 use crate::settings::{Draft, Secret, SecretKind, SecretRef};
 use podbell_core::message::Language;
-use podbell_core::yaml::key::{Key, Shape};
+use podbell_core::yaml::key::{Key, ValueType};
 use podbell_core::yaml::{MapReader, Node, Reader};
 
 const BOT_ID: Key<Id> = Key::required("bot_id", Id("the bot"), "As the bot's page shows it.");
@@ -177,7 +177,7 @@ impl fmt::Debug for AppConfig {
 #[derive(Clone, Copy, Debug)]
 struct Id(&'static str);
 
-impl Shape for Id {
+impl ValueType for Id {
     type Value = String;
 
     fn read(&self, node: &Node, reader: &mut Reader) -> Option<String> {

@@ -13,7 +13,7 @@ use serde::Serialize;
 
 pub use calendar::{Active, Hours};
 
-use super::condition::{Conditions, Facts};
+use super::condition::{Conditions, EventFields};
 use super::rule::{Field, RuleKey};
 use crate::time::Time;
 
@@ -57,7 +57,7 @@ impl Maintenance {
     }
 
     /// Whether it holds a rule's notices about these facts.
-    pub(crate) fn is_about(&self, rule: &RuleKey, facts: &Facts<'_>) -> bool {
+    pub(crate) fn is_about(&self, rule: &RuleKey, facts: &EventFields<'_>) -> bool {
         self.file.as_ref().is_none_or(|file| *file == rule.file)
             && self.matching.fit(facts)
             && self.scopes.iter().all(|scope| scope.fit(facts))

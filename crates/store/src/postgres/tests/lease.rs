@@ -113,7 +113,7 @@ fn a_schema_that_somebody_else_made_is_all_that_a_role_needs() {
     run(&address, "CREATE ROLE tenant LOGIN");
     run(&address, "CREATE SCHEMA podbell AUTHORIZATION tenant");
     let address = address.replace("podbell@", "tenant@");
-    assert!(super::super::look(&server(&address), || NOW).unwrap().may_write);
+    assert!(super::super::inspect(&server(&address), || NOW).unwrap().may_write);
     active(&location(&address), "a").commit(&one_target("web")).unwrap();
 }
 

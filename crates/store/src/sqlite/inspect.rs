@@ -15,7 +15,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 
 /// What an inspection found.
 #[derive(Debug)]
-pub struct Look {
+pub struct Inspection {
     /// The folder in which it lies.
     pub folder: PathBuf,
     /// Whether a store can be in this place: the folder is there and local.
@@ -27,12 +27,12 @@ pub struct Look {
     /// Whether a podbell owns it at the moment.
     pub owned: bool,
     /// The file itself; `None`: it is not there yet.
-    pub file: Option<Result<Seen, SqliteError>>,
+    pub file: Option<Result<StoreInfo, SqliteError>>,
 }
 
 /// What is in the file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Seen {
+pub struct StoreInfo {
     /// The version of its format.
     pub version: i64,
     /// The version that this program writes.
@@ -48,7 +48,7 @@ pub struct Seen {
 }
 
 /// Inspects a store.
-pub fn look(path: &Path) -> Look {
+pub fn inspect(path: &Path) -> Inspection {
     // Ask before the file is opened, see [`place::is_owned`]. The log lies beside the file that a link leads to.
     let owned = place::is_owned(path);
     let real = path.canonicalize().unwrap_or_else(|_| path.to_owned());
@@ -56,7 +56,7 @@ pub fn look(path: &Path) -> Look {
     let folder = place::folder_of(path).to_owned();
     let place = place::check_place(path).and_then(|()| place::check_file_system(path));
     let sound = place.is_ok();
-    Look {
+    Inspection {
         writable: if sound { writable(path, &folder) } else { Ok(()) },
         free: rustix::fs::statvfs(&folder).ok().map(|stat| stat.f_bavail.saturating_mul(stat.f_frsize)),
         file: (sound && path.exists()).then(|| seen(path)),
@@ -76,7 +76,7 @@ fn writable(path: &Path, folder: &Path) -> Result<(), SqliteError> {
     if path.exists() { check(path, "the file", Access::READ_OK | Access::WRITE_OK) } else { Ok(()) }
 }
 
-fn seen(path: &Path) -> Result<Seen, SqliteError> {
+fn seen(path: &Path) -> Result<StoreInfo, SqliteError> {
     migrate::check_whole(path)?;
     let of = |source| SqliteError::of(path, source);
     let connection = open(path).map_err(of)?;
@@ -92,7 +92,7 @@ fn seen(path: &Path) -> Result<Seen, SqliteError> {
         }
     };
     let all_looked_at = look_at_pages(&connection, path)?;
-    Ok(Seen { version, known: VERSION, bytes, heartbeat, behind, all_looked_at })
+    Ok(StoreInfo { version, known: VERSION, bytes, heartbeat, behind, all_looked_at })
 }
 
 /// Checks the pages as far as time allows. Returns whether all were checked.

@@ -57,7 +57,7 @@ pub struct NamespaceRights {
 
 /// What can be seen.
 #[derive(Debug)]
-pub struct Look {
+pub struct Inspection {
     /// The server's version, such as `v1.33.1`.
     pub version: String,
     /// Where events are read.
@@ -89,7 +89,7 @@ struct Allowed {
 ///
 /// # Errors
 /// When the server cannot be reached, or is not an API server.
-pub async fn look(config: &KubernetesConfig) -> Result<Look, Fault> {
+pub async fn inspect(config: &KubernetesConfig) -> Result<Inspection, Fault> {
     let api = Api::new(config);
     let (body, clocks) = api.ask("/version", None).await?;
     let version: Version = serde_json::from_slice(&body).map_err(Fault::nonsense)?;
@@ -100,7 +100,7 @@ pub async fn look(config: &KubernetesConfig) -> Result<Look, Fault> {
     let looked = namespaces.iter().take(MOST_NAMESPACES).map(|namespace| place(&api, config, namespace.clone()));
     let places = join_all(looked).await;
     let left_out = namespaces.len() - places.len();
-    Ok(Look { version: version.git_version, places, left_out, clocks })
+    Ok(Inspection { version: version.git_version, places, left_out, clocks })
 }
 
 async fn place(api: &Api, config: &KubernetesConfig, namespace: Option<String>) -> NamespaceRights {

@@ -16,7 +16,7 @@ use podbell_core::time::Time;
 
 /// What an inspection found.
 #[derive(Debug)]
-pub struct Look {
+pub struct Inspection {
     /// The version of the server, such as `15.8`.
     pub version: String,
     /// Whether this user may write the schema, or make it if there is none.
@@ -32,12 +32,12 @@ pub struct Look {
     /// Whether a transaction stays on one connection to the server; false behind a pooler in statement mode.
     pub keeps_transactions: bool,
     /// What is in the schema; `None`: podbell made nothing yet.
-    pub store: Option<Seen>,
+    pub store: Option<StoreInfo>,
 }
 
 /// What is in the schema.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Seen {
+pub struct StoreInfo {
     /// The version of its format.
     pub version: i64,
     /// The version that this program writes.
@@ -54,7 +54,7 @@ pub struct Seen {
 ///
 /// # Errors
 /// When there is no connection, the server is too old, or it answers too slowly.
-pub fn look(server: &Arc<Server>, now: impl Fn() -> Time) -> Result<Look, PostgresError> {
+pub fn inspect(server: &Arc<Server>, now: impl Fn() -> Time) -> Result<Inspection, PostgresError> {
     let session = Session::open(server)?;
     session.check_version()?;
     let sent = now();
@@ -65,7 +65,7 @@ pub fn look(server: &Arc<Server>, now: impl Fn() -> Time) -> Result<Look, Postgr
     let round_trip = received.since(sent);
     let middle = sent.plus(round_trip / 2);
     let exists = migrate::exists(&session)?;
-    Ok(Look {
+    Ok(Inspection {
         version,
         may_write: may_write(&session, exists)?,
         ahead_ms: server_clock - middle.millis(),
@@ -109,7 +109,7 @@ fn keeps_transactions(session: &Session) -> bool {
     kept.and_then(|row| row.try_get::<_, Option<String>>(0).ok().flatten()).as_deref() == Some("here")
 }
 
-fn seen(session: &Session) -> Result<Option<Seen>, PostgresError> {
+fn seen(session: &Session) -> Result<Option<StoreInfo>, PostgresError> {
     let (version, holder) = lease::owner(session)?;
     if version == 0 {
         return Ok(None);
@@ -117,7 +117,7 @@ fn seen(session: &Session) -> Result<Option<Seen>, PostgresError> {
     let bytes = "SELECT coalesce(sum(pg_total_relation_size(oid)), 0)::int8 FROM pg_class
         WHERE relnamespace = 'podbell'::regnamespace AND relkind = 'r'";
     let heartbeat = if version > migrate::VERSION { None } else { session.heartbeat()? };
-    Ok(Some(Seen {
+    Ok(Some(StoreInfo {
         version,
         known: migrate::VERSION,
         bytes: number(session, bytes)?,
