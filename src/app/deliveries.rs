@@ -10,8 +10,8 @@ use crate::engine::{EngineEvent, SendJob};
 use podbell_core::outbox::Outcome;
 use podbell_store::{LeaseEnd, crash_point};
 
-/// When another replica may own the store and repeat this one's requests: by then, they must have ended. Each renewal
-/// of the lease moves it. `None` where there are no replicas.
+/// The deadline of requests in flight: after it another replica may own the store and repeat them. Each renewal of the lease
+/// moves it. `None` where there are no replicas.
 pub(super) type LeaseDeadline = watch::Receiver<Option<LeaseEnd>>;
 
 /// How often a request that takes long looks whether this process still owns the store.

@@ -16,7 +16,7 @@ pub(super) async fn relay(mut arriving: mpsc::Receiver<EngineEvent>, inlet: Engi
     while let Some(event) = arriving.recv().await {
         let engine = inlet.borrow().clone();
         if let Some(engine) = engine {
-            // An engine that ends meanwhile is no engine.
+            // An error means that the engine has ended meanwhile: the event is dropped, as without an engine.
             let _ = engine.send(event).await;
         }
     }

@@ -28,6 +28,8 @@ const ASKING: usize = 16;
 const IN_HAND: u32 = 256;
 /// How long an answer may take that is shown anew.
 const ANEW_WITHIN: Duration = Duration::from_secs(2);
+/// How long answers may take when podbell ends.
+pub(crate) const FINISH_WITHIN: Duration = Duration::from_secs(3);
 /// The longest command, in bytes.
 const MOST_TEXT: usize = 2_048;
 
@@ -263,30 +265,28 @@ impl Asker {
         self.in_hand.clone().try_acquire_owned().ok()
     }
 
-    /// Posts answers of this chat within this time, with this pause before the second post: at no pace, and as often as podbell
-    /// wants, unless that is changed.
+    /// An [`AnswerDelivery`] of this chat that has no pace and posts as often as podbell wants.
     pub(crate) fn delivery(&self, again: Duration, within: Duration) -> AnswerDelivery<'_> {
         AnswerDelivery { chat: &self.settings.name, deps: &self.deps, rate: None, again, within, most: None }
     }
 
     /// Keeps a connection of this chat, which `what` names in the log, until it is cancelled; then finishes what is
-    /// in hand, within `end`.
+    /// in hand.
     pub(crate) async fn keep_connected(
         &self,
         what: &'static str,
         pauses: Pauses,
         connection: &impl Connection,
         stop: CancellationToken,
-        end: Duration,
     ) {
         let backoff = Backoff::new(&self.settings.name, what, pauses, self.deps.chance.clone());
         reconnect::keep(connection, backoff, stop).await;
-        self.finish(end).await;
+        self.finish().await;
     }
 
-    /// Waits until nothing is in hand any more, at most this long.
-    pub(crate) async fn finish(&self, most: Duration) {
-        let _ = tokio::time::timeout(most, self.in_hand.acquire_many(IN_HAND)).await;
+    /// Waits until nothing is in hand any more, at most [`FINISH_WITHIN`].
+    pub(crate) async fn finish(&self) {
+        let _ = tokio::time::timeout(FINISH_WITHIN, self.in_hand.acquire_many(IN_HAND)).await;
     }
 }
 

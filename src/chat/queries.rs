@@ -117,8 +117,8 @@ impl QueryService {
         }
     }
 
-    /// The answer to a message that another replica carried out. It is looked for before a plan is made: what was muted or
-    /// unmuted may be nothing to mute or unmute any more.
+    /// The answer to a message that another replica carried out. Looked up before planning, because a mute that exists already
+    /// or is gone already could not be planned again.
     async fn repeated(&self, question: &Question) -> Option<Answer> {
         let Repeated { action, done } = self.sink.repeated(question.key.as_ref()?).await?;
         let about = plans::about(&self.catalog.get(), &action.act);

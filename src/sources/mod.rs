@@ -235,7 +235,8 @@ pub enum SourceEvent {
     Health {
         /// When this became known.
         at: Time,
-        /// Of those that changed. What was never reported, or is reported as not known, ends by events and silence.
+        /// Of those that changed. Incidents of workloads without a report, or with one of an unknown state, end by events and
+        /// silence.
         reports: Vec<HealthReport>,
     },
     /// What a source said of a pod whose incident had opened.

@@ -42,7 +42,7 @@ const PACE: Pace = Pace { most: 300, per: Duration::from_secs(60), kept_for_crit
 const REPEATS: Pace = Pace { most: 200, per: Duration::from_secs(60), kept_for_critical: 0 };
 /// How long other members may take for an alert that one has taken.
 const OTHERS_WITHIN: Duration = Duration::from_secs(1);
-/// The same where only those are left that did not answer in that time, until `REPEAT_EVERY` is over.
+/// How long members may take that did not answer within `OTHERS_WITHIN`, until `REPEAT_EVERY` has passed.
 const SILENT_WITHIN: Duration = Duration::from_millis(100);
 /// Alerts belong to no place: behind another address they are the same ones, and are repeated there.
 const PLACE: &str = "alertmanager";

@@ -104,13 +104,13 @@ impl Email {
         let to = self.to.iter().map(|one| &one.email).filter(|address| !have.contains(&address.to_string())).collect();
         let envelope = Envelope { from: &self.from.email, to, mail: Some(&mail) };
         match self.server.talk(&envelope).await {
-            Ok(recipients) => self.note(attempt.message_id, have, recipients),
+            Ok(recipients) => self.record_recipients(attempt.message_id, have, recipients),
             Err(outcome) => outcome,
         }
     }
 
-    /// What it means for the mail who has it and who does not, and remembers that.
-    fn note(&self, message_id: &str, mut have: BTreeSet<String>, recipients: Recipients) -> Outcome {
+    /// Records which recipients have the mail, and returns what that means for it.
+    fn record_recipients(&self, message_id: &str, mut have: BTreeSet<String>, recipients: Recipients) -> Outcome {
         let Recipients { taken, later, unknown } = recipients;
         have.extend(taken);
         if !unknown.is_empty() {

@@ -40,7 +40,7 @@ pub(crate) enum Purpose {
     Nodes,
     /// Whether an autoscaler works again, or was deleted.
     Autoscalers,
-    /// What describes objects that have none of a label or annotation themselves.
+    /// Labels and annotations of objects from which other objects inherit them.
     Labels,
 }
 

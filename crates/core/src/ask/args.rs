@@ -76,7 +76,7 @@ pub(super) fn read(words: &[Word], text: &str, spec: &Spec) -> Result<Args, Mist
             let found = spec.options.iter().find(|opt| name == opt.names().0 || name == opt.names().1);
             let Some(opt) = found.copied() else {
                 let unknown = unknown_option(word, &name, spec);
-                // What is not nearly an option of the command begins the text.
+                // The free text begins at the first word that resembles no option.
                 let is_text = matches!(unknown, Mistake::UnknownOption { meant: None, .. });
                 if is_text && spec.free_text && args.arguments.len() == spec.arguments {
                     args.free_text = free_text(text, word, rest.as_slice());

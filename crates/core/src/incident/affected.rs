@@ -78,7 +78,7 @@ pub struct JoinedRule {
 impl Details {
     /// Notes where an event's object is, and the pod if it suffers from its node.
     pub(super) fn record_place(&mut self, event: &Event<'_>, joining: &Joining<'_>, now: Time) {
-        // Also that it is not known: then nothing about a node explains the incident.
+        // An empty name says that the node is not known: then no node explains the incident.
         let node = super::clipped(event.node(), super::MOST_NAME_CHARS).into_boxed_str();
         if self.nodes.len() >= MOST_NODES && !self.nodes.contains_key(&node) {
             self.nodes.retain(|_, seen| now.since(*seen) < OBJECT_MEMORY);

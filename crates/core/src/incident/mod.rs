@@ -405,7 +405,7 @@ impl Incident {
         let counted = window::gathers_until(&self.recent, &self.runs, rule.open_when);
         // A standing trouble is taken to last: it waits until it has lasted long enough, and then for a good read.
         let stands = self.lasts_at(rule, VisibleEnds::ALL).map(|at| at.max(self.last_at).plus(READ_WITHIN));
-        // An event from before an end that is written late must still find that end.
+        // Kept until events from before its end that are written late have arrived, so that they do not open another one.
         let ended = self.signs.ended().map(|at| at.plus(READ_WITHIN));
         [counted, stands, ended].into_iter().flatten().max().unwrap_or(self.last_at)
     }

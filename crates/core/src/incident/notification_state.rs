@@ -293,8 +293,8 @@ impl Incident {
             if !hears {
                 continue;
             }
-            // Whoever was called because nobody took it must hear that it is over, and who heard that it flaps was
-            // promised to.
+            // A destination that an `unacknowledged` step notified, or that was told of the flapping, gets the end even
+            // without `send_resolved`.
             let silent = silent && notifications.called != Called::Now && !notifications.flapping;
             let next = match (silent, waiting) {
                 (true, None) => continue,

@@ -11,15 +11,15 @@ use super::window::Occurrences;
 use super::{Incident, Joining, LONGEST_SILENCE, Phase};
 use crate::reports;
 
-/// A pause may be twice as long as one that was seen.
-const PATIENCE: u32 = 2;
+/// How much longer than the longest pause that was seen a pause may be.
+const PAUSE_FACTOR: u32 = 2;
 
 /// The pauses of an incident's trouble, in seconds. Those that its reporter makes anyway are not among them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Rhythm {
     /// The longest pause after which it went on.
     longest: u32,
-    /// The longest of those after which it had been told as over.
+    /// The longest pause after which it came back although its end had been told.
     longest_over: u32,
 }
 
@@ -36,7 +36,7 @@ impl Rhythm {
 }
 
 fn bounded(pause: u32) -> Duration {
-    Duration::from_secs(pause.into()).saturating_mul(PATIENCE).min(LONGEST_SILENCE)
+    Duration::from_secs(pause.into()).saturating_mul(PAUSE_FACTOR).min(LONGEST_SILENCE)
 }
 
 impl Incident {
@@ -46,7 +46,7 @@ impl Incident {
             return;
         }
         let Occurrences { first, last, new, .. } = joining.times;
-        // Of several nothing is known but that they came after the last reading.
+        // Several occurrences give a lower bound only: the first of them came after the last reading.
         let pause = if new == 1 { last } else { first }.since(self.last_sign);
         if pause <= reports::KUBELET.max(reports::slowest(joining.event)) {
             return;

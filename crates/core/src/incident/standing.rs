@@ -15,14 +15,14 @@ use crate::rules::rule::{EndsBy, RuleSettings};
 use crate::time::{Jump, Time};
 use crate::workload;
 
-/// How long nothing may follow the event that ended the last trouble before the incident is quiet.
+/// An incident is quiet when nothing followed the event that ended its last trouble for this long.
 const QUIET_AFTER_END: Duration = Duration::from_secs(300);
-/// The same after a run of a cron job that completed: a job that fails every minute is over within six minutes of its
+/// The quiet time after a completed run of a cron job: a job that fails every minute is over within six minutes of its
 /// repair.
 const QUIET_AFTER_RUN: Duration = Duration::from_secs(180);
-/// The same where a completed run ended what was reported of pods: one of another run that still waits is reported again
-/// within five minutes, and seen two polls later.
-const QUIET_AFTER_OTHER_RUNS: Duration = Duration::from_secs(420);
+/// The quiet time after a completed run that ended the trouble of pods: the pod of another run that still waits is reported
+/// again within five minutes, and that is read two polls later.
+const QUIET_AFTER_PODS_OF_RUN: Duration = Duration::from_secs(420);
 /// A trouble that its reporter repeats is over after so long without a report, though its end was not seen: the kubelet
 /// may have been silenced, or the object deleted unseen.
 const LOST: Duration = Duration::from_secs(4 * 3600);
@@ -34,8 +34,8 @@ const QUIET_AFTER_CONTROLLER: Duration = Duration::from_secs(1030);
 const OF_WORKLOADS: [&str; 2] = ["Pod", "ReplicaSet"];
 /// The kinds of objects that are called after a workload and can be deleted without it.
 const BESIDE_WORKLOADS: [&str; 2] = ["HorizontalPodAutoscaler", "PodDisruptionBudget"];
-/// The same as `LOST`, for a trouble that is reported once only. Longer than a day: a cron job that fails once a day is
-/// heard of before that.
+/// A trouble that is reported once only is over after so long without a report. Longer than a day, because a cron job that
+/// fails once a day is reported again before that.
 const LOST_ONCE: Duration = Duration::from_secs(26 * 3600);
 
 /// A trouble of an object.
@@ -420,7 +420,7 @@ impl Details {
         for (key, seen) in &self.objects {
             // A pod may still wait, unless its run is known to have ended.
             let may_wait = run_of(key).is_some_and(|run| !self.objects.contains_key(&*format!("Job/{run}")));
-            let quiet_for = if may_wait { QUIET_AFTER_OTHER_RUNS - QUIET_AFTER_RUN } else { Duration::ZERO };
+            let quiet_for = if may_wait { QUIET_AFTER_PODS_OF_RUN - QUIET_AFTER_RUN } else { Duration::ZERO };
             match seen.gone {
                 Some(gone) if seen.silent.is_none_or(|silent| silent <= gone) => {
                     signs.ended = signs.ended.max(Some(gone.plus(quiet_for)));
@@ -435,7 +435,7 @@ impl Details {
                         signs.ended = signs.ended.max(Some(at.plus(QUIET_AFTER_CONTROLLER - QUIET_AFTER_END)));
                     }
                     Some(at) if one.ended_by_a_run && one.repeats > 0 => {
-                        signs.ended = signs.ended.max(Some(at.plus(QUIET_AFTER_OTHER_RUNS - QUIET_AFTER_RUN)));
+                        signs.ended = signs.ended.max(Some(at.plus(QUIET_AFTER_PODS_OF_RUN - QUIET_AFTER_RUN)));
                     }
                     Some(at) => signs.ended = signs.ended.max(Some(at)),
                     None if !one.end_is_reported => {

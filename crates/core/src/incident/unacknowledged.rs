@@ -22,15 +22,15 @@ pub struct Unacknowledged {
     pub step: u64,
 }
 
-/// Whether a step told a destination of an incident.
+/// Whether a step notified a destination.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Called {
-    /// No.
+    /// No step did.
     #[default]
     Never,
-    /// Yes, since it opened or reopened: it hears of the incident as long as the rule has such a step.
+    /// One did since the incident opened or reopened: the destination is notified as long as the rule has such a step.
     Now,
-    /// Yes, and was told of the end before the incident reopened.
+    /// One did before the incident reopened, and the destination was told of that end.
     Before,
 }
 
@@ -57,7 +57,7 @@ impl Incident {
         }
     }
 
-    /// Somebody acknowledged or muted it: no more steps, nor what one of them still has to tell.
+    /// Somebody acknowledged or muted it: no step follows, and notices of steps that are not sent yet are dropped.
     pub(crate) fn end_steps(&mut self) {
         self.unacknowledged = None;
         let mut unaware: Vec<Destination> = Vec::new();
@@ -85,8 +85,8 @@ impl Incident {
         std::mem::replace(&mut state.step, passed) != passed
     }
 
-    /// The next step, and when it is due, if nobody acknowledges it until then. While an event says that the trouble is
-    /// over, nobody new is called.
+    /// The next step, and when it is due unless somebody acknowledges the incident before. There is none while an event says
+    /// that the trouble is over.
     pub fn next_step<'r>(&self, steps: &'r [UnacknowledgedStep]) -> Option<(&'r UnacknowledgedStep, Time)> {
         let state = self.unacknowledged.filter(|state| state.told && self.phase == Phase::Open)?;
         if self.ended_by_event().is_some() {

@@ -15,8 +15,8 @@ use crate::source::ObjectName;
 use crate::time::Time;
 use crate::workload;
 
-/// What comes sooner after a deletion belongs to the trouble in which the object was deleted.
-const SOON: Duration = Duration::from_secs(120);
+/// An event within this time after the deletion of its object belongs to the trouble in which the object was deleted.
+const DELETION_GRACE: Duration = Duration::from_secs(120);
 /// No recorder writes later than this about what happened before.
 const REMEMBERED: Duration = Duration::from_secs(2 * 3600);
 /// Most deletions that are remembered; of further ones, late counts are told as any others.
@@ -47,7 +47,7 @@ impl Deletions {
     /// object that was made anew under the name has events of its own: they are newer than the deletion.
     pub(super) fn were_before(&self, target: &Target, event: &Event<'_>, last: Time, now: Time) -> bool {
         let object = key([&target.source, &target.namespace, event.obj_type.trim(), event.obj_name.trim()]);
-        self.at.get(&object).is_some_and(|at| last <= *at && now.since(*at) >= SOON)
+        self.at.get(&object).is_some_and(|at| last <= *at && now.since(*at) >= DELETION_GRACE)
     }
 
     /// Whether an event is about a pod that was deleted and whose name never returns: its trouble is over, though the

@@ -191,7 +191,7 @@ impl State {
             sum.wanted = sum.wanted.saturating_add(one.health.wanted);
             sum.ready = sum.ready.saturating_add(one.health.ready.min(one.health.wanted));
             sum.rolling_out |= one.health.rolling_out;
-            // That none should run is no recovery.
+            // A workload that should have no pods has not recovered.
             all_known &= one.health.wanted > 0;
             match one.ready_since {
                 Some(ready) => since = since.max(ready),

@@ -139,7 +139,7 @@ impl State {
             let settings = &setup.rules.get(*relative).settings;
             let known = self.by_problem.get(&self.identities.problem(&settings.key, &group));
             let one = known.and_then(|id| self.incidents.get(id)).filter(|one| one.phase == Phase::Open);
-            // Of the destinations that its rule could choose, those that a change has chosen.
+            // Where the rule chooses destinations by the change, only those that were chosen count.
             let tells = |one: &Incident, to: &Destination| {
                 settings.notify.contains(to) && (settings.routing.is_none() || one.notifications.contains_key(to))
             };

@@ -30,16 +30,6 @@ use podbell_core::outbox::{Content, Outcome};
 
 /// How long an answer is tried.
 const POSTS_WITHIN: Duration = Duration::from_secs(10 * 60);
-/// How long answers may take when podbell ends.
-const END: Duration = Duration::from_secs(3);
-
-/// How a connection ended.
-enum ConnectionEnd {
-    /// DingTalk announced its end.
-    Renewed,
-    /// Anything else.
-    Other(Disconnect),
-}
 
 #[derive(Deserialize)]
 struct Ticket {
@@ -57,7 +47,7 @@ struct AnswerTarget {
 impl DingTalk {
     /// Listens until it is cancelled, then finishes what is in hand.
     pub async fn connect(self: Arc<Self>, stop: CancellationToken) {
-        self.asker.keep_connected("Stream mode", self.timing.connection.pauses, &self, stop, END).await;
+        self.asker.keep_connected("Stream mode", self.timing.connection.pauses, &self, stop).await;
     }
 
     /// Opens a connection: a ticket, then the WebSocket.
@@ -211,12 +201,12 @@ impl Connection for Arc<DingTalk> {
                 };
                 backoff.connected();
                 match listen(self, &mut link, stop).await {
-                    ConnectionEnd::Other(end) => {
+                    Err(end) => {
                         link.close().await;
                         return end;
                     }
                     // At most one connection in this time, even if DingTalk ends each of them at once.
-                    ConnectionEnd::Renewed => {
+                    Ok(()) => {
                         let lasted = self.asker.now().since(opened);
                         before = Some(link);
                         tokio::select! {
@@ -230,23 +220,27 @@ impl Connection for Arc<DingTalk> {
     }
 }
 
-async fn listen(chat: &Arc<DingTalk>, link: &mut Link, stop: &CancellationToken) -> ConnectionEnd {
+/// Listens until DingTalk announces the connection's end.
+///
+/// # Errors
+/// Why it ended before.
+async fn listen(chat: &Arc<DingTalk>, link: &mut Link, stop: &CancellationToken) -> Result<(), Disconnect> {
     loop {
         let received = tokio::select! {
             received = link.next() => received,
-            () = stop.cancelled() => return ConnectionEnd::Other(Disconnect::Stopped),
+            () = stop.cancelled() => return Err(Disconnect::Stopped),
         };
         let text = match received {
             Ok(Message::Text(text)) => text,
             Ok(_) => continue,
-            Err(end) => return ConnectionEnd::Other(end),
+            Err(end) => return Err(end),
         };
         let answer = match frame::read(&text) {
             None => {
                 chat.asker.complain("a frame is not DingTalk's; it is left alone");
                 None
             }
-            Some(Frame::Disconnect) => return ConnectionEnd::Renewed,
+            Some(Frame::Disconnect) => return Ok(()),
             Some(Frame::Ping(answer) | Frame::Other(answer)) => Some(answer),
             Some(Frame::Message { ack, said }) => said.is_none_or(|said| chat.take(*said)).then_some(ack),
             Some(Frame::Unread(answer)) => {
@@ -255,10 +249,8 @@ async fn listen(chat: &Arc<DingTalk>, link: &mut Link, stop: &CancellationToken)
             }
             Some(Frame::Ignored) => None,
         };
-        if let Some(answer) = answer
-            && let Err(end) = link.send(Message::text(answer)).await
-        {
-            return ConnectionEnd::Other(end);
+        if let Some(answer) = answer {
+            link.send(Message::text(answer)).await?;
         }
     }
 }

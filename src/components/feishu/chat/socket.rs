@@ -20,7 +20,7 @@ use super::Feishu;
 use super::answer;
 use super::event::{self, Event};
 use super::frame::{self, Frame, Pieces};
-use crate::chat::asker::Rejection;
+use crate::chat::asker::{FINISH_WITHIN, Rejection};
 use crate::chat::reconnect::{Backoff, Connection, Disconnect, open_in_time};
 use crate::chat::websocket::{self, Link, Pings};
 use crate::notifiers::http_request::HttpRequest;
@@ -29,13 +29,11 @@ use podbell_core::outbox::Outcome;
 
 const REFUSED: &str =
     "the app is refused: check `app_id`, `app_secret` and `api`, and that the app is published with a bot";
-/// How long answers may take when podbell ends.
-const END: Duration = Duration::from_secs(3);
 
 impl Feishu {
     /// Listens until it is cancelled, then finishes what is in hand.
     pub async fn connect(self: Arc<Self>, stop: CancellationToken) {
-        self.asker.keep_connected("the app", self.timing.connection.pauses, &self, stop, END).await;
+        self.asker.keep_connected("the app", self.timing.connection.pauses, &self, stop).await;
     }
 
     /// Asks who the bot is.
@@ -152,7 +150,7 @@ async fn run_connection(chat: &Arc<Feishu>, backoff: &mut Backoff, stop: &Cancel
         Err(end) => return end,
     };
     let (answers, mut answered) = mpsc::unbounded_channel();
-    let end = listen(chat, &mut connection, (answers, &mut answered), (backoff, stop)).await;
+    let end = listen(chat, &mut connection, answers, &mut answered, backoff, stop).await;
     if end == Disconnect::Stopped {
         // What is not answered would come again to a podbell that does not know it.
         let rest = async {
@@ -162,7 +160,7 @@ async fn run_connection(chat: &Arc<Feishu>, backoff: &mut Backoff, stop: &Cancel
                 }
             }
         };
-        let _ = timeout(END, rest).await;
+        let _ = timeout(FINISH_WITHIN, rest).await;
     }
     connection.link.close().await;
     end
@@ -171,8 +169,10 @@ async fn run_connection(chat: &Arc<Feishu>, backoff: &mut Backoff, stop: &Cancel
 async fn listen(
     chat: &Arc<Feishu>,
     connection: &mut Opened,
-    (answers, answered): (mpsc::UnboundedSender<Vec<u8>>, &mut mpsc::UnboundedReceiver<Vec<u8>>),
-    (backoff, stop): (&mut Backoff, &CancellationToken),
+    answers: mpsc::UnboundedSender<Vec<u8>>,
+    answered: &mut mpsc::UnboundedReceiver<Vec<u8>>,
+    backoff: &mut Backoff,
+    stop: &CancellationToken,
 ) -> Disconnect {
     let Opened { link, me } = connection;
     let mut pieces = Pieces::default();
@@ -203,7 +203,7 @@ async fn listen(
             backoff.connected();
         }
         if frame.is_request() {
-            request(chat, frame, &mut pieces, (me, &answers));
+            request(chat, frame, &mut pieces, me, &answers);
         }
     }
 }
@@ -213,7 +213,8 @@ fn request(
     chat: &Arc<Feishu>,
     mut frame: Frame,
     pieces: &mut Pieces,
-    (me, answers): (&str, &mpsc::UnboundedSender<Vec<u8>>),
+    me: &str,
+    answers: &mpsc::UnboundedSender<Vec<u8>>,
 ) {
     let Some(payload) = pieces.add(&mut frame, chat.asker.now()) else { return };
     // If the connection is gone, Feishu sends what was not answered again.

@@ -35,8 +35,6 @@ const REFUSED: &str = "Mattermost refuses the bot's token: check `token`, and th
 const BUSY: &str = "too many questions at once: the rest is asked for again";
 /// How long an answer is tried.
 const POSTS_WITHIN: Duration = Duration::from_secs(10 * 60);
-/// How long answers may take when podbell ends.
-const END: Duration = Duration::from_secs(3);
 
 /// Up to where a connection was read.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -59,7 +57,7 @@ impl Mattermost {
         let pauses = self.config.timing.connection.pauses;
         let bot =
             Bot { chat: self.clone(), api: Arc::new(Api { server, token, client: self.asker.deps.client.clone() }) };
-        self.asker.keep_connected("the bot", pauses, &bot, stop, END).await;
+        self.asker.keep_connected("the bot", pauses, &bot, stop).await;
     }
 }
 
@@ -145,7 +143,7 @@ async fn run_connection(bot: &Bot, backoff: &mut Backoff, stop: &CancellationTok
         Ok(opened) => opened,
         Err(end) => return end,
     };
-    let end = listen(bot, &mut link, &me, (backoff, stop)).await;
+    let end = listen(bot, &mut link, &me, backoff, stop).await;
     link.close().await;
     end
 }
@@ -154,7 +152,8 @@ async fn listen(
     bot: &Bot,
     link: &mut Link,
     me: &BotIdentity,
-    (backoff, stop): (&mut Backoff, &CancellationToken),
+    backoff: &mut Backoff,
+    stop: &CancellationToken,
 ) -> Disconnect {
     // A connection that goes on is not greeted.
     let goes_on = !bot.position().connection.is_empty();

@@ -13,20 +13,20 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
-use tokio::time::{sleep, timeout};
+use tokio::time::sleep;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_util::sync::CancellationToken;
 
 use super::Slack;
 use super::frame::{Frame, Reason, acknowledgement};
 use super::payload::Payload;
-use super::ticket::{self, Failed};
+use super::ticket;
 use crate::chat::asker::Rejection;
-use crate::chat::reconnect::{Backoff, Disconnect};
-use crate::chat::websocket::{Link, Pings};
+use crate::chat::reconnect::{Backoff, Disconnect, open_in_time};
+use crate::chat::websocket::{BROKE_OFF, Link, Pings};
 
-/// How long what is in hand may take to finish when podbell shuts down.
-const END: Duration = Duration::from_secs(3);
+const CROWDED: Disconnect =
+    Disconnect::Displaced("the app has too many connections: is another podbell using its token?");
 
 /// What a connection reports while it lasts.
 enum Word {
@@ -38,16 +38,18 @@ enum Word {
 
 /// How a connection ended.
 enum ConnectionEnd {
-    /// It could not be opened.
-    Failed(Failed),
-    /// It broke, or was closed; whether its replacement was requested before.
-    Closed { replaced: bool },
-    /// There are too many.
-    Crowded,
+    /// After its replacement was requested.
+    Replaced,
     /// Socket Mode was switched off.
     Off,
-    /// Podbell ends.
-    Stopped,
+    /// Otherwise.
+    Disconnected(Disconnect),
+}
+
+impl ConnectionEnd {
+    fn closed(replaced: bool) -> Self {
+        if replaced { Self::Replaced } else { Self::Disconnected(BROKE_OFF) }
+    }
 }
 
 impl Slack {
@@ -63,7 +65,7 @@ impl Slack {
             }
         }
         stop.cancelled().await;
-        self.asker.finish(END).await;
+        self.asker.finish().await;
     }
 }
 
@@ -94,14 +96,14 @@ async fn maintain_connection(slack: Arc<Slack>, stop: CancellationToken) {
                 }
             },
             Some(ended) = lines.join_next() => match ended {
-                Ok(ConnectionEnd::Closed { replaced: true } | ConnectionEnd::Stopped) => {}
+                Ok(ConnectionEnd::Replaced | ConnectionEnd::Disconnected(Disconnect::Stopped)) => {}
                 Ok(ConnectionEnd::Off) => {
                     slack.asker.complain("Socket Mode is switched off in the app's settings: this chat is not heard until podbell starts again");
                     return;
                 }
-                Ok(end) => {
-                    next.set(sleep(state.lost(&slack, &end)));
-                    state.wanted = true;
+                Ok(ConnectionEnd::Disconnected(end)) => {
+                    next.set(sleep(state.backoff.wait(&end)));
+                    (state.wanted, state.alone) = (true, matches!(end, Disconnect::Displaced(_)));
                 }
                 Err(error) => std::panic::resume_unwind(error.into_panic()),
             },
@@ -120,41 +122,12 @@ struct State {
     backoff: Backoff,
 }
 
-impl State {
-    /// How long to wait after this end.
-    fn lost(&mut self, slack: &Slack, ended: &ConnectionEnd) -> Duration {
-        let end = match ended {
-            ConnectionEnd::Crowded => {
-                self.alone = true;
-                Disconnect::Displaced("the app has too many connections: is another podbell using its token?")
-            }
-            ConnectionEnd::Failed(Failed::Refused(code)) => {
-                // Only the operator can fix it; until then it is tried now and then.
-                tracing::debug!(chat = %slack.config.settings.name, code, "Slack refuses the app-level token");
-                Disconnect::Refused(
-                    "Slack refuses the app-level token: check `app_token` and its scope connections:write",
-                )
-            }
-            ConnectionEnd::Failed(Failed::Later { after, why }) => Disconnect::Lost { why, after: *after },
-            ConnectionEnd::Closed { .. } | ConnectionEnd::Off | ConnectionEnd::Stopped => {
-                Disconnect::lost("the connection broke off")
-            }
-        };
-        self.backoff.wait(&end)
-    }
-}
-
 /// One connection, from its ticket to its end.
 async fn run_connection(slack: Arc<Slack>, words: mpsc::Sender<Word>, stop: CancellationToken) -> ConnectionEnd {
-    let opening = timeout(slack.config.timing.connection.open, ticket::open(&slack));
-    let opened = tokio::select! {
-        () = stop.cancelled() => return ConnectionEnd::Stopped,
-        opened = opening => opened,
-    };
-    let socket = match opened {
-        Ok(Ok(socket)) => socket,
-        Ok(Err(failed)) => return ConnectionEnd::Failed(failed),
-        Err(_) => return ConnectionEnd::Failed(Failed::Later { after: None, why: "Slack does not answer in time" }),
+    let (late, limit) = ("Slack does not answer in time", slack.config.timing.connection.open);
+    let socket = match open_in_time(limit, &stop, late, ticket::open(&slack)).await {
+        Ok(socket) => socket,
+        Err(end) => return ConnectionEnd::Disconnected(end),
     };
     let timing = slack.config.timing;
     let mut replaced = false;
@@ -169,11 +142,11 @@ async fn run_connection(slack: Arc<Slack>, words: mpsc::Sender<Word>, stop: Canc
         let text = match received {
             Ok(Message::Text(text)) => text,
             Ok(_) => continue,
-            Err(_) => return ConnectionEnd::Closed { replaced },
+            Err(_) => return ConnectionEnd::closed(replaced),
         };
         match Frame::read(&text) {
             Ok(Frame::Hello) => tell(&words, Word::Hello).await,
-            Ok(Frame::Disconnect(Reason::TooMany)) => return ConnectionEnd::Crowded,
+            Ok(Frame::Disconnect(Reason::TooMany)) => return ConnectionEnd::Disconnected(CROWDED),
             Ok(Frame::Disconnect(Reason::Off)) => return ConnectionEnd::Off,
             Ok(Frame::Disconnect(Reason::Refresh)) if !replaced => {
                 // Keep reading until it is closed: what comes over it would be lost otherwise.
@@ -184,14 +157,17 @@ async fn run_connection(slack: Arc<Slack>, words: mpsc::Sender<Word>, stop: Canc
             Ok(Frame::Disconnect(Reason::Refresh) | Frame::Unknown) => {}
             Ok(Frame::Envelope { id, payload }) => {
                 if !envelope(&slack, &mut link, &id, *payload).await {
-                    return ConnectionEnd::Closed { replaced };
+                    return ConnectionEnd::closed(replaced);
                 }
             }
             Err(_) => slack.asker.complain("a frame over Socket Mode is not Slack's; it is left alone"),
         }
     }
     link.close().await;
-    if stop.is_cancelled() { ConnectionEnd::Stopped } else { ConnectionEnd::Closed { replaced } }
+    match stop.is_cancelled() {
+        true => ConnectionEnd::Disconnected(Disconnect::Stopped),
+        false => ConnectionEnd::closed(replaced),
+    }
 }
 
 async fn tell(words: &mpsc::Sender<Word>, word: Word) {

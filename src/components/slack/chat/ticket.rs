@@ -4,63 +4,47 @@
 //!
 //! Source: "apps.connections.open".
 
-use std::time::Duration;
-
-use reqwest::header::RETRY_AFTER;
-use secrecy::ExposeSecret as _;
 use serde_json::Value;
-use tokio_tungstenite::WebSocketStream;
 
 use super::{Slack, frame, respond};
-use crate::chat::websocket;
+use crate::chat::reconnect::Disconnect;
+use crate::chat::websocket::{self, Socket};
+use crate::notifiers::http_request::HttpRequest;
+use crate::notifiers::redact::Redactor;
 
-/// How much of a reply is read.
-const MOST_REPLY: usize = 64 * 1024;
-
-/// Why there is no connection.
-pub(super) enum Failed {
-    /// It may work later.
-    Later {
-        /// Not before this.
-        after: Option<Duration>,
-        /// For the log.
-        why: &'static str,
-    },
-    /// Slack refuses the token, with this code.
-    Refused(String),
-}
-
-fn later(why: &'static str) -> Failed {
-    Failed::Later { after: None, why }
-}
+const REFUSED: &str = "Slack refuses the app-level token: check `app_token` and its scope connections:write";
 
 /// Opens a connection.
-pub(super) async fn open(slack: &Slack) -> Result<WebSocketStream<reqwest::Upgraded>, Failed> {
+pub(super) async fn open(slack: &Slack) -> Result<Socket, Disconnect> {
     let address = ticket(slack).await?;
-    let url = slack.hosts.socket_url(&address).ok_or(later("Slack names an address that is not its own"))?;
-    websocket::open(&slack.asker.deps.client, url, None, frame::MOST).await.map_err(later)
+    let url = slack.hosts.socket_url(&address).ok_or(Disconnect::lost("Slack names an address that is not its own"))?;
+    websocket::open(&slack.asker.deps.client, url, None, frame::MOST).await.map_err(Disconnect::lost)
 }
 
 /// Requests an address that works once.
-async fn ticket(slack: &Slack) -> Result<String, Failed> {
+async fn ticket(slack: &Slack) -> Result<String, Disconnect> {
     let (Some(token), Some(url)) = (&slack.config.app_token, slack.hosts.method("apps.connections.open")) else {
-        return Err(later("there is no app-level token"));
+        return Err(Disconnect::lost("there is no app-level token"));
     };
-    let request = slack.asker.deps.client.post(url).bearer_auth(token.expose_secret());
-    let response = request.send().await.map_err(|_| later("Slack cannot be reached"))?;
-    let after = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok());
-    let after = after.and_then(|value| crate::notifiers::reply::retry_after(value, slack.now()));
-    if !response.status().is_success() {
-        return Err(Failed::Later { after, why: "Slack answers with an error" });
+    let redactor = Redactor::new("", std::slice::from_ref(token), &[]);
+    let request = HttpRequest::post("{}", slack.now()).bearer(token);
+    let reply = request.send(&slack.asker.deps.client, &url, &redactor).await;
+    let reply = reply.map_err(|_| Disconnect::lost("Slack cannot be reached"))?;
+    let failed = Disconnect::Lost { why: "Slack answers with an error", after: reply.retry_after };
+    if !(200..300).contains(&reply.status) {
+        return Err(failed);
     }
-    let reply = crate::http::read_body(response, MOST_REPLY).await.map_err(|_| later("Slack's answer broke off"))?;
-    let reply: Value = serde_json::from_slice(&reply).unwrap_or_default();
-    match (reply["ok"] == true, reply["url"].as_str()) {
+    let answer: Value = serde_json::from_str(&reply.body).unwrap_or_default();
+    match (answer["ok"] == true, answer["url"].as_str()) {
         (true, Some(url)) => Ok(url.to_owned()),
-        _ => match respond::code(&reply) {
+        _ => match respond::code(&answer) {
             Some("ratelimited" | "internal_error" | "service_unavailable" | "fatal_error" | "request_timeout")
-            | None => Err(Failed::Later { after, why: "Slack answers with an error" }),
-            Some(code) => Err(Failed::Refused(code.to_owned())),
+            | None => Err(failed),
+            // Only the operator can fix it; until then it is tried now and then.
+            Some(code) => {
+                tracing::debug!(chat = %slack.config.settings.name, code, "Slack refuses the app-level token");
+                Err(Disconnect::Refused(REFUSED))
+            }
         },
     }
 }

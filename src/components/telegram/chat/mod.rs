@@ -35,8 +35,6 @@ pub use config::CHAT;
 
 /// How long an answer is tried.
 const POSTS_WITHIN: Duration = Duration::from_secs(10 * 60);
-/// How long answers may take when podbell ends.
-const END: Duration = Duration::from_secs(3);
 /// The longest text beside a press, in characters.
 const TOAST: usize = 190;
 
@@ -126,7 +124,7 @@ impl Telegram {
 
     /// Listens until it is cancelled, then finishes what is in hand.
     pub async fn connect(self: Arc<Self>, stop: CancellationToken) {
-        self.asker.keep_connected("the bot", self.timing.pauses, &self, stop, END).await;
+        self.asker.keep_connected("the bot", self.timing.pauses, &self, stop).await;
     }
 
     fn next(&self) -> Option<i64> {

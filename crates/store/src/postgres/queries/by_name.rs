@@ -1,6 +1,5 @@
-//! What there is about the services of one name, read together with the services themselves: whoever asks about a service names
-//! it, and the place of the answer is known only when the services are. Read one after the other, that would be two
-//! round trips.
+//! Reads the services of one name and what there is about the first of them in one round trip. Who asks about a service names
+//! it; read one after the other, the services and what there is about the chosen one would be two round trips.
 
 use tokio_postgres::Row;
 
@@ -12,9 +11,8 @@ use crate::{AtPlace, PlaceName, Service, StoreError};
 use podbell_core::event::Target;
 use podbell_core::time::Time;
 
-/// Of how many services more than their names is read. More are rare, and what there is about them is read when one of their places
-/// was chosen.
-const MOST: usize = 4;
+/// For how many services more than the name is read at once. Further ones are rare, and are read when one of them is chosen.
+const PREFETCHED: usize = 4;
 
 /// See the module.
 pub(super) struct ByName {
@@ -36,7 +34,7 @@ impl Snapshot<'_> {
         let mut rows = rows.into_iter();
         let mut next = || rows.next().unwrap_or_default();
         let services = self.services_in(&next())?;
-        let targets = services.iter().take(MOST).map(|service| service.target.clone()).collect();
+        let targets = services.iter().take(PREFETCHED).map(|service| service.target.clone()).collect();
         let mutes = next();
         let [of_service, of_workload, seen, rollouts] = [next(), next(), next(), next()];
         Ok((services, ByName { name: name.to_owned(), now, targets, of_service, of_workload, mutes, seen, rollouts }))
@@ -87,7 +85,7 @@ fn calls(name: &str, now: Time) -> Vec<Call<'_>> {
 pub(super) fn queries() -> [String; 4] {
     let first = format!(
         "(SELECT id, source, cluster, namespace, service FROM podbell.target
-          WHERE service COLLATE \"C\" = $1 ORDER BY id LIMIT {MOST})"
+          WHERE service COLLATE \"C\" = $1 ORDER BY id LIMIT {PREFETCHED})"
     );
     let at_places = |found: &str| {
         let found = found.replace("$2", "p.namespace").replace("$3", "p.cluster");
