@@ -112,7 +112,7 @@ struct Inner {
 
 impl HealthStatus {
     /// Records a turn, with a new `snapshot` when one is due.
-    pub fn beat(&self, store_works: bool, lease: Option<Lease>, snapshot: Option<Snapshot>) {
+    pub fn record_turn(&self, store_works: bool, lease: Option<Lease>, snapshot: Option<Snapshot>) {
         let now = clock::monotonic();
         let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
         inner.role = Role::Active;
@@ -128,13 +128,13 @@ impl HealthStatus {
     }
 
     /// From now on, one replica of several owns the store, and this one stands by.
-    pub(crate) fn shares_store(&self) {
+    pub(crate) fn set_shared(&self) {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner).is_shared = true;
     }
 
     /// Records that another replica owns the store, or that it could not be reached. What was counted while this
     /// replica was active is void.
-    pub(crate) fn stands_by(&self, holder: Option<Holder>) {
+    pub(crate) fn set_standby(&self, holder: Option<Holder>) {
         let now = clock::monotonic();
         if let Some(holder) = &holder {
             self.committed(holder.turn);
@@ -151,7 +151,7 @@ impl HealthStatus {
     }
 
     /// Records that this replica reads the store, which it owns now.
-    pub(crate) fn reads_store(&self) {
+    pub(crate) fn record_loading(&self) {
         let now = clock::monotonic();
         let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
         (inner.last_turn, inner.reached) = (Some(now), Some(now));
@@ -163,7 +163,7 @@ impl HealthStatus {
     }
 
     /// Records how long a turn took that committed something, from reading what it needs to the end of the commit.
-    pub(crate) fn turn_took(&self, time: Duration) {
+    pub(crate) fn observe_turn(&self, time: Duration) {
         self.turns.observe(time.as_secs_f64());
     }
 
@@ -178,7 +178,7 @@ impl HealthStatus {
     }
 
     /// Sets where the exporter counts, once.
-    pub(crate) fn exports(&self, counts: Arc<Counts>) {
+    pub(crate) fn set_export_counts(&self, counts: Arc<Counts>) {
         // There is one exporter; a second would not be counted.
         let _ = self.exports.set(counts);
     }
@@ -189,14 +189,14 @@ impl HealthStatus {
     }
 
     /// Whether the engine makes turns.
-    pub(crate) fn alive(&self) -> bool {
+    pub(crate) fn is_alive(&self) -> bool {
         let inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
         inner.last_turn.is_none_or(|last| last.elapsed() < DEAD_AFTER)
     }
 
     /// Whether the store can be used; trouble with sources does not count. A shared store may be out of reach for 30 s,
     /// the time of a takeover or a failover: replicas that answer are not to be taken out of service at each.
-    pub(crate) fn ready(&self) -> bool {
+    pub(crate) fn is_ready(&self) -> bool {
         let recently = |at: Option<Instant>| at.is_some_and(|at| at.elapsed() < DEAD_AFTER);
         let inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
         let store_works = if inner.is_shared { recently(inner.reached) } else { inner.store_works };
@@ -226,10 +226,10 @@ impl HealthStatus {
 
     /// Whether polling, store and turns all work: the condition of the operator's heartbeat. False before the first
     /// good poll, and where there is nothing to poll.
-    pub(crate) fn well(&self, now: Time, polled_within: Duration) -> bool {
+    pub(crate) fn is_well(&self, now: Time, polled_within: Duration) -> bool {
         let snapshot = self.snapshot();
         let polled = |source: &SourceHealth| source.last_good.is_some_and(|last| now.since(last) <= polled_within);
-        self.ready() && snapshot.sources.iter().any(polled)
+        self.is_ready() && snapshot.sources.iter().any(polled)
     }
 
     /// The newest numbers.
@@ -321,11 +321,11 @@ mod tests {
     #[test]
     fn a_replica_that_was_frozen_beyond_its_lease_does_not_say_that_it_is_active() {
         let health = HealthStatus::default();
-        health.shares_store();
+        health.set_shared();
         let lease = |left| Some(Lease { epoch: 7, end: LeaseEnd::in_time(left) });
-        health.beat(true, lease(Duration::from_secs(10)), None);
+        health.record_turn(true, lease(Duration::from_secs(10)), None);
         assert_eq!((health.role(), health.lease().map(|lease| lease.epoch)), (Role::Active, Some(7)));
-        health.beat(true, lease(Duration::ZERO), None);
+        health.record_turn(true, lease(Duration::ZERO), None);
         assert_eq!((health.role(), health.lease()), (Role::Waiting, None));
     }
 }

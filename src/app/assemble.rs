@@ -150,7 +150,7 @@ pub(crate) fn collector(config: &Config) -> Option<Collector> {
 /// The exporter of records, if there is one; its counts are in the metrics.
 pub fn exporter(config: &Config, client: &reqwest::Client, health: &HealthStatus) -> Option<Exporter> {
     let (exporter, counts) = otlp::exporter(collector(config)?, client.clone());
-    health.exports(counts);
+    health.set_export_counts(counts);
     Some(exporter)
 }
 

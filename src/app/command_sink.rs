@@ -15,7 +15,7 @@ use podbell_store::Location;
 /// How many user actions may wait for the engine.
 const QUEUE: usize = 64;
 /// How long a person waits for the result: less than for an answer at all, so that it says whether the command was taken back.
-const PATIENCE: Duration = Duration::from_secs(8);
+const TIMEOUT: Duration = Duration::from_secs(8);
 
 /// The sending end, for chats and the server.
 #[derive(Clone, Debug)]
@@ -42,7 +42,7 @@ struct ReplicaSink {
 pub(crate) fn replica_sink(store: Location) -> (Arc<dyn CommandSink>, UserActions) {
     // One signal says as much as many.
     let (engine, events) = mpsc::channel(1);
-    (Arc::new(ReplicaSink { inbox: InboxSink::new(store, PATIENCE), engine }), UserActions(events))
+    (Arc::new(ReplicaSink { inbox: InboxSink::new(store, TIMEOUT), engine }), UserActions(events))
 }
 
 impl CommandSink for ReplicaSink {
@@ -70,7 +70,7 @@ impl CommandSink for EngineSink {
                 self.0.send(EngineEvent::Action(asked)).await.map_err(|_| ActError::Silent)?;
                 heard.await.map_err(|_| ActError::Silent)
             };
-            match tokio::time::timeout(PATIENCE, done).await {
+            match tokio::time::timeout(TIMEOUT, done).await {
                 Ok(done) => done?.ok_or(ActError::Store),
                 Err(_) => Err(ActError::Silent),
             }

@@ -127,7 +127,7 @@ impl Turns {
         match self.turns() {
             Ok(()) => {
                 let last = health::snapshot(&self.engine, health::count(&self.engine));
-                self.health.beat(!self.failing, self.engine.lease(), Some(last));
+                self.health.record_turn(!self.failing, self.engine.lease(), Some(last));
                 self.engine.give_store_up();
                 ThreadEnd::Drained
             }
@@ -260,7 +260,7 @@ impl Turns {
             self.failed(error)?;
         }
         if self.engine.totals().commits > commits {
-            self.health.turn_took(begun.elapsed());
+            self.health.observe_turn(begun.elapsed());
         }
         self.health.committed(self.engine.totals().commits);
         let over = |since: Option<Instant>, span| since.is_none_or(|since| since.elapsed() >= span);
@@ -276,7 +276,7 @@ impl Turns {
         });
         let lease = self.engine.lease();
         self.lease.send_replace(lease.map(|lease| lease.end));
-        self.health.beat(!self.failing, lease, fresh);
+        self.health.record_turn(!self.failing, lease, fresh);
         Ok(())
     }
 
@@ -289,7 +289,7 @@ impl Turns {
             tracing::error!(%error, "this replica does not own the store any more; another one goes on");
             // So that a commit whose outcome nobody will know is counted.
             let last = health::snapshot(&self.engine, self.counted.clone());
-            self.health.beat(false, self.engine.lease(), Some(last));
+            self.health.record_turn(false, self.engine.lease(), Some(last));
             return Err(ThreadEnd::LeaseLost);
         }
         if !self.failing {

@@ -15,7 +15,7 @@ use crate::sources::{Source, SourceEvent};
 use podbell_core::enrichment::PodQuestion;
 
 /// How long an answer may take.
-const PATIENCE: Duration = Duration::from_secs(2);
+const TIMEOUT: Duration = Duration::from_secs(2);
 /// How many questions are asked at once; in a flood of incidents the rest is left out.
 const AT_ONCE: usize = 8;
 
@@ -44,7 +44,7 @@ pub(super) async fn run(
                 for (source, question) in mine.take(room) {
                     let events = events.clone();
                     asked.spawn(async move {
-                        if let Ok(Some(state)) = timeout(PATIENCE, source.enrich(&question)).await {
+                        if let Ok(Some(state)) = timeout(TIMEOUT, source.enrich(&question)).await {
                             let event = SourceEvent::Enriched { incident: question.incident, at: clock::now(), state: Box::new(state) };
                             // The engine is gone only when the period ends.
                             let _ = events.send(event).await;

@@ -34,7 +34,7 @@ pub async fn run(
         if health.role() != Role::Active && health.is_shared() {
             continue;
         }
-        if !health.well(clock::now(), polled_within) {
+        if !health.is_well(clock::now(), polled_within) {
             // Before the first poll, the missing heartbeat needs no warning.
             if started.elapsed() > FIRST_POLL {
                 tracing::warn!("no heartbeat sent: polling or the store does not work");

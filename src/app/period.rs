@@ -79,7 +79,7 @@ impl Periods {
             }
             Ownership::Shared { location, replica } => (location, replica),
         };
-        self.health.shares_store();
+        self.health.set_shared();
         let mut read_again = READ_AGAIN;
         loop {
             let claimed = standby::claim(&location, &replica, &self.health, self.stopped.clone());
@@ -91,14 +91,14 @@ impl Periods {
                 }
                 Err(ServiceError::Store(error)) if !error.is_final() => {
                     tracing::error!(%error, again_in_seconds = read_again.as_secs(), "the store cannot be read; standing by");
-                    self.health.stands_by(None);
+                    self.health.set_standby(None);
                     let _ = tokio::time::timeout(read_again, self.stopped.cancelled()).await;
                     read_again = READ_AGAIN_MOST.min(read_again * 2);
                     if self.stopped.is_cancelled() { PeriodEnd::Stopped } else { PeriodEnd::LeaseLost }
                 }
                 Err(error) => return Err(error),
             };
-            self.health.stands_by(None);
+            self.health.set_standby(None);
             if matches!(ended, PeriodEnd::Stopped) {
                 return Ok(());
             }
@@ -112,7 +112,7 @@ impl Periods {
         let activated = loop {
             tokio::select! {
                 activated = &mut activating => break activated,
-                _ = beats.tick(), if self.health.is_shared() && begun.elapsed() < READING => self.health.reads_store(),
+                _ = beats.tick(), if self.health.is_shared() && begun.elapsed() < READING => self.health.record_loading(),
             }
         };
         activated.map_err(|error| ServiceError::Broken(error.to_string()))?.map_err(ServiceError::Store)

@@ -43,15 +43,15 @@ pub(super) async fn claim(
             Ok(Ok(Claim::Active(writer))) => return Ok(Some(writer)),
             Ok(Ok(Claim::Standby(holder))) => {
                 said.holder(&holder);
-                health.stands_by(Some(holder));
+                health.set_standby(Some(holder));
             }
             Ok(Err(error)) if error.is_final() => return Err(error),
             Ok(Err(error)) => {
                 said.error(&error);
-                health.stands_by(None);
+                health.set_standby(None);
             }
             // It panicked, which was printed; the next attempt may not.
-            Err(_) => health.stands_by(None),
+            Err(_) => health.set_standby(None),
         }
         let wait = ASK_EVERY.mul_f64(0.5 + rand::random::<f64>() / 2.0);
         tokio::select! {

@@ -19,7 +19,7 @@ use podbell_core::user_action::{Act, ActionResult, UserAction};
 use podbell_store::{Readers, ReadersError, Snapshot, StoreError};
 
 /// The default deadline of an answer.
-const PATIENCE: Duration = Duration::from_secs(10);
+const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// What the query service knows besides the store. The service replaces it at each reload.
 #[derive(Debug, Default)]
@@ -76,7 +76,7 @@ pub struct QueryService {
 impl QueryService {
     /// A query service for chats.
     pub fn new(readers: Readers, sink: Arc<dyn CommandSink>, catalog: Arc<RuleCatalog>) -> Self {
-        Self { readers, sink, catalog, prompt: Prompt::Chat, patience: PATIENCE }
+        Self { readers, sink, catalog, prompt: Prompt::Chat, patience: TIMEOUT }
     }
 
     /// Answers for another place where commands are typed.

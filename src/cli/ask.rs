@@ -24,9 +24,9 @@ use podbell_core::scope::Scope;
 use podbell_store::Readers;
 
 /// How long the running service may take to carry out an action.
-const PATIENCE: Duration = Duration::from_secs(10);
+const TIMEOUT: Duration = Duration::from_secs(10);
 /// The query service's deadline. It is longer than the inbox's, whose answer says more than a timeout.
-const QUERY_PATIENCE: Duration = Duration::from_secs(15);
+const QUERY_TIMEOUT: Duration = Duration::from_secs(15);
 
 const AFTER_HELP: &str = "\
 The words are those of the chats, see docs/commands.md. In any place:
@@ -142,9 +142,9 @@ fn answer(asked: &ParsedArgs, text: String, style: &Style) -> anyhow::Result<(An
     let rules = rule_files(loaded, &config).in_force(&good).rules;
     let known = AnswerFacts::new(&rules, aliases);
     let catalog = Arc::new(RuleCatalog::new(known.clone()));
-    let sink = Arc::new(InboxSink::new(store.clone(), PATIENCE));
+    let sink = Arc::new(InboxSink::new(store.clone(), TIMEOUT));
     let queries =
-        QueryService::new(Readers::new(store, 1), sink, catalog).at(Prompt::Terminal).with_patience(QUERY_PATIENCE);
+        QueryService::new(Readers::new(store, 1), sink, catalog).at(Prompt::Terminal).with_patience(QUERY_TIMEOUT);
     let speaker = Speaker {
         author: Author { name: who(), via: "command line".to_owned() },
         scope: Scope::default(),

@@ -16,7 +16,7 @@ use podbell_core::time::Time;
 use podbell_store::{Command, ListedDelivery, Listing, Location, Snapshot, StoreError};
 
 /// How long to wait for an answer of the running service.
-const PATIENCE: Duration = Duration::from_secs(10);
+const TIMEOUT: Duration = Duration::from_secs(10);
 
 const EXAMPLES: &str = "\
 Examples:
@@ -168,7 +168,7 @@ pub(super) fn ask(store: &Location, command: &Command) -> Result<(), StoreError>
         return Ok(());
     }
     let start = clock::monotonic();
-    while start.elapsed() < PATIENCE {
+    while start.elapsed() < TIMEOUT {
         if let Some(answer) = inbox.answer(id)? {
             anstream::println!("{answer}");
             return Ok(());

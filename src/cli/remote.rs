@@ -16,7 +16,7 @@ use podbell_core::message::{Language, one_line};
 /// The variable that holds the token: on the command line everybody on the machine could read it.
 pub(super) const TOKEN: &str = "PODBELL_TOKEN";
 /// The query service answers within ten seconds, if only to say that it took too long.
-const PATIENCE: Duration = Duration::from_secs(15);
+const TIMEOUT: Duration = Duration::from_secs(15);
 /// The largest answer that is read; answers are a page long.
 const MOST: usize = 4 << 20;
 
@@ -33,7 +33,7 @@ pub(super) fn ask(url: &str, text: &str, language: Language, output: Output) -> 
     let said = block_on(async move {
         let client = http::client(&HttpOptions::default())?;
         let request = client.post(url).bearer_auth(token.trim()).header("content-type", "application/json");
-        let answer = request.body(body).timeout(PATIENCE).send().await.map_err(|error| anyhow!(error.without_url()))?;
+        let answer = request.body(body).timeout(TIMEOUT).send().await.map_err(|error| anyhow!(error.without_url()))?;
         let status = answer.status();
         let body =
             http::read_body(answer, MOST).await.map_err(|error| anyhow!("the answer cannot be read: {error}"))?;

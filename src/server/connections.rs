@@ -22,7 +22,7 @@ use tokio::task::{AbortHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use super::files;
-use super::write_timeout::{PATIENCE, WriteTimeout};
+use super::write_timeout::{TIMEOUT, WriteTimeout};
 use crate::guard::{Caller, Peer};
 
 /// How long a request's head may take, and how long a connection may be silent.
@@ -192,7 +192,7 @@ async fn connection(
     });
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new()).header_read_timeout(HEAD).max_buf_size(64 * 1024);
-    let mut serving = pin!(http.serve_connection(TokioIo::new(WriteTimeout::new(stream, PATIENCE)), service));
+    let mut serving = pin!(http.serve_connection(TokioIo::new(WriteTimeout::new(stream, TIMEOUT)), service));
     tokio::select! {
         // Not an error: the other side may end a connection at any time.
         _ = serving.as_mut() => return,

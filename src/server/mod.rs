@@ -40,7 +40,7 @@ pub async fn serve(
 fn routes(health: Arc<HealthStatus>) -> Router {
     let (alive, ready) = (health.clone(), health.clone());
     Router::new()
-        .route("/healthz", get(move || async move { verdict(alive.alive(), "the engine has not run for 30 s\n") }))
+        .route("/healthz", get(move || async move { verdict(alive.is_alive(), "the engine has not run for 30 s\n") }))
         .route("/readyz", get(move || async move { readiness(&ready) }))
         .route("/metrics", get(move || async move { metrics_page(&health) }))
 }
@@ -51,7 +51,7 @@ fn verdict(good: bool, bad: &'static str) -> (StatusCode, &'static str) {
 
 /// A standby is ready, too: it answers questions, and a rolling update waits for it.
 fn readiness(health: &HealthStatus) -> (StatusCode, String) {
-    if !health.ready() {
+    if !health.is_ready() {
         let why = if health.is_shared() { "the store cannot be reached" } else { "the store cannot be written" };
         return (StatusCode::SERVICE_UNAVAILABLE, format!("{why}\n"));
     }

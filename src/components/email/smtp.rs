@@ -27,7 +27,7 @@ struct Timeouts {
     answer: Duration,
 }
 
-const PATIENCE: Timeouts =
+const TIMEOUT: Timeouts =
     Timeouts { begin: Duration::from_secs(60), recipient: Duration::from_secs(10), answer: Duration::from_secs(600) };
 /// How long it may take to say goodbye, which changes nothing.
 const GOODBYE: Duration = Duration::from_secs(1);
@@ -84,7 +84,7 @@ impl Server {
     pub(super) fn new(host: String, port: u16, encryption: Encryption, login: Option<(String, SecretString)>) -> Self {
         let secrets: Vec<SecretString> = login.iter().map(|(_, password)| password.clone()).collect();
         let redactor = Redactor::new("", &secrets, &[]);
-        Self { host, port, encryption, login, redactor, timeouts: PATIENCE }
+        Self { host, port, encryption, login, redactor, timeouts: TIMEOUT }
     }
 
     /// Whether everybody on the way can read what is sent.
@@ -284,13 +284,13 @@ mod tests {
 
     #[tokio::test]
     async fn a_server_that_took_a_mail_and_says_nothing_may_have_it() {
-        let timeouts = Timeouts { answer: Duration::from_secs(1), ..PATIENCE };
+        let timeouts = Timeouts { answer: Duration::from_secs(1), ..TIMEOUT };
         let outcome = after(Duration::from_secs(3600), timeouts).await.unwrap_err();
         assert!(matches!(&outcome, Outcome::Unclear { why, .. } if why.contains("1 s")), "{outcome:?}");
     }
 
     #[test]
     fn the_answer_to_a_mail_is_waited_for_as_long_as_the_protocol_asks() {
-        assert!(PATIENCE.answer >= Duration::from_secs(600));
+        assert!(TIMEOUT.answer >= Duration::from_secs(600));
     }
 }

@@ -13,12 +13,12 @@ use crate::examine::{Checked, Finding, Group, count, span};
 use podbell_core::time::Time;
 
 /// The deadline of one answer; less than that of the whole check.
-const PATIENCE: Duration = Duration::from_secs(4);
+const TIMEOUT: Duration = Duration::from_secs(4);
 
 /// Asks the API server.
 pub(super) async fn examine(source: &KubernetesConfig) -> Checked {
     let mut config = source.clone();
-    config.pace.patience = PATIENCE;
+    config.pace.patience = TIMEOUT;
     match inspect(&config).await {
         Err(fault) => failed(&source.name, &fault).into(),
         Ok(inspect) => {

@@ -24,7 +24,7 @@ use podbell_core::time::Time;
 use podbell_store::{Readers, Snapshot, StoreError};
 
 /// How long an answer may take.
-const PATIENCE: Duration = Duration::from_secs(10);
+const TIMEOUT: Duration = Duration::from_secs(10);
 /// How many requests of one key are remembered for ten minutes, so that none is accepted twice.
 const MOST_NONCES: usize = 100_000;
 
@@ -101,7 +101,7 @@ impl Gateway {
 
     async fn look(&self, scope: Scope, query: Query, now: Time) -> Result<served::Data, Refusal> {
         let known = self.catalog.get();
-        let reading = self.readers.read(PATIENCE, move |snapshot| {
+        let reading = self.readers.read(TIMEOUT, move |snapshot| {
             let alias = |id: &str| known.alias(id).map(str::to_owned);
             Ok(query.look(&Stored { snapshot, scope: &scope, alias: &alias, now }))
         });

@@ -244,7 +244,7 @@ pub async fn served_at(world: &mut super::world::World, clock: Arc<dyn Fn() -> T
     let mut numbers = snapshot(world.engine(), counted);
     // Virtual time goes in large steps; a source of podbell.yaml is read each minute.
     numbers.sources.iter_mut().for_each(|source| source.last_good = Some(now.minus(Duration::from_secs(21))));
-    health.beat(true, None, Some(numbers));
+    health.record_turn(true, None, Some(numbers));
     let catalog = Arc::new(RuleCatalog::default());
     let known = catalog.clone();
     let aliases = BTreeMap::from([("cls-1".to_owned(), "prod-gz".to_owned())]);

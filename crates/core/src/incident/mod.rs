@@ -238,8 +238,8 @@ impl Incident {
 
     /// Objects are old enough now, and whether they still fail is known: what they did before counts or is forgotten.
     /// It opens if that is enough.
-    pub(crate) fn settle(&mut self, rule: &RuleSettings, still_fail: bool, now: Time) {
-        if window::settle(&mut self.recent, &mut self.runs, still_fail, rule.open_when, now) {
+    pub(crate) fn count_matured(&mut self, rule: &RuleSettings, still_fail: bool, now: Time) {
+        if window::count_matured(&mut self.recent, &mut self.runs, still_fail, rule.open_when, now) {
             self.open(rule, now);
         }
     }

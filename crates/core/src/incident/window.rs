@@ -195,7 +195,7 @@ pub(crate) fn settles_at(runs: &[Run]) -> Option<Time> {
 
 /// Objects are old enough by `now`, and whether they still fail is known: then what they did before counts, else it is
 /// forgotten. Returns whether `open_when` is met.
-pub(crate) fn settle(
+pub(crate) fn count_matured(
     recent: &mut Vec<Time>,
     runs: &mut Vec<Run>,
     still_fail: bool,
@@ -417,12 +417,12 @@ mod tests {
             let (mut recent, mut runs) = (Vec::new(), Vec::new());
             gather(&mut recent, &mut runs, young(7, 0, 30, 3, 300), settled(per));
             assert_eq!(settles_at(&runs), Some(t(300)));
-            assert!(!settle(&mut recent, &mut runs, true, settled(per), t(299)), "it is too young still");
-            let met = settle(&mut recent, &mut runs, still_fails, settled(per), t(300));
+            assert!(!count_matured(&mut recent, &mut runs, true, settled(per), t(299)), "it is too young still");
+            let met = count_matured(&mut recent, &mut runs, still_fails, settled(per), t(300));
             assert_eq!((met, settles_at(&runs)), (still_fails, None), "{per:?}");
             // Two, of which it is not known whether it fails, are not three.
             gather(&mut recent, &mut runs, young(8, 0, 30, 2, 300), settled(CountScope::Object));
-            assert!(!settle(&mut recent, &mut runs, true, settled(CountScope::Object), t(300)));
+            assert!(!count_matured(&mut recent, &mut runs, true, settled(CountScope::Object), t(300)));
         }
     }
 

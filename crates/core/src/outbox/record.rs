@@ -162,12 +162,12 @@ impl Outbox {
                 };
                 state.count(send, digest_after, now);
                 state.shown(send, posted, &name, now, writes);
-                state.settle(send, &name, now, writes);
+                state.mark_delivered(send, &name, now, writes);
                 state.recover(&name, now, writes);
             }
             Outcome::NotNeeded => {
                 state.shown(send, None, &name, now, writes);
-                state.settle(send, &name, now, writes);
+                state.mark_delivered(send, &name, now, writes);
             }
             Outcome::Orphaned { .. } => {
                 state.orphaned(send, &name, now, writes);
@@ -231,7 +231,7 @@ impl DestinationState {
     }
 
     /// Settles a send that arrived: of each incident the newest delivery counts as sent, the others as folded into it.
-    fn settle(&mut self, send: SendId, name: &Destination, now: Time, writes: &mut OutboxWrites) {
+    fn mark_delivered(&mut self, send: SendId, name: &Destination, now: Time, writes: &mut OutboxWrites) {
         let deliveries = self.close_send(send);
         writes.settled.push((send, SendResult::Delivered));
         let newest: HashMap<u64, DeliveryId> =

@@ -59,7 +59,7 @@ impl State {
     }
 
     /// Objects were deleted: ends their standing troubles.
-    pub(super) fn deleted(&mut self, source: &Arc<str>, objects: &[ObjectName], cx: &mut StepContext<'_>) {
+    pub(super) fn handle_deletions(&mut self, source: &Arc<str>, objects: &[ObjectName], cx: &mut StepContext<'_>) {
         let report = |object: &ObjectName| ObjectReport::Deleted { source: source.clone(), object: object.clone() };
         cx.writes.reports.extend(objects.iter().map(|object| (cx.now, report(object))));
         self.deletions.note(source, objects, cx.now);

@@ -20,7 +20,7 @@ use crate::workload;
 /// How long to wait for more targets that come back: blind targets of one source share a notice.
 const BLIND_WAIT: Duration = Duration::from_secs(60);
 /// The longest such wait: a large source at a slow pace takes a while to be read once.
-const BLIND_PATIENCE: Duration = Duration::from_secs(1800);
+const MAX_BLIND_WAIT: Duration = Duration::from_secs(1800);
 /// A list reaches back an hour: if even its newest event is older than this, its dates are wrong.
 const TOO_OLD: Duration = Duration::from_secs(70 * 60);
 /// If even its oldest event lies further in the future than this, its dates are wrong, too.
@@ -153,7 +153,7 @@ impl State {
             until: cx.now,
             services: 0,
             tell_at: cx.now,
-            tell_by: cx.now.plus(BLIND_PATIENCE),
+            tell_by: cx.now.plus(MAX_BLIND_WAIT),
         });
         blind.tell_at = cx.now.plus(BLIND_WAIT).min(blind.tell_by);
         blind.from = blind.from.min(from);

@@ -100,7 +100,7 @@ impl State {
     }
 
     /// A source reports the health of workloads.
-    pub(super) fn health(&mut self, reports: &[HealthReport], cx: &mut StepContext<'_>) {
+    pub(super) fn handle_health(&mut self, reports: &[HealthReport], cx: &mut StepContext<'_>) {
         // First all of them, then what follows: an incident may be about several workloads.
         let mut changed = BTreeSet::new();
         for report in reports {
@@ -261,7 +261,7 @@ impl State {
 
     /// Once objects are old enough for `settled`, the health of their workloads may say whether they still fail: then
     /// nothing else need happen. In a rollout it says nothing of one pod.
-    pub(super) fn settle(&mut self, id: u64, rule: &RuleSettings, cx: &mut StepContext<'_>) {
+    pub(super) fn count_matured(&mut self, id: u64, rule: &RuleSettings, cx: &mut StepContext<'_>) {
         let Some(incident) = self.incidents.get(&id).filter(|incident| incident.phase != Phase::Open) else { return };
         if incident.settles_at().is_none_or(|at| at > cx.now) {
             return;
@@ -273,7 +273,7 @@ impl State {
             Some(Status::Ready { .. }) => false,
         };
         if let Some(incident) = self.incidents.get_mut(&id) {
-            incident.settle(rule, still_fail, cx.now);
+            incident.count_matured(rule, still_fail, cx.now);
             cx.writes.incidents.insert(id);
             self.ask_about_newest_pod(id, cx);
         }

@@ -57,7 +57,7 @@ impl State {
     }
 
     /// A source said how a pod is: messages that are made from now on say so.
-    pub(super) fn enriched(&mut self, id: u64, pod: &PodState, cx: &mut StepContext<'_>) {
+    pub(super) fn handle_enrichment(&mut self, id: u64, pod: &PodState, cx: &mut StepContext<'_>) {
         let Some(incident) = self.incidents.get_mut(&id).filter(|incident| incident.phase == Phase::Open) else {
             return;
         };
@@ -113,7 +113,7 @@ impl State {
                 self.ask_about_newest_pod(id, cx);
             }
         }
-        self.settle(id, rule, cx);
+        self.count_matured(id, rule, cx);
         let Some(incident) = self.incidents.get_mut(&id) else { return };
         if incident.take_steps(rule, cx.now) {
             cx.writes.incidents.insert(id);

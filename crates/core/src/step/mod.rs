@@ -254,26 +254,26 @@ pub fn step(state: &mut State, setup: &Setup, input: Input<'_>, now: Time, write
     let cx = &mut StepContext { setup, now, writes };
 
     match input {
-        Input::Observed { target, events } => state.observed(target, events, cx),
-        Input::Unusable { target, entries } => state.unusable(target, entries, cx),
-        Input::Failed { target, error } => state.failed(target, error, cx),
-        Input::TargetList { source, targets, complete } => state.target_list(source, targets, complete, cx),
-        Input::DiscoveryFailed { source, error } => state.discovery_failed(source, error, cx),
-        Input::PartialObservation { seen, whole } => state.seen(seen, whole, cx),
-        Input::ListCompleted { covers, shown } => state.list_completed(covers, shown, cx),
-        Input::WatchProgress { covers } => state.watch_progress(covers, cx),
-        Input::Deleted { source, objects } => state.deleted(source, objects, cx),
-        Input::Health { reports } => state.health(reports, cx),
-        Input::Enriched { incident, state: pod } => state.enriched(incident, pod, cx),
-        Input::Templates { reports } => state.templates(reports, cx),
-        Input::WatchFailed { covers, error } => state.watch_cut(covers, error, cx),
-        Input::Destination { name, error } => state.destination(name, error, cx),
-        Input::RuleFile { name, error } => state.rule_file(name, error, cx),
+        Input::Observed { target, events } => state.handle_observation(target, events, cx),
+        Input::Unusable { target, entries } => state.handle_unusable(target, entries, cx),
+        Input::Failed { target, error } => state.handle_failure(target, error, cx),
+        Input::TargetList { source, targets, complete } => state.handle_target_list(source, targets, complete, cx),
+        Input::DiscoveryFailed { source, error } => state.handle_discovery_failure(source, error, cx),
+        Input::PartialObservation { seen, whole } => state.handle_partial_observation(seen, whole, cx),
+        Input::ListCompleted { covers, shown } => state.handle_list_completed(covers, shown, cx),
+        Input::WatchProgress { covers } => state.handle_watch_progress(covers, cx),
+        Input::Deleted { source, objects } => state.handle_deletions(source, objects, cx),
+        Input::Health { reports } => state.handle_health(reports, cx),
+        Input::Enriched { incident, state: pod } => state.handle_enrichment(incident, pod, cx),
+        Input::Templates { reports } => state.handle_templates(reports, cx),
+        Input::WatchFailed { covers, error } => state.handle_watch_failure(covers, error, cx),
+        Input::Destination { name, error } => state.handle_destination(name, error, cx),
+        Input::RuleFile { name, error } => state.handle_rule_file(name, error, cx),
         Input::RulesChanged => state.adopt_rules(cx),
         Input::Dead { destination, deliveries, why } => {
-            state.dead(destination, deliveries, why, cx);
+            state.handle_dead_deliveries(destination, deliveries, why, cx);
         }
-        Input::Store { fate, kept } => state.store(fate, kept, cx),
+        Input::Store { fate, kept } => state.handle_store(fate, kept, cx),
         Input::MessageArrived { destination } => state.count_message(destination),
         Input::Tick => {
             state.wake_mutes(cx);

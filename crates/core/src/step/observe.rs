@@ -45,7 +45,7 @@ impl<'a> Reads<'a> {
 }
 
 impl State {
-    pub(super) fn observed(&mut self, target: &Target, events: &[Event<'_>], cx: &mut StepContext<'_>) {
+    pub(super) fn handle_observation(&mut self, target: &Target, events: &[Event<'_>], cx: &mut StepContext<'_>) {
         // The answer was under way when its service was found to be gone.
         if !self.targets.contains_key(target) {
             return;

@@ -47,7 +47,7 @@ impl State {
     }
 
     /// A source reports what workloads run.
-    pub(super) fn templates(&mut self, reports: &[TemplateReport], cx: &mut StepContext<'_>) {
+    pub(super) fn handle_templates(&mut self, reports: &[TemplateReport], cx: &mut StepContext<'_>) {
         for report in reports {
             let TemplateReport { target, name, template, .. } = report;
             let watched = self.watched_before(target);

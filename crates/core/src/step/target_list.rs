@@ -13,7 +13,7 @@ use crate::time::Time;
 pub const GONE_AFTER: u32 = 2;
 
 impl State {
-    pub(super) fn target_list(
+    pub(super) fn handle_target_list(
         &mut self,
         source: &Arc<str>,
         entries: &[TargetEntry],
@@ -63,7 +63,7 @@ impl State {
     /// Forgets a target that no incident names. Its workloads may be there, only without events.
     pub(super) fn forget_target(&mut self, target: &Target, cx: &mut StepContext<'_>) {
         self.leave_trouble(target, cx);
-        self.unusable(target, 0, cx);
+        self.handle_unusable(target, 0, cx);
         if let Some(state) = self.targets.remove(target) {
             self.episodes = self.episodes.saturating_sub(state.readings.map_or(0, |readings| readings.len()));
         }

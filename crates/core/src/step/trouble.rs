@@ -142,7 +142,7 @@ impl TroubleState {
 
 impl State {
     /// A target could not be read. Its state stays; if the failure lasts, it becomes a trouble.
-    pub(super) fn failed(&mut self, target: &Target, error: &Problem, cx: &mut StepContext<'_>) {
+    pub(super) fn handle_failure(&mut self, target: &Target, error: &Problem, cx: &mut StepContext<'_>) {
         let Some(state) = self.targets.get_mut(target) else { return };
         if error.gone && state.discovered {
             self.gone(target, CloseReason::ServiceDeleted, cx);
@@ -185,7 +185,7 @@ impl State {
     }
 
     /// A list has entries that cannot be understood, or no longer has: one trouble of its source for all its targets.
-    pub(super) fn unusable(&mut self, target: &Target, entries: usize, cx: &mut StepContext<'_>) {
+    pub(super) fn handle_unusable(&mut self, target: &Target, entries: usize, cx: &mut StepContext<'_>) {
         if let Some(state) = self.targets.get_mut(target) {
             state.unusable = entries as u64;
         }
@@ -237,7 +237,7 @@ impl State {
     }
 
     /// A source could not list its targets: a trouble, as if discovery were a target.
-    pub(super) fn discovery_failed(&mut self, source: &Arc<str>, error: &Problem, cx: &mut StepContext<'_>) {
+    pub(super) fn handle_discovery_failure(&mut self, source: &Arc<str>, error: &Problem, cx: &mut StepContext<'_>) {
         let subject = TroubleSubject::Source(source.to_string());
         self.join_trouble(subject, error, (Member::Other(DISCOVERY.to_owned()), cx.now), UNREADABLE_AFTER, cx);
     }
@@ -248,7 +248,7 @@ impl State {
 
     /// A watch was cut: a trouble, if it lasts. If the watch fails in another way meanwhile, the trouble takes the
     /// newer text.
-    pub(super) fn watch_cut(&mut self, covers: &Covers, error: &Problem, cx: &mut StepContext<'_>) {
+    pub(super) fn handle_watch_failure(&mut self, covers: &Covers, error: &Problem, cx: &mut StepContext<'_>) {
         let subject = TroubleSubject::Source(covers.source.to_string());
         let member = covers.name();
         let mine = |trouble: &&mut TroubleState| trouble.subject == subject && trouble.members.contains_key(&member);
@@ -310,12 +310,12 @@ impl State {
     }
 
     /// Deliveries to a destination fail, or work again. The notice goes elsewhere at once.
-    pub(super) fn destination(&mut self, name: &Destination, error: Option<&Problem>, cx: &mut StepContext<'_>) {
+    pub(super) fn handle_destination(&mut self, name: &Destination, error: Option<&Problem>, cx: &mut StepContext<'_>) {
         self.lone_trouble(TroubleSubject::Destination(name.to_string()), name, error, cx);
     }
 
     /// A rule file was refused, or is valid again. The notice is made at once.
-    pub(super) fn rule_file(&mut self, name: &str, error: Option<&Problem>, cx: &mut StepContext<'_>) {
+    pub(super) fn handle_rule_file(&mut self, name: &str, error: Option<&Problem>, cx: &mut StepContext<'_>) {
         self.lone_trouble(TroubleSubject::Rules(name.to_owned()), name, error, cx);
     }
 
@@ -341,14 +341,20 @@ impl State {
     }
 
     /// Deliveries were given up.
-    pub(super) fn dead(&mut self, destination: &Destination, deliveries: u64, why: &str, cx: &mut StepContext<'_>) {
+    pub(super) fn handle_dead_deliveries(
+        &mut self,
+        destination: &Destination,
+        deliveries: u64,
+        why: &str,
+        cx: &mut StepContext<'_>,
+    ) {
         let to = operators(cx.setup, &TroubleSubject::Destination(destination.to_string()));
         let info = Info::Dead { destination: destination.to_string(), deliveries, why: why.to_owned() };
         self.inform(Severity::Warning, to, info, cx);
     }
 
     /// The store is not as podbell left it: the notice is made at once, and once.
-    pub(super) fn store(&mut self, fate: &StoreFate, kept: Option<&str>, cx: &mut StepContext<'_>) {
+    pub(super) fn handle_store(&mut self, fate: &StoreFate, kept: Option<&str>, cx: &mut StepContext<'_>) {
         let info = Info::Store { fate: fate.clone(), kept: kept.map(str::to_owned) };
         self.inform(Severity::Critical, cx.setup.operator.clone(), info, cx);
     }

@@ -18,7 +18,12 @@ const AGE_EVERY: Duration = Duration::from_secs(3600);
 
 impl State {
     /// Events of a target that may be new to podbell.
-    pub(super) fn seen(&mut self, seen: &PartialObservation, whole: bool, cx: &mut StepContext<'_>) {
+    pub(super) fn handle_partial_observation(
+        &mut self,
+        seen: &PartialObservation,
+        whole: bool,
+        cx: &mut StepContext<'_>,
+    ) {
         let target = &seen.target;
         if !self.targets.contains_key(target) && seen.events.is_empty() {
             return;
@@ -34,7 +39,7 @@ impl State {
     }
 
     /// All lists of a watch were handed in: targets that are not among them have no events left.
-    pub(super) fn list_completed(&mut self, covers: &Covers, shown: &[Target], cx: &mut StepContext<'_>) {
+    pub(super) fn handle_list_completed(&mut self, covers: &Covers, shown: &[Target], cx: &mut StepContext<'_>) {
         let shown: BTreeSet<&Target> = shown.iter().collect();
         for target in self.covered(covers) {
             if shown.contains(&target) {
@@ -50,11 +55,11 @@ impl State {
         source.watched_since.get_or_insert(cx.now);
         source.target_list_known = true;
         cx.writes.sources.insert(covers.source.clone());
-        self.watch_progress(covers, cx);
+        self.handle_watch_progress(covers, cx);
     }
 
     /// Notes that a watch missed nothing until `now`.
-    pub(super) fn watch_progress(&mut self, covers: &Covers, cx: &mut StepContext<'_>) {
+    pub(super) fn handle_watch_progress(&mut self, covers: &Covers, cx: &mut StepContext<'_>) {
         self.watch_recovered(covers, cx);
         let source = self.sources.entry(covers.source.clone()).or_default();
         let until = source.watched.entry(covers.name()).or_insert(cx.now);

@@ -323,12 +323,12 @@ impl Store {
             }
             // Only a refusal before the end is certainly no commit.
             Err(Failed { error, refused: Some(at) }) if at < last => self.noticed(Err(error)),
-            Err(Failed { error, .. }) => self.settle(turn, error).map(|()| Vec::new()),
+            Err(Failed { error, .. }) => self.resolve_unknown_commit(turn, error).map(|()| Vec::new()),
         }
     }
 
     /// After the answer to commit number `turn` was lost: finds out whether it was written.
-    fn settle(&mut self, turn: i64, error: PostgresError) -> Result<(), PostgresError> {
+    fn resolve_unknown_commit(&mut self, turn: i64, error: PostgresError) -> Result<(), PostgresError> {
         self.unknown_commits += 1;
         self.session = None;
         tracing::warn!(%error, "the answer to a commit was lost; podbell reads whether it was written");

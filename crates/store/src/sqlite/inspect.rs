@@ -11,7 +11,7 @@ use super::{BUSY_WAIT, SqliteError, Store, place};
 use podbell_core::time::Time;
 
 /// How long checking all pages may take: the doctor has 10 s for everything.
-const PATIENCE: Duration = Duration::from_secs(5);
+const TIMEOUT: Duration = Duration::from_secs(5);
 
 /// What an inspection found.
 #[derive(Debug)]
@@ -100,7 +100,7 @@ fn look_at_pages(connection: &Connection, path: &Path) -> Result<bool, SqliteErr
     let (done, waits) = std::sync::mpsc::channel::<()>();
     let interrupt = connection.get_interrupt_handle();
     let timer = std::thread::spawn(move || {
-        if waits.recv_timeout(PATIENCE) == Err(std::sync::mpsc::RecvTimeoutError::Timeout) {
+        if waits.recv_timeout(TIMEOUT) == Err(std::sync::mpsc::RecvTimeoutError::Timeout) {
             interrupt.interrupt();
         }
     });
