@@ -180,10 +180,10 @@ impl Watcher {
                 _ = look.tick() => self.look().await,
                 () = hung_up(&mut hangup) => {
                     tracing::info!("SIGHUP: reading the rules again");
-                    let _ = self.reload(true).await;
+                    let _ = self.reload(Trigger::Request).await;
                 }
                 Some(ask) = asks.recv() => {
-                    let answer = self.reload(true).await;
+                    let answer = self.reload(Trigger::Request).await;
                     // The caller may be gone.
                     let _ = ask.send(answer);
                 }
@@ -202,15 +202,15 @@ impl Watcher {
         match self.changing.filter(|(seen, _)| *seen == now) {
             None => self.changing = Some((now, clock::monotonic())),
             Some((_, since)) if since.elapsed() >= STABLE => {
-                let _ = self.reload(false).await;
+                let _ = self.reload(Trigger::Change).await;
             }
             Some(_) => {}
         }
     }
 
-    async fn reload(&mut self, asked: bool) -> Result<String, NotReloaded> {
+    async fn reload(&mut self, trigger: Trigger) -> Result<String, NotReloaded> {
         let watched = self.watched.clone();
-        let read = tokio::task::spawn_blocking(move || read(&watched, asked)).await;
+        let read = tokio::task::spawn_blocking(move || read(&watched, trigger)).await;
         let Ok(read) = read else { return Err(NotReloaded("the rules could not be read".to_owned())) };
         self.changing = None;
         self.watched.fingerprint = read.fingerprint;
@@ -235,8 +235,17 @@ async fn hung_up(signal: &mut Option<Signal>) {
     }
 }
 
-/// Reads the files. A reload that somebody `asked` for is done even if files are gone.
-fn read(watched: &WatchedFiles, asked: bool) -> Read {
+/// Why rules are reloaded.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Trigger {
+    /// Their files changed.
+    Change,
+    /// Somebody asked for it: it is done even if files are gone.
+    Request,
+}
+
+/// Reads the files.
+fn read(watched: &WatchedFiles, trigger: Trigger) -> Read {
     // Taken before the files are read: a change meanwhile has another fingerprint and is read again.
     let before = config::fingerprint(&watched.path, &watched.globs.all);
     let mut loaded = config::load(&watched.path);
@@ -252,7 +261,7 @@ fn read(watched: &WatchedFiles, asked: bool) -> Read {
     };
     // Files may be missing for a moment, while they are copied or a folder is not mounted.
     let vanished = names(&loaded).into_iter().find(|glob| !watched.globs.empty.contains(glob));
-    if let Some(glob) = vanished.filter(|_| !asked) {
+    if let Some(glob) = vanished.filter(|_| trigger == Trigger::Change) {
         let error = Problem {
             code: "rules".to_owned(),
             text: format!("{glob} matches no file any more"),

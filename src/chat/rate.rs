@@ -5,6 +5,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use podbell_core::outbox::pace::{Pace, RateWindow};
+use podbell_core::rules::Severity;
 use podbell_core::time::Time;
 
 /// How many conversations are remembered.
@@ -30,7 +31,7 @@ impl Rate {
             windows.retain(|_, window| !window.is_free(self.pace, now));
         }
         let window = windows.entry(conversation.to_owned()).or_default();
-        let free_at = window.free_at(self.pace, false, now);
+        let free_at = window.free_at(self.pace, Severity::Warning, now);
         if free_at > now {
             return Err(free_at.since(now));
         }

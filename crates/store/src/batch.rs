@@ -241,9 +241,9 @@ impl Batch {
         self.targets = writes.targets.iter().filter_map(row).collect();
         let down = down.filter(|(since, until)| until.since(*since) > NO_GAP);
         self.gaps.extend(down.map(|(since, at)| Gap::Down { since, at }));
-        self.gaps.extend(writes.readable.iter().map(|(target, at, good)| match good {
-            true => Gap::Readable { target: target.clone(), at: *at },
-            false => Gap::Failing { target: target.clone(), at: *at },
+        self.gaps.extend(writes.readability.iter().map(|change| {
+            let (target, at) = (change.target.clone(), change.at);
+            if change.is_readable { Gap::Readable { target, at } } else { Gap::Failing { target, at } }
         }));
     }
 

@@ -311,8 +311,13 @@ pub(crate) enum Line {
     Changed(Box<RawValue>),
     /// An object was deleted.
     Deleted(Box<RawValue>),
-    /// Nothing happened up to this version. The flag says whether the initial objects have all come.
-    Bookmark(String, bool),
+    /// Nothing happened up to this version.
+    Bookmark {
+        /// The version.
+        version: String,
+        /// Whether all initial objects have come.
+        ends_initial: bool,
+    },
     /// The watch failed.
     Failed(Fault),
 }
@@ -395,11 +400,11 @@ fn parse(line: &[u8]) -> Result<Line, Fault> {
         "DELETED" => Line::Deleted(raw.object.to_owned()),
         "BOOKMARK" => {
             let marked: Marked = serde_json::from_str(raw.object.get()).unwrap_or_default();
-            let end = marked
+            let ends_initial = marked
                 .metadata
                 .annotations
                 .is_some_and(|all| all.get("k8s.io/initial-events-end").is_some_and(|value| value == "true"));
-            Line::Bookmark(marked.metadata.resource_version, end)
+            Line::Bookmark { version: marked.metadata.resource_version, ends_initial }
         }
         _ => {
             let said: Status = serde_json::from_str(raw.object.get()).unwrap_or_default();

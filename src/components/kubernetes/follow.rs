@@ -331,7 +331,7 @@ impl Follower {
                 (held.len() >= super::api::PAGE as usize)
                     .then(|| WatchEvent::Page { items: std::mem::take(held), last: false })
             }
-            Ok(Ok(Some(Line::Bookmark(version, true)))) => {
+            Ok(Ok(Some(Line::Bookmark { version, ends_initial: true }))) => {
                 let items = std::mem::take(held);
                 self.version = version;
                 (self.failures, self.cut) = (0, None);
@@ -342,7 +342,7 @@ impl Follower {
                 Some(WatchEvent::Page { items, last: true })
             }
             // An object deleted while it was listed, or a bookmark before the end.
-            Ok(Ok(Some(Line::Deleted(_) | Line::Bookmark(..)))) => None,
+            Ok(Ok(Some(Line::Deleted(_) | Line::Bookmark { .. }))) => None,
             Ok(Ok(Some(Line::Failed(fault)))) | Ok(Err(fault)) => {
                 self.state = State::Listing { more: None };
                 self.pause(fault.retry_after);
@@ -398,7 +398,7 @@ impl Follower {
                 self.failures = 0;
                 let caught_up = lines.caught_up();
                 Some(match line {
-                    Line::Bookmark(version, _) => {
+                    Line::Bookmark { version, .. } => {
                         self.version = version;
                         WatchEvent::Heard(caught_up)
                     }

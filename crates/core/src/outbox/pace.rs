@@ -6,6 +6,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
+use crate::rules::Severity;
 use crate::time::{Jump, Time};
 
 /// How many attempts an endpoint takes in any span of time.
@@ -38,7 +39,7 @@ impl RateWindow {
 
     /// Whether no attempt counts any more.
     pub fn is_free(&mut self, pace: Pace, now: Time) -> bool {
-        self.free_at(pace, true, now);
+        self.free_at(pace, Severity::Critical, now);
         self.attempts.is_empty()
     }
 
@@ -52,8 +53,8 @@ impl RateWindow {
         self.attempts.push_back(at);
     }
 
-    /// The first moment, `now` or later, at which another attempt is within the pace.
-    pub fn free_at(&mut self, pace: Pace, critical: bool, now: Time) -> Time {
+    /// The first moment, `now` or later, at which another attempt for a notice of this severity is within the pace.
+    pub fn free_at(&mut self, pace: Pace, severity: Severity, now: Time) -> Time {
         // After the clock was set back, attempts of the future count as made now.
         for future in self.attempts.iter_mut().rev().take_while(|at| **at > now) {
             *future = now;
@@ -61,7 +62,11 @@ impl RateWindow {
         while self.attempts.front().is_some_and(|first| first.plus(pace.per) <= now) {
             self.attempts.pop_front();
         }
-        let most = if critical { pace.most } else { pace.most.saturating_sub(pace.kept_for_critical).max(1) };
+        let most = if severity == Severity::Critical {
+            pace.most
+        } else {
+            pace.most.saturating_sub(pace.kept_for_critical).max(1)
+        };
         // The attempt that must leave the window before another one fits.
         match self.attempts.len().checked_sub(most).and_then(|at| self.attempts.get(at)) {
             Some(leaving) => leaving.plus(pace.per).max(now),
@@ -80,16 +85,16 @@ mod tests {
         let pace = Pace { most: 20, per: Duration::from_secs(61), kept_for_critical: 5 };
         let mut window = RateWindow::default();
         for n in 0..15 {
-            assert_eq!(window.free_at(pace, false, t(n)), t(n));
+            assert_eq!(window.free_at(pace, Severity::Warning, t(n)), t(n));
             window.note(t(n));
         }
-        assert_eq!(window.free_at(pace, false, t(15)), t(61));
+        assert_eq!(window.free_at(pace, Severity::Warning, t(15)), t(61));
         for n in 15..20 {
-            assert_eq!(window.free_at(pace, true, t(n)), t(n));
+            assert_eq!(window.free_at(pace, Severity::Critical, t(n)), t(n));
             window.note(t(n));
         }
-        assert_eq!(window.free_at(pace, true, t(20)), t(61));
-        assert_eq!(window.free_at(pace, true, t(61)), t(61));
-        assert_eq!(window.free_at(pace, false, t(61)), t(66));
+        assert_eq!(window.free_at(pace, Severity::Critical, t(20)), t(61));
+        assert_eq!(window.free_at(pace, Severity::Critical, t(61)), t(61));
+        assert_eq!(window.free_at(pace, Severity::Warning, t(61)), t(66));
     }
 }

@@ -152,6 +152,6 @@ fn paced(
 ) -> Plan {
     let Some(pace) = pace else { return plan };
     let window = windows.entry(endpoint.clone()).or_default();
-    let free_at = window.free_at(pace, severity == Severity::Critical, now);
+    let free_at = window.free_at(pace, severity, now);
     if free_at > now { Plan::Wait(Some(free_at)) } else { plan }
 }

@@ -38,7 +38,7 @@ pub use state::{Failing, Restored, State, TargetState};
 pub use target_list::GONE_AFTER;
 pub use trouble::{TroubleState, UNREADABLE_AFTER};
 pub use user_actions::ActionRecord;
-pub use writes::{Ended, SeriesRow, Tally, Writes};
+pub use writes::{Ended, ReadabilityChange, SeriesRow, Tally, Writes};
 
 use super::enrichment::PodState;
 use super::event::{Event, Target};

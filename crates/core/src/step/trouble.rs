@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Failing, NoticeDraft, State, StepContext, operators};
+use super::{Failing, NoticeDraft, ReadabilityChange, State, StepContext, operators};
 use crate::event::Target;
 use crate::notice::{CloseReason, Info, Notice, NoticeBody, NoticeKind, StoreFate, Trouble, TroubleSubject};
 use crate::rules::rule::{Destination, Severity};
@@ -150,7 +150,8 @@ impl State {
         }
         let failing = state.failing.get_or_insert_with(|| {
             cx.writes.targets.insert(target.clone());
-            cx.writes.readable.push((target.clone(), cx.now, false));
+            let change = ReadabilityChange { target: target.clone(), at: cx.now, is_readable: false };
+            cx.writes.readability.push(change);
             Failing::restored(cx.now, None)
         });
         let since = match failing.trouble.and_then(|id| self.troubles.get(&id)) {
@@ -231,7 +232,8 @@ impl State {
             if let Some(state) = self.targets.get_mut(target) {
                 state.failing = None;
             }
-            cx.writes.readable.push((target.clone(), cx.now, true));
+            let change = ReadabilityChange { target: target.clone(), at: cx.now, is_readable: true };
+            cx.writes.readability.push(change);
             cx.writes.targets.insert(target.clone());
         }
     }

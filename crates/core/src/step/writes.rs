@@ -14,6 +14,17 @@ use crate::notice::Notice;
 use crate::series::EpisodeKey;
 use crate::time::Time;
 
+/// A target can no longer be read, or can be again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReadabilityChange {
+    /// The target.
+    pub target: Target,
+    /// Since when.
+    pub at: Time,
+    /// Whether it can be read.
+    pub is_readable: bool,
+}
+
 /// What a step wants written, and sent once that is written. Incidents, targets, troubles and sources are only named
 /// here and read from the [`State`](super::State), so that several steps of one commit write each of them once.
 #[derive(Debug, Default)]
@@ -24,8 +35,8 @@ pub struct Writes {
     pub gone: BTreeSet<Target>,
     /// Episodes that are new or changed.
     pub series: Vec<SeriesRow>,
-    /// Targets that can no longer be read, or can be again (`true`), and since when.
-    pub readable: Vec<(Target, Time, bool)>,
+    /// Which targets can no longer be read, or can be again.
+    pub readability: Vec<ReadabilityChange>,
     /// What sources said of objects, and when.
     pub reports: Vec<(Time, ObjectReport)>,
     /// Episodes that are forgotten.
@@ -119,7 +130,7 @@ impl Writes {
         self.targets.is_empty()
             && self.gone.is_empty()
             && self.series.is_empty()
-            && self.readable.is_empty()
+            && self.readability.is_empty()
             && self.reports.is_empty()
             && self.forgotten.is_empty()
             && self.incidents.is_empty()

@@ -209,7 +209,7 @@ impl Unfinished {
         migrate::check_whole(&self.path)?;
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let copy = Connection::open_with_flags(&self.path, flags).map_err(of)?;
-        migrate::check_version(&copy, &self.path, VERSION, true)?;
+        migrate::check_version(&copy, &self.path, VERSION, migrate::OlderFormat::IsRefused)?;
         super::recover::check_integrity(&copy, &self.path, "integrity_check")?;
         let uuid = super::identity(&copy).map_err(of)?.1;
         let epochs = super::epoch::read(&copy, &uuid).map_err(of)?;

@@ -57,7 +57,7 @@ impl Store {
             other => other?,
         }
         self.connection = super::connect(&self.path)?;
-        self.keep_log(false)?;
+        self.keep_log_on_close(false)?;
         self.files = Files::of(&self.path);
         self.targets.clear();
         self.shown.clear();
@@ -72,7 +72,7 @@ impl Store {
         self.connection.execute("VACUUM INTO ?1", [fresh.to_string_lossy()]).map_err(|source| self.error(source))?;
         place::make_private(&fresh).map_err(io)?;
         // On close, the old connection must not delete the file that has its log's name by then.
-        self.keep_log(true)?;
+        self.keep_log_on_close(true)?;
         for companion in ["wal", "shm"] {
             place::remove(&place::companion(&self.path, companion)).map_err(io)?;
         }

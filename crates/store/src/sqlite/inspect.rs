@@ -81,7 +81,7 @@ fn seen(path: &Path) -> Result<StoreInfo, SqliteError> {
     let of = |source| SqliteError::of(path, source);
     let connection = open(path).map_err(of)?;
     connection.busy_timeout(BUSY_WAIT).map_err(of)?;
-    let version = migrate::check_version(&connection, path, VERSION, false)?;
+    let version = migrate::check_version(&connection, path, VERSION, migrate::OlderFormat::IsTaken)?;
     let length = |path: &Path| std::fs::metadata(path).map(|file| file.len()).unwrap_or_default();
     let bytes = length(path) + length(Path::new(&format!("{}-wal", path.display())));
     let (heartbeat, behind) = match version {

@@ -57,7 +57,7 @@ pub(super) fn check_whole(path: &Path) -> Result<(), SqliteError> {
 pub(super) fn prepare(connection: &Connection, path: &Path, migrations: &[&str]) -> Result<(), SqliteError> {
     let of = |source| SqliteError::of(path, source);
     let known = newest(migrations);
-    let found = check_version(connection, path, known, false)?;
+    let found = check_version(connection, path, known, OlderFormat::IsTaken)?;
     if found == 0 {
         // Only takes effect before the first table is created.
         connection.pragma_update(None, "auto_vacuum", "INCREMENTAL").map_err(of)?;
@@ -77,12 +77,20 @@ pub(super) fn prepare(connection: &Connection, path: &Path, migrations: &[&str])
     Ok(())
 }
 
+/// What becomes of a file in an older format, or of an empty one.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum OlderFormat {
+    IsRefused,
+    /// The caller migrates it, or only wants to know.
+    IsTaken,
+}
+
 /// The version of the file's format; 0 for an empty one.
 pub(super) fn check_version(
     connection: &Connection,
     path: &Path,
     known: i64,
-    must_be_known: bool,
+    older: OlderFormat,
 ) -> Result<i64, SqliteError> {
     let of = |source| SqliteError::of(path, source);
     let pragma = |name: &str| connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0)).map_err(of);
@@ -90,7 +98,7 @@ pub(super) fn check_version(
     let tables: i64 = connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0)).map_err(of)?;
     let foreign = tables > 0 && application != APPLICATION_ID;
     let unreleased = (1..FIRST).contains(&found);
-    if foreign || unreleased || (must_be_known && found < known) {
+    if foreign || unreleased || (older == OlderFormat::IsRefused && found < known) {
         let why = match () {
             () if foreign => "it holds other tables",
             () if unreleased => "it has a format from before the first release, which this version does not read",
@@ -192,7 +200,7 @@ mod tests {
         prepare(&connection, &path, MIGRATIONS).unwrap();
         let broken: Vec<&str> = MIGRATIONS.iter().copied().chain(["CREATE TABLE x (a); NOT SQL"]).collect();
         assert!(prepare(&connection, &path, &broken).is_err());
-        assert_eq!(check_version(&connection, &path, VERSION, true).unwrap(), VERSION);
+        assert_eq!(check_version(&connection, &path, VERSION, OlderFormat::IsRefused).unwrap(), VERSION);
         assert!(connection.prepare("SELECT * FROM x").is_err());
     }
 }

@@ -92,14 +92,14 @@ impl Store {
 
     /// Begins an epoch: new sends get ids that no earlier start used.
     fn begin_epoch(&mut self) -> Result<(), SqliteError> {
-        self.keep_log(false)?;
+        self.keep_log_on_close(false)?;
         self.epochs = epoch::begin(&self.connection, &self.uuid).map_err(|source| self.error(source))?;
         backup::take_into_use(&self.connection).map_err(|source| self.error(source))?;
         Ok(())
     }
 
     /// Whether closing this connection keeps the log, instead of moving it into the file and deleting it.
-    fn keep_log(&self, keep: bool) -> Result<(), SqliteError> {
+    fn keep_log_on_close(&self, keep: bool) -> Result<(), SqliteError> {
         let set = self.connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, keep);
         set.map(drop).map_err(|source| self.error(source))
     }
@@ -157,7 +157,7 @@ impl Store {
         let connection = Connection::open_with_flags(path, flags).map_err(of)?;
         connection.busy_timeout(BUSY_WAIT).map_err(of)?;
         parse_statements_once(&connection).map_err(of)?;
-        migrate::check_version(&connection, path, VERSION, true)?;
+        migrate::check_version(&connection, path, VERSION, migrate::OlderFormat::IsRefused)?;
         let uuid = identity(&connection).map_err(of)?.1;
         let epochs = epoch::read(&connection, &uuid).map_err(of)?;
         Self::made(path, connection, epochs).map_err(of)

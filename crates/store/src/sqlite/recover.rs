@@ -191,7 +191,7 @@ fn only_look(path: &Path) -> rusqlite::Result<Connection> {
 fn peek(path: &Path) -> Result<Option<Peek>, SqliteError> {
     let of = |source| SqliteError::of(path, source);
     let connection = only_look(path).map_err(of)?;
-    if migrate::check_version(&connection, path, VERSION, false)? == 0 {
+    if migrate::check_version(&connection, path, VERSION, migrate::OlderFormat::IsTaken)? == 0 {
         return Ok(None);
     }
     let (_, uuid) = super::identity(&connection).map_err(of)?;
@@ -241,7 +241,7 @@ fn remove(path: &Path) -> std::io::Result<()> {
 fn salvage(path: &Path, fresh: &Path) -> Result<u64, SqliteError> {
     let of = |source| SqliteError::of(path, source);
     let damaged = only_look(path).map_err(of)?;
-    migrate::check_version(&damaged, path, VERSION, true)?;
+    migrate::check_version(&damaged, path, VERSION, migrate::OlderFormat::IsRefused)?;
     let mut store = Store::open(fresh)?;
     let own = ["seed", "uuid", "epochs"].map(|key| (key, super::meta_text(&store.connection, key)));
     let copied = copy_tables(&damaged, &mut store.connection).map_err(of)?;
