@@ -27,7 +27,7 @@ const LEAVE: Duration = Duration::from_secs(2);
 /// How long this replica leaves the store to the others after it could not read it; doubles each time. Longer than any of
 /// them waits before it asks.
 const READ_AGAIN: Duration = Duration::from_secs(3);
-const READ_AGAIN_MOST: Duration = Duration::from_secs(20);
+const READ_AGAIN_MAX: Duration = Duration::from_secs(20);
 /// How long reading the store counts as being alive.
 const READING: Duration = Duration::from_secs(90);
 
@@ -93,7 +93,7 @@ impl Periods {
                     tracing::error!(%error, again_in_seconds = read_again.as_secs(), "the store cannot be read; standing by");
                     self.health.set_standby(None);
                     let _ = tokio::time::timeout(read_again, self.stopped.cancelled()).await;
-                    read_again = READ_AGAIN_MOST.min(read_again * 2);
+                    read_again = READ_AGAIN_MAX.min(read_again * 2);
                     if self.stopped.is_cancelled() { PeriodEnd::Stopped } else { PeriodEnd::LeaseLost }
                 }
                 Err(error) => return Err(error),

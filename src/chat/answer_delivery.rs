@@ -11,7 +11,7 @@ use super::ChatDeps;
 use super::rate::Rate;
 
 /// How often an answer is posted where the platform does not count: for some five minutes.
-const MOST_POSTS: u32 = 10;
+const MAX_POSTS: u32 = 10;
 /// How often the pause between posts doubles.
 const DOUBLINGS: u32 = 6;
 
@@ -81,7 +81,7 @@ impl AnswerDelivery<'_> {
     {
         let started: Time = (self.deps.now)();
         let (mut body, mut plain) = (body, Some(plain));
-        let most = self.most.unwrap_or(MOST_POSTS);
+        let most = self.most.unwrap_or(MAX_POSTS);
         for attempt in 0..most {
             if !self.takes_a_place(started).await {
                 break;

@@ -24,10 +24,10 @@ use podbell_core::workload;
 use podbell_store::{AtPlace, DecisionFilter, Incidents as Listed, Paging, PlaceName, Snapshot, StoreError, Wanted};
 
 /// At most this many episodes of the silent baseline are read.
-const MOST_BASELINE: u32 = 500;
+const MAX_BASELINE: u32 = 500;
 
 /// How many of an incident's newest changes are asked for labels.
-const MOST_LABELLED: usize = 1000;
+const MAX_LABELLED: usize = 1000;
 
 /// What has a label.
 #[derive(Default)]
@@ -75,9 +75,9 @@ impl Answers<'_> {
             Some(own) => own.len() as u64,
             None => self.store.service_count()?,
         };
-        let seen = self.store.baseline(own.as_deref(), MOST_BASELINE)?;
+        let seen = self.store.baseline(own.as_deref(), MAX_BASELINE)?;
         let (baseline, more) = Overview::baseline(&seen, |cluster| self.known.alias(cluster).map(str::to_owned));
-        let more_baseline = more || seen.len() >= MOST_BASELINE as usize;
+        let more_baseline = more || seen.len() >= MAX_BASELINE as usize;
         let incidents = self.briefs(ids)?;
         Ok(Answer::Overview(Overview { incidents, open, page, baseline, more_baseline, services }))
     }
@@ -128,7 +128,7 @@ impl Answers<'_> {
         let mut labelled = Labelled::default();
         for id in briefs.iter().map(|brief| brief.id) {
             let filter = DecisionFilter { incident: Some(id), ..DecisionFilter::default() };
-            let decisions = self.store.decisions(&filter, MOST_LABELLED)?;
+            let decisions = self.store.decisions(&filter, MAX_LABELLED)?;
             // The newest says how an object is labelled now.
             let newest: BTreeMap<_, _> = decisions
                 .into_iter()
@@ -283,7 +283,7 @@ impl Answers<'_> {
     fn may_see(&self, what: &Muted, own: &[Target]) -> Result<bool, StoreError> {
         let found = match what {
             Muted::Incident { id } => self.stored_incident(*id)?.is_some(),
-            Muted::Rule { rule } => self.known.rule(rule).is_some_and(|rule| rule.may_tell_of(self.scope, own)),
+            Muted::Rule { rule } => self.known.rule(rule).is_some_and(|rule| rule.may_notify_of(self.scope, own)),
             Muted::Service { cluster, namespace, service } => {
                 let is = |wanted: &Option<String>, name: &str| wanted.as_ref().is_none_or(|wanted| wanted == name);
                 let here = |target: &Target| is(cluster, &target.cluster) && is(namespace, &target.namespace);

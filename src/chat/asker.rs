@@ -31,7 +31,7 @@ const ANEW_WITHIN: Duration = Duration::from_secs(2);
 /// How long answers may take when podbell ends.
 pub(crate) const FINISH_WITHIN: Duration = Duration::from_secs(3);
 /// The longest command, in bytes.
-const MOST_TEXT: usize = 2_048;
+const MAX_TEXT: usize = 2_048;
 
 /// What every chat has.
 #[derive(Clone)]
@@ -214,7 +214,7 @@ impl Asker {
                 Err(Denied::User | Denied::Team) => ChatAnswer::Notice(AdapterNotice::NotYou),
                 Err(Denied::Channel) => ChatAnswer::Notice(AdapterNotice::NotHere),
                 Ok(_) if age == Age::Stale => ChatAnswer::Notice(AdapterNotice::Late),
-                Ok(_) if incoming.text.len() > MOST_TEXT => ChatAnswer::Notice(AdapterNotice::TooLong),
+                Ok(_) if incoming.text.len() > MAX_TEXT => ChatAnswer::Notice(AdapterNotice::TooLong),
                 Ok(speaker) => {
                     // The semaphore is never closed.
                     let _turn = asker.asking.acquire().await;

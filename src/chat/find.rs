@@ -10,7 +10,7 @@ use podbell_core::event::Target;
 use podbell_store::{Service, StoreError};
 
 /// At most this many services of a workload are read.
-const MOST_TARGETS: usize = 50;
+const MAX_TARGETS: usize = 50;
 
 /// What a name resolves to.
 pub(super) enum Found {
@@ -106,13 +106,13 @@ impl<'k> Answers<'k> {
             return Ok(rules);
         }
         let own = self.own_targets()?;
-        Ok(rules.into_iter().filter(|rule| rule.may_tell_of(self.scope, &own)).collect())
+        Ok(rules.into_iter().filter(|rule| rule.may_notify_of(self.scope, &own)).collect())
     }
 
     /// The nearest names of rules that may tell of a service that this reader sees.
     pub(super) fn rules_near(&self, name: &str) -> Result<Vec<String>, StoreError> {
         let own = if self.scope.is_everything() { Vec::new() } else { self.own_targets()? };
-        let mine = self.known.rules.values().filter(|rule| rule.may_tell_of(self.scope, &own));
+        let mine = self.known.rules.values().filter(|rule| rule.may_notify_of(self.scope, &own));
         Ok(nearest(name, mine.map(|rule| &*rule.key.name)))
     }
 }
@@ -141,7 +141,7 @@ pub(super) fn unknown(kind: Kind, word: String, near: &[String], command: impl F
     Unknown { kind, word, near: near.iter().map(|near| command(near)).collect() }
 }
 
-/// The services whose events are read: at most `MOST_TARGETS`.
+/// The services whose events are read: at most `MAX_TARGETS`.
 pub(super) fn to_read(services: &[Service]) -> impl Iterator<Item = &Service> {
-    services.iter().take(MOST_TARGETS)
+    services.iter().take(MAX_TARGETS)
 }

@@ -14,7 +14,7 @@ use podbell_store::{Command, Inbox, Location, StoreError};
 /// How often to look for the answer.
 const LOOK: Duration = Duration::from_millis(50);
 /// How many commands may be under way at once, each with a connection of its own; others wait.
-const MOST: usize = 8;
+const MAX: usize = 8;
 
 #[derive(Clone, Debug)]
 pub(crate) struct InboxSink {
@@ -26,7 +26,7 @@ pub(crate) struct InboxSink {
 impl InboxSink {
     /// Uses the inbox of this store, and waits at most `patience` for an answer.
     pub(crate) fn new(store: Location, patience: Duration) -> Self {
-        Self { store, patience, free: Arc::new(Semaphore::new(MOST)) }
+        Self { store, patience, free: Arc::new(Semaphore::new(MAX)) }
     }
 
     /// A place among the commands under way; `None` if none gets free in time.
@@ -43,7 +43,7 @@ impl InboxSink {
     ) -> Result<ActionResult, ActError> {
         let until = clock::monotonic() + self.patience;
         let Some(place) = self.place().await else {
-            tracing::warn!(commands = MOST, "a command was not handed over: too many are under way");
+            tracing::warn!(commands = MAX, "a command was not handed over: too many are under way");
             return Err(ActError::Store);
         };
         let sink = self.clone();

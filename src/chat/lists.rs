@@ -17,10 +17,10 @@ use podbell_core::workload;
 use podbell_store::{Incidents, ListedDelivery, Service, StoreError};
 
 /// The largest page, and the default.
-const MOST: u32 = 200;
+const MAX: u32 = 200;
 const USUAL: u32 = 50;
 /// At most this many are read for one page. For a team that sees few of them the page may be short; `next` goes on.
-const MOST_LOOKED_AT: usize = 2_000;
+const MAX_LOOKED_AT: usize = 2_000;
 /// How many of them are read together at least.
 const TOGETHER: usize = 100;
 
@@ -47,7 +47,7 @@ pub(crate) struct Filter {
     /// The `next` of the page before.
     pub after: Option<String>,
     /// Most of one page; 50 unless said otherwise.
-    #[schemars(range(min = 1, max = MOST))]
+    #[schemars(range(min = 1, max = MAX))]
     pub limit: Option<u32>,
 }
 
@@ -148,7 +148,7 @@ pub(crate) type Listed<T> = Result<Result<Page<T>, InvalidCursor>, StoreError>;
 
 impl Filter {
     fn limit(&self) -> usize {
-        self.limit.unwrap_or(USUAL).clamp(1, MOST) as usize
+        self.limit.unwrap_or(USUAL).clamp(1, MAX) as usize
     }
 
     fn number(&self, first: u64) -> Result<u64, InvalidCursor> {
@@ -181,9 +181,9 @@ impl Answers<'_> {
         let which = if filter.over { Incidents::All } else { Incidents::Open };
         let mut items = Vec::new();
         let mut looked_at = 0;
-        while looked_at < MOST_LOOKED_AT {
-            let ids = self.store.incidents_below(key, MOST, which)?;
-            let last = ids.len() < MOST as usize;
+        while looked_at < MAX_LOOKED_AT {
+            let ids = self.store.incidents_below(key, MAX, which)?;
+            let last = ids.len() < MAX as usize;
             for some in ids.chunks(filter.limit().max(TOGETHER)) {
                 for kept in self.stored_incidents(some)? {
                     if everything || kept.incident.targets.iter().any(|target| self.sees(filter, target)) {
@@ -208,8 +208,8 @@ impl Answers<'_> {
         let Ok(mut key) = filter.number(0) else { return Ok(Err(InvalidCursor)) };
         let mut items = Vec::new();
         loop {
-            let rows = self.store.services_after(key, MOST)?;
-            let last = rows.len() < MOST as usize;
+            let rows = self.store.services_after(key, MAX)?;
+            let last = rows.len() < MAX as usize;
             for (row, service) in rows {
                 key = row;
                 if self.sees(filter, &service.target) {
@@ -249,7 +249,7 @@ impl Answers<'_> {
     /// Deliveries, newest first. They belong to all teams: only for readers who may see everything.
     pub(super) fn delivery_page(&self, filter: &Filter) -> Listed<DeliveryRow> {
         let Ok(key) = filter.number(u64::MAX) else { return Ok(Err(InvalidCursor)) };
-        let (most, to) = (u32::try_from(filter.limit()).unwrap_or(MOST), filter.destination.as_deref());
+        let (most, to) = (u32::try_from(filter.limit()).unwrap_or(MAX), filter.destination.as_deref());
         let rows = self.store.deliveries_below(key, most, to, filter.state)?;
         let next = rows.last().filter(|_| rows.len() == filter.limit()).map(|row| row.id.to_string());
         Ok(Ok(Page { items: rows.into_iter().map(DeliveryRow::of).collect(), next }))

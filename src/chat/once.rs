@@ -11,7 +11,7 @@ use podbell_core::time::Time;
 /// Longer than a recorded request is let in (5 min before and after), and longer than platforms repeat an event.
 const KEPT: Duration = Duration::from_secs(3600);
 /// People send fewer than this in that time.
-const MOST: usize = 20_000;
+const MAX: usize = 20_000;
 
 /// An answer, once it is there.
 pub(crate) type Answered<T> = Option<T>;
@@ -53,7 +53,7 @@ impl<T> Deduplicator<T> {
             self.remember(ids, &answer, now);
             return Registered::Again(answer);
         }
-        if self.known.len() >= MOST {
+        if self.known.len() >= MAX {
             return Registered::Full;
         }
         let (put, answer) = watch::channel(None);
@@ -115,11 +115,11 @@ mod tests {
     #[test]
     fn memory_is_bounded_and_what_is_remembered_is_never_run_again() {
         let mut once = Deduplicator::<()>::default();
-        for n in 0..2 * MOST {
+        for n in 0..2 * MAX {
             let registered = once.register(&[n.to_string()], at(0));
-            assert_eq!(matches!(registered, Registered::First(..)), n < MOST);
+            assert_eq!(matches!(registered, Registered::First(..)), n < MAX);
         }
-        assert_eq!((once.known.len(), once.order.len()), (MOST, MOST));
+        assert_eq!((once.known.len(), once.order.len()), (MAX, MAX));
         assert!(matches!(once.register(&ids(&["0"]), at(1)), Registered::Again(_)));
         assert!(matches!(once.register(&ids(&["new"]), at(3601)), Registered::First(..)));
         assert_eq!((once.known.len(), once.order.len()), (1, 1));

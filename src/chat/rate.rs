@@ -9,7 +9,7 @@ use podbell_core::rules::Severity;
 use podbell_core::time::Time;
 
 /// How many conversations are remembered.
-const MOST: usize = 1_000;
+const MAX: usize = 1_000;
 
 /// The windows of a chat's conversations.
 #[derive(Debug)]
@@ -27,7 +27,7 @@ impl Rate {
     /// Takes the next place in a conversation if it is free, else says how long that will take.
     pub(crate) fn take(&self, conversation: &str, now: Time) -> Result<(), Duration> {
         let mut windows = self.windows.lock().unwrap_or_else(PoisonError::into_inner);
-        if windows.len() >= MOST && !windows.contains_key(conversation) {
+        if windows.len() >= MAX && !windows.contains_key(conversation) {
             windows.retain(|_, window| !window.is_free(self.pace, now));
         }
         let window = windows.entry(conversation.to_owned()).or_default();
@@ -61,9 +61,9 @@ mod tests {
     #[test]
     fn conversations_that_are_over_are_forgotten() {
         let rate = Rate::new(Pace::ONE_A_SECOND);
-        for n in 0..10 * i64::try_from(MOST).unwrap() {
+        for n in 0..10 * i64::try_from(MAX).unwrap() {
             assert_eq!(rate.take(&n.to_string(), at(n * 10)), Ok(()));
         }
-        assert!(rate.windows.lock().unwrap().len() <= MOST);
+        assert!(rate.windows.lock().unwrap().len() <= MAX);
     }
 }

@@ -8,7 +8,7 @@ use podbell_core::time::Time;
 /// future would let a recorded request in for longer.
 pub(crate) const TOLERANCE: i64 = 300;
 /// How many requests are remembered: people send fewer in ten minutes.
-const MOST_REMEMBERED: usize = 50_000;
+const MAX_REMEMBERED: usize = 50_000;
 
 /// A verified request, to be let in once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -109,7 +109,7 @@ impl Replays {
         if self.known.contains(&proof) {
             return Err(Unproved::Replayed);
         }
-        if self.known.len() >= MOST_REMEMBERED {
+        if self.known.len() >= MAX_REMEMBERED {
             return Err(Unproved::Full);
         }
         self.known.insert(proof);
@@ -150,10 +150,10 @@ mod tests {
             signature[..8].copy_from_slice(&n.to_le_bytes());
             Proof { timestamp: 1000, signature }
         };
-        for n in 0..MOST_REMEMBERED {
+        for n in 0..MAX_REMEMBERED {
             replays.admit(proof(n), Time::from_seconds(1000)).unwrap();
         }
-        assert_eq!(replays.admit(proof(MOST_REMEMBERED), Time::from_seconds(1000)), Err(Unproved::Full));
+        assert_eq!(replays.admit(proof(MAX_REMEMBERED), Time::from_seconds(1000)), Err(Unproved::Full));
         assert_eq!(replays.admit(proof(0), Time::from_seconds(1000)), Err(Unproved::Replayed));
         assert_eq!(replays.admit(Proof { timestamp: 1301, ..proof(0) }, Time::from_seconds(1301)), Ok(()));
     }

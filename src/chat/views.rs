@@ -23,7 +23,7 @@ use podbell_store::{Incidents, Paging, Queue, Service, StoreError, Wanted};
 /// Incidents per page.
 pub(crate) const PAGE: u32 = 25;
 /// Only this many open incidents, the newest, are sorted by need. Later pages have older ones, by time.
-const MOST_SORTED: u32 = 1000;
+const MAX_SORTED: u32 = 1000;
 /// How many incidents are read together.
 const TOGETHER: usize = 100;
 /// Services per page.
@@ -31,11 +31,11 @@ pub(crate) const SERVICES: usize = 40;
 /// An incident that escalated within this time is worsening.
 const LATELY: Duration = Duration::from_secs(3600);
 /// At most this many worsening incidents are shown.
-const MOST_WORSENING: usize = 25;
+const MAX_WORSENING: usize = 25;
 /// At most this many timelines are shown with one incident.
-const MOST_TIMELINES: usize = 6;
+const MAX_TIMELINES: usize = 6;
 /// At most this many services that cannot be read are named.
-const MOST_FAILING: usize = 50;
+const MAX_FAILING: usize = 50;
 
 /// An incident on a list.
 #[derive(Clone, Debug)]
@@ -140,10 +140,10 @@ impl Answers<'_> {
         let wanted: Option<Wanted<'_>> = if everything { None } else { Some(&sees) };
         let page = page.max(1);
         let skipped = (page - 1).saturating_mul(PAGE);
-        let (ids, open) = match skipped.checked_add(PAGE).filter(|until| *until <= MOST_SORTED) {
+        let (ids, open) = match skipped.checked_add(PAGE).filter(|until| *until <= MAX_SORTED) {
             Some(_) => {
                 let (ids, open) =
-                    self.store.incidents(Incidents::Open, Paging { skip: 0, most: MOST_SORTED }, wanted)?;
+                    self.store.incidents(Incidents::Open, Paging { skip: 0, most: MAX_SORTED }, wanted)?;
                 let sorted = self.by_need(ids)?;
                 (sorted.into_iter().skip(skipped as usize).take(PAGE as usize).collect(), open)
             }
@@ -152,7 +152,7 @@ impl Answers<'_> {
         let escalated = self.store.escalated_since(self.now.minus(LATELY))?;
         let mutes = self.store.mutes(self.now)?;
         let incidents = self.rows(&ids, &escalated, &mutes, usize::MAX)?;
-        let worsening = self.rows(&self.by_need(escalated.clone())?, &escalated, &mutes, MOST_WORSENING)?;
+        let worsening = self.rows(&self.by_need(escalated.clone())?, &escalated, &mutes, MAX_WORSENING)?;
         let services = self.store.services(&sees)?;
         let unreadable = services.iter().filter(|service| service.failing_since.is_some()).count() as u64;
         // `services` is capped at 20,000, so the total is counted by itself.
@@ -212,7 +212,7 @@ impl Answers<'_> {
         let mut timelines = Vec::new();
         if let Some(kept) = self.stored_incident(id)? {
             let own = kept.incident.targets.iter().filter(|target| self.scope.sees(target));
-            let own: Vec<&Target> = own.take(MOST_TIMELINES).collect();
+            let own: Vec<&Target> = own.take(MAX_TIMELINES).collect();
             for (target, line) in own.iter().zip(self.store.timelines(&own, self.now)?) {
                 timelines.push(((*target).clone(), line, self.store.rollouts(&[target], self.now)?));
             }
@@ -280,7 +280,7 @@ impl Answers<'_> {
                 row.unreadable += u64::from(service.failing_since.is_some());
                 row.read_at = row.read_at.max(service.read_at);
             }
-            if service.failing_since.is_some() && failing.len() < MOST_FAILING {
+            if service.failing_since.is_some() && failing.len() < MAX_FAILING {
                 failing.push(service);
             }
         }

@@ -153,7 +153,7 @@ async fn play(args: &Args, folder: &std::path::Path) -> anyhow::Result<Snapshot>
         tokio::select! {
             () = tokio::time::sleep(length) => {}
             // Ctrl-C ends it early.
-            () = signals.told_to_stop() => {}
+            () = signals.stop_requested() => {}
         }
     };
     app::run(service, stop).await?;

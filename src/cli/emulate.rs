@@ -134,7 +134,7 @@ async fn run(args: Serve) -> anyhow::Result<()> {
     let mut out = io::stdout();
     writeln!(out, "emulating at {} ({count} polls, speed {})", emulator.endpoint(), args.speed)?;
     out.flush()?;
-    signals.told_to_stop().await;
+    signals.stop_requested().await;
     emulator.stop().await;
     Ok(())
 }

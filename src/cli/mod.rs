@@ -162,7 +162,7 @@ impl Signals {
     }
 
     /// Waits for one of them.
-    async fn told_to_stop(mut self) {
+    async fn stop_requested(mut self) {
         tokio::select! {
             _ = self.terminate.recv() => {}
             _ = self.interrupt.recv() => {}

@@ -143,7 +143,7 @@ async fn record(
     };
     let stop = async {
         tokio::select! {
-            () = signals.told_to_stop() => {}
+            () = signals.stop_requested() => {}
             () = end => {}
         }
     };

@@ -18,7 +18,7 @@ pub(super) const TOKEN: &str = "PODBELL_TOKEN";
 /// The query service answers within ten seconds, if only to say that it took too long.
 const TIMEOUT: Duration = Duration::from_secs(15);
 /// The largest answer that is read; answers are a page long.
-const MOST: usize = 4 << 20;
+const MAX: usize = 4 << 20;
 
 /// Asks, and prints the answer.
 ///
@@ -35,8 +35,7 @@ pub(super) fn ask(url: &str, text: &str, language: Language, output: Output) -> 
         let request = client.post(url).bearer_auth(token.trim()).header("content-type", "application/json");
         let answer = request.body(body).timeout(TIMEOUT).send().await.map_err(|error| anyhow!(error.without_url()))?;
         let status = answer.status();
-        let body =
-            http::read_body(answer, MOST).await.map_err(|error| anyhow!("the answer cannot be read: {error}"))?;
+        let body = http::read_body(answer, MAX).await.map_err(|error| anyhow!("the answer cannot be read: {error}"))?;
         Ok::<_, anyhow::Error>((status, body))
     })??;
     let (status, body) = said;

@@ -154,7 +154,7 @@ async fn serve_on(
     };
     // From here on podbell shuts down in order, even if a signal comes at once.
     let signals = super::Signals::listen()?;
-    app::run(service, signals.told_to_stop()).await?;
+    app::run(service, signals.stop_requested()).await?;
     tracing::info!("ended");
     Ok(())
 }

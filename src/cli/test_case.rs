@@ -14,7 +14,7 @@ use podbell_core::time::Time;
 /// How many polls follow the last change: enough for most silences to end.
 const AFTERWARDS: usize = 30;
 /// The most polls of a test case: a day, a minute apart.
-const MOST_POLLS: usize = 1_440;
+const MAX_POLLS: usize = 1_440;
 
 /// What polls showed, a minute apart.
 pub(super) struct Rows(Vec<Row>);
@@ -49,7 +49,7 @@ impl Rows {
         let Some(start) = decisions.first().map(|decision| decision.at) else { return Self(Vec::new()) };
         let poll = |at: Time| usize::try_from((at.since(start).as_secs() + 30) / 60).unwrap_or(usize::MAX);
         let mut series: BTreeMap<[&str; 8], (&Decision, BTreeMap<usize, u64>)> = BTreeMap::new();
-        for decision in decisions.iter().filter(|decision| poll(decision.at) < MOST_POLLS) {
+        for decision in decisions.iter().filter(|decision| poll(decision.at) < MAX_POLLS) {
             let Target { source, cluster, namespace, service } = &decision.target;
             let Decision { obj_type, obj_name, reason, message, .. } = decision;
             let key: [&str; 8] = [source, cluster, namespace, service, obj_type, obj_name, reason, message];

@@ -29,7 +29,7 @@ pub(super) struct KnownNotices {
 }
 
 /// How many of the newest notices are kept: some 4 MB. Those that were read are forgotten at the next read once they are more.
-const MOST: usize = 1_000;
+const MAX: usize = 1_000;
 
 impl KnownNotices {
     pub(crate) fn get(&self, id: u64) -> Option<&Notice> {
@@ -38,7 +38,7 @@ impl KnownNotices {
 
     pub(crate) fn remember(&mut self, notices: Vec<Notice>) {
         self.newest.extend(notices.into_iter().map(|notice| (notice.id, notice)));
-        while self.newest.len() > MOST {
+        while self.newest.len() > MAX {
             self.newest.pop_first();
         }
     }
@@ -49,7 +49,7 @@ impl KnownNotices {
 
     /// Forgets what was read, if that is much.
     pub(crate) fn make_room(&mut self) {
-        if self.read.len() > MOST {
+        if self.read.len() > MAX {
             self.read.clear();
         }
     }
@@ -89,7 +89,7 @@ impl Engine {
     /// catches up.
     pub(super) fn notice_a_clock_set_back(&mut self, now: Time) -> Time {
         let back = Jump::between(self.last_turn, now);
-        if back.is_back() && back.length() >= Jump::LEAST {
+        if back.is_back() && back.length() >= Jump::MIN {
             self.clock_set(back, now);
         }
         self.last_turn = self.last_turn.max(now);

@@ -98,9 +98,9 @@ pub struct Engine {
     claiming: bool,
     /// From when until when podbell did not run before this start; `None` once that is written.
     down: Option<(Time, Time)>,
-    on_rules: Option<TellRules>,
-    on_questions: Option<AskPods>,
-    on_committed: Option<Export>,
+    on_rules: Option<OnRules>,
+    on_questions: Option<OnQuestions>,
+    on_committed: Option<OnCommitted>,
     /// What happened to the store and is not written yet.
     recoveries: Vec<Recovery>,
     /// What sources reported of workloads, while memory is read again: the store does not hold it.
@@ -114,13 +114,13 @@ pub struct Engine {
 }
 
 /// Called with the rules that come into force.
-type TellRules = Box<dyn Fn(&Rules) + Send>;
+type OnRules = Box<dyn Fn(&Rules) + Send>;
 
 /// Called with questions about pods whose incidents have opened.
-type AskPods = Box<dyn Fn(Vec<PodQuestion>) + Send>;
+type OnQuestions = Box<dyn Fn(Vec<PodQuestion>) + Send>;
 
 /// Called with the changes of Warnings and the notices that were committed.
-type Export = Box<dyn Fn(Vec<Decision>, &[Notice]) + Send>;
+type OnCommitted = Box<dyn Fn(Vec<Decision>, &[Notice]) + Send>;
 
 /// The events of a turn, by kind.
 #[derive(Default)]

@@ -95,7 +95,7 @@ impl Engine {
         // The state that the incident's message shows after this send. A reply in a thread changes no message.
         let told = fold(&notices)
             .filter(|told| claimed.storm.is_none() && (claimed.parent.is_none() || refresh || is_end(told.kind)));
-        memory.outbox.will_show(destination, *send, told.as_ref().and_then(MessageState::told_by));
+        memory.outbox.will_show(destination, *send, told.as_ref().and_then(MessageState::from_notice));
         turn.bodies.insert(*send, body.clone());
         turn.jobs.push(SendJob { send: *send, destination: destination.clone(), message_id, body });
     }

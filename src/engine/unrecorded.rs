@@ -12,7 +12,7 @@ use podbell_core::source::{ObjectName, TargetEntry};
 use podbell_core::time::Time;
 
 /// How many deleted objects are kept: some 20 MB. Beyond that the oldest are dropped, and their incidents end by silence.
-const MOST_DELETED: usize = 100_000;
+const MAX_DELETED: usize = 100_000;
 
 /// A workload: the target of its events, its kind and its name.
 type Workload = (Target, WorkloadKind, Arc<str>);
@@ -71,7 +71,7 @@ impl Unrecorded {
             }
             SourceEvent::Deleted { source, at, objects } => {
                 self.deleted.extend(objects.into_iter().map(|object| (at, source.clone(), object)));
-                let excess = self.deleted.len().saturating_sub(MOST_DELETED);
+                let excess = self.deleted.len().saturating_sub(MAX_DELETED);
                 self.deleted.drain(..excess);
             }
             SourceEvent::Polled { .. }
@@ -172,12 +172,12 @@ mod tests {
     #[test]
     fn what_waits_for_the_store_has_a_bound() {
         let mut unrecorded = Unrecorded::default();
-        for number in 0..MOST_DELETED + 10 {
+        for number in 0..MAX_DELETED + 10 {
             unrecorded.keep(deleted(number as i64, &format!("web-{number}")));
             unrecorded.keep(SourceEvent::Health { at: at(number as i64), reports: vec![report("web", false)] });
         }
         let (events, _) = unrecorded.take();
-        assert_eq!(events.len(), MOST_DELETED + 1);
+        assert_eq!(events.len(), MAX_DELETED + 1);
         let SourceEvent::Deleted { objects, .. } = &events[0] else { panic!("{:?}", events[0]) };
         assert_eq!(objects[0].name, "web-10");
     }

@@ -10,10 +10,10 @@ use super::Caller;
 use crate::clock;
 
 /// After this many wrong secrets within a minute, a caller waits for the rest of the minute.
-pub(super) const MOST_WRONG: u32 = 20;
+pub(super) const MAX_WRONG: u32 = 20;
 const MINUTE: Duration = Duration::from_secs(60);
 /// How many callers are remembered.
-const MOST_CALLERS: usize = 10_000;
+const MAX_CALLERS: usize = 10_000;
 
 /// What is remembered of callers.
 #[derive(Debug, Default)]
@@ -26,12 +26,12 @@ struct AttemptLog {
 impl AttemptLog {
     fn may_try(&mut self, caller: IpAddr, now: Instant) -> bool {
         let in_force = |since: &Instant| now.saturating_duration_since(*since) < MINUTE;
-        if self.wrong.len() >= MOST_CALLERS {
+        if self.wrong.len() >= MAX_CALLERS {
             self.wrong.retain(|_, (since, _)| in_force(since));
         }
         match self.wrong.get(&caller) {
-            Some((since, n)) => *n < MOST_WRONG || !in_force(since),
-            None => self.wrong.len() < MOST_CALLERS,
+            Some((since, n)) => *n < MAX_WRONG || !in_force(since),
+            None => self.wrong.len() < MAX_CALLERS,
         }
     }
 
@@ -86,7 +86,7 @@ impl Tries {
     /// Records that a proxy's proof was right.
     pub(crate) fn proved(&self) {
         let mut known = self.known();
-        if known.proved.len() < MOST_CALLERS {
+        if known.proved.len() < MAX_CALLERS {
             known.proved.insert(self.caller);
         }
     }
@@ -102,7 +102,7 @@ mod tests {
         let [a, b]: [IpAddr; 2] = ["192.0.2.1", "192.0.2.2"].map(|text| text.parse().unwrap());
         let start = clock::monotonic();
         let at = |seconds| start + Duration::from_secs(seconds);
-        for _ in 0..MOST_WRONG {
+        for _ in 0..MAX_WRONG {
             assert!(known.may_try(a, at(100)));
             known.was_wrong(a, at(100));
         }
@@ -112,7 +112,7 @@ mod tests {
         for n in 0..30_000_u32 {
             known.was_wrong(std::net::Ipv4Addr::from(n).into(), at(200));
             known.may_try(b, at(200));
-            if known.wrong.len() > MOST_CALLERS {
+            if known.wrong.len() > MAX_CALLERS {
                 break;
             }
         }

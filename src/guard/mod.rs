@@ -82,7 +82,7 @@ impl Default for Limits {
 }
 
 /// How many callers are remembered at the same time.
-const MOST_CALLERS: usize = 10_000;
+const MAX_CALLERS: usize = 10_000;
 
 /// A refused request, with the reason for the log. The caller sees the status only.
 #[derive(Clone, Copy, Debug)]
@@ -142,9 +142,9 @@ impl Gate {
     }
 
     fn in_time(&self, caller: Caller) -> bool {
-        if self.rate.len() >= MOST_CALLERS {
+        if self.rate.len() >= MAX_CALLERS {
             self.rate.retain_recent();
-            if self.rate.len() >= MOST_CALLERS {
+            if self.rate.len() >= MAX_CALLERS {
                 // Ten thousand busy callers are an attack; strangers wait until it is over.
                 return false;
             }
@@ -274,6 +274,6 @@ mod tests {
         for n in 0..30_000_u32 {
             gate.in_time(Caller(Ipv4Addr::from(n).into()));
         }
-        assert!(gate.rate.len() <= MOST_CALLERS);
+        assert!(gate.rate.len() <= MAX_CALLERS);
     }
 }

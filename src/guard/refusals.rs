@@ -11,7 +11,7 @@ use podbell_core::time::Time;
 /// How long repeated refusals are only counted.
 const QUIET: Duration = Duration::from_secs(60);
 /// How many pairs of kind and caller are tracked.
-const MOST: usize = 1000;
+const MAX: usize = 1000;
 
 /// What was refused lately.
 #[derive(Debug, Default)]
@@ -38,9 +38,9 @@ impl Refusals {
     fn count(&self, refused: &Refused, caller: Caller, now: Time) -> Option<u64> {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         let key = (refused.status.as_u16(), refused.why, caller);
-        if !known.contains_key(&key) && known.len() >= MOST {
+        if !known.contains_key(&key) && known.len() >= MAX {
             known.retain(|_, counted| now.since(counted.logged) < QUIET);
-            if known.len() >= MOST {
+            if known.len() >= MAX {
                 // The log already has a thousand lines about the attack.
                 return None;
             }
@@ -87,6 +87,6 @@ mod tests {
         for n in 0..5000_u32 {
             refusals.count(&forged, Caller::of(std::net::Ipv4Addr::from(n).into()), Time::from_seconds(0));
         }
-        assert_eq!(refusals.known.lock().unwrap().len(), MOST);
+        assert_eq!(refusals.known.lock().unwrap().len(), MAX);
     }
 }

@@ -7,7 +7,7 @@ use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue, USER_AGENT};
 use secrecy::{ExposeSecret as _, SecretString};
 
 use super::redact::Redactor;
-use super::reply::{MOST_BODY, Reply, words};
+use super::reply::{MAX_BODY, Reply, words};
 use podbell_core::outbox::Outcome;
 use podbell_core::time::Time;
 
@@ -47,7 +47,7 @@ impl HttpRequest {
             authorization: None,
             user_agent: concat!("podbell/", env!("CARGO_PKG_VERSION")),
             held: Duration::ZERO,
-            most: MOST_BODY,
+            most: MAX_BODY,
         }
     }
 

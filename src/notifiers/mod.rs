@@ -251,7 +251,7 @@ pub struct Notifiers {
 }
 
 /// After this many different ones, template failures are no longer logged.
-const MOST_LOGGED: usize = 1_000;
+const MAX_LOGGED: usize = 1_000;
 
 impl fmt::Debug for Notifiers {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -347,7 +347,7 @@ impl Notifiers {
         };
         let key = format!("{destination} {rule} {failure}");
         let mut logged = self.logged.lock().unwrap_or_else(PoisonError::into_inner);
-        if logged.len() < MOST_LOGGED && logged.insert(key) {
+        if logged.len() < MAX_LOGGED && logged.insert(key) {
             tracing::warn!(destination, rule, %failure, "a template failed; the message goes out in podbell's own words");
         }
     }

@@ -12,9 +12,9 @@ use podbell_core::time::Time;
 use super::redact::Redactor;
 
 /// How much of a body is read, unless the request wants more.
-pub(super) const MOST_BODY: usize = 64 * 1024;
+pub(super) const MAX_BODY: usize = 64 * 1024;
 /// How much of the other side's words is kept.
-const MOST_WORDS: usize = 200;
+const MAX_WORDS: usize = 200;
 
 /// The longest wait that a reply can ask for.
 pub(crate) const LONGEST_WAIT: Duration = Duration::from_secs(24 * 3600);
@@ -109,11 +109,11 @@ pub(crate) fn words(text: &str, redactor: &Redactor) -> String {
         }
         line.push_str(word);
         // Enough to show that the text was cut.
-        if line.chars().count() > MOST_WORDS {
+        if line.chars().count() > MAX_WORDS {
             break;
         }
     }
-    clip(&line, MOST_WORDS)
+    clip(&line, MAX_WORDS)
 }
 
 /// The outcome where nobody knows whether the message was taken.

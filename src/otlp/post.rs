@@ -15,7 +15,7 @@ use podbell_core::time::Time;
 /// How long a request may take, as the specification's default.
 const TIMEOUT: Duration = Duration::from_secs(10);
 /// How much of an answer is read.
-const MOST_BODY: usize = 64 * 1024;
+const MAX_BODY: usize = 64 * 1024;
 
 /// What an answer means for a batch.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -67,7 +67,7 @@ pub(super) async fn post(client: &reqwest::Client, collector: &Collector, body: 
 
 /// How many records an answer says were rejected. The batch arrived, whatever became of the answer's body.
 async fn rejected(response: reqwest::Response) -> usize {
-    let body = read_body(response, MOST_BODY).await.unwrap_or_default();
+    let body = read_body(response, MAX_BODY).await.unwrap_or_default();
     let partial = ExportLogsServiceResponse::decode(body.as_slice()).ok().and_then(|answer| answer.partial_success);
     partial.and_then(|partial| usize::try_from(partial.rejected_log_records).ok()).unwrap_or(0)
 }

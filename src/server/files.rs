@@ -6,7 +6,7 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 /// A higher limit does not help.
 const ENOUGH: u64 = 16_384;
 /// How many connections there are at most.
-const MOST: usize = 1024;
+const MAX: usize = 1024;
 /// Assumed where the system names no limit.
 const USUAL: u64 = 1024;
 
@@ -28,7 +28,7 @@ pub(super) fn most_connections() -> usize {
 }
 
 fn bound(files: u64) -> usize {
-    usize::try_from(files * 3 / 8).unwrap_or(MOST).clamp(4, MOST)
+    usize::try_from(files * 3 / 8).unwrap_or(MAX).clamp(4, MAX)
 }
 
 #[cfg(test)]
@@ -37,6 +37,6 @@ mod tests {
 
     #[test]
     fn strangers_get_less_than_half_of_the_files() {
-        assert_eq!([bound(16), bound(64), bound(1024), bound(1 << 20)], [6, 24, 384, MOST]);
+        assert_eq!([bound(16), bound(64), bound(1024), bound(1 << 20)], [6, 24, 384, MAX]);
     }
 }

@@ -14,7 +14,7 @@ use podbell_core::yaml::{Node, Reader, Value};
 use serde_json::{Value as Json, json};
 
 /// The shortest token, in characters.
-pub(crate) const LEAST_TOKEN: usize = 16;
+pub(crate) const MIN_TOKEN: usize = 16;
 
 /// Where a secret comes from, and what it is for.
 #[derive(Clone, PartialEq, Eq)]
@@ -76,7 +76,7 @@ pub enum SecretError {
         place: String,
     },
     /// Too easy to guess.
-    #[error("the secret for {place} has fewer than {LEAST_TOKEN} characters; make one with: openssl rand -hex 24")]
+    #[error("the secret for {place} has fewer than {MIN_TOKEN} characters; make one with: openssl rand -hex 24")]
     Short {
         /// Where it is used.
         place: String,
@@ -158,9 +158,9 @@ impl SecretRef {
                 let help = "write https://… or ${VARIABLE}";
                 reader.error_help(&node.span, "this is not an http(s) address", help);
             }
-            SecretKind::Token if written.chars().count() < LEAST_TOKEN => {
+            SecretKind::Token if written.chars().count() < MIN_TOKEN => {
                 let help = "make one with: openssl rand -hex 24";
-                reader.error_help(&node.span, format!("a token of fewer than {LEAST_TOKEN} characters"), help);
+                reader.error_help(&node.span, format!("a token of fewer than {MIN_TOKEN} characters"), help);
             }
             _ => {}
         }
@@ -199,9 +199,7 @@ impl SecretRef {
         let secret = SecretString::from(text.trim().to_owned());
         match (secret.expose_secret(), self.kind) {
             ("", _) => Err(SecretError::Empty { place: place() }),
-            (text, SecretKind::Token) if text.chars().count() < LEAST_TOKEN => {
-                Err(SecretError::Short { place: place() })
-            }
+            (text, SecretKind::Token) if text.chars().count() < MIN_TOKEN => Err(SecretError::Short { place: place() }),
             (text, SecretKind::Url) if !is_http(text) => Err(SecretError::NoUrl { place: place() }),
             _ => Ok(secret),
         }

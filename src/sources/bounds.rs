@@ -14,11 +14,11 @@ use podbell_core::source::{Covers, ObjectName, Problem};
 use podbell_core::user_action::{Act, UserAction};
 
 /// The limit of a name, a kind or a reason, in bytes.
-const MOST_NAME: usize = 512;
+const MAX_NAME: usize = 512;
 /// The limit of a message, in bytes.
-const MOST_MESSAGE: usize = 8 * 1024;
+const MAX_MESSAGE: usize = 8 * 1024;
 /// The limit of a person's words, and of another side's words about an error.
-const MOST_WORDS: usize = 4 * 1024;
+const MAX_WORDS: usize = 4 * 1024;
 
 /// Cuts a text that is too long, and replaces what not every store holds: the character NUL. A hash in the mark keeps
 /// texts apart that start alike.
@@ -34,7 +34,7 @@ fn cut(text: &str, most: usize) -> Option<String> {
 }
 
 fn shared(text: &mut Arc<str>) {
-    if let Some(cut) = cut(text, MOST_NAME) {
+    if let Some(cut) = cut(text, MAX_NAME) {
         *text = cut.into();
     }
 }
@@ -59,15 +59,15 @@ fn target(target: &mut Target) {
 fn events(events: &mut [Event<'static>]) {
     for event in events {
         let Event { obj_type, obj_name, reason, message, node, .. } = event;
-        node.iter_mut().for_each(|node| lent(node, MOST_NAME));
-        [obj_type, obj_name, reason].into_iter().for_each(|text| lent(text, MOST_NAME));
-        lent(message, MOST_MESSAGE);
+        node.iter_mut().for_each(|node| lent(node, MAX_NAME));
+        [obj_type, obj_name, reason].into_iter().for_each(|text| lent(text, MAX_NAME));
+        lent(message, MAX_MESSAGE);
     }
 }
 
 fn error(error: &mut Problem) {
-    owned(&mut error.code, MOST_NAME);
-    [&mut error.text, &mut error.advice].into_iter().for_each(|text| owned(text, MOST_WORDS));
+    owned(&mut error.code, MAX_NAME);
+    [&mut error.text, &mut error.advice].into_iter().for_each(|text| owned(text, MAX_WORDS));
 }
 
 fn covers(covers: &mut Covers) {
@@ -75,14 +75,14 @@ fn covers(covers: &mut Covers) {
 }
 
 fn pod(state: &mut PodState) {
-    [&mut state.pod, &mut state.node, &mut state.phase].into_iter().for_each(|text| owned(text, MOST_NAME));
+    [&mut state.pod, &mut state.node, &mut state.phase].into_iter().for_each(|text| owned(text, MAX_NAME));
     for container in &mut state.containers {
-        [&mut container.name, &mut container.waiting].into_iter().for_each(|text| owned(text, MOST_NAME));
-        container.ended.iter_mut().for_each(|end| owned(&mut end.reason, MOST_NAME));
+        [&mut container.name, &mut container.waiting].into_iter().for_each(|text| owned(text, MAX_NAME));
+        container.ended.iter_mut().for_each(|end| owned(&mut end.reason, MAX_NAME));
     }
     if let Some(log) = &mut state.log {
-        owned(&mut log.container, MOST_NAME);
-        owned(&mut log.text, MOST_WORDS);
+        owned(&mut log.container, MAX_NAME);
+        owned(&mut log.text, MAX_WORDS);
     }
 }
 
@@ -115,7 +115,7 @@ impl SourceEvent {
             }
             Self::Deleted { objects, .. } => {
                 for ObjectName { namespace, kind, name } in objects {
-                    [namespace, kind, name].into_iter().for_each(|text| owned(text, MOST_NAME));
+                    [namespace, kind, name].into_iter().for_each(|text| owned(text, MAX_NAME));
                 }
             }
             Self::WatchProgress { covers: of, .. } => covers(of),
@@ -144,10 +144,10 @@ impl SourceEvent {
 
 /// The same for a user action.
 pub(crate) fn user_action(action: &mut UserAction) {
-    [&mut action.by.name, &mut action.by.via].into_iter().for_each(|text| owned(text, MOST_NAME));
+    [&mut action.by.name, &mut action.by.via].into_iter().for_each(|text| owned(text, MAX_NAME));
     let what = match &mut action.act {
         Act::Mute { what, why, .. } => {
-            why.iter_mut().for_each(|why| owned(why, MOST_WORDS));
+            why.iter_mut().for_each(|why| owned(why, MAX_WORDS));
             what
         }
         Act::Unmute { what } => what,
@@ -155,7 +155,7 @@ pub(crate) fn user_action(action: &mut UserAction) {
     };
     if let Muted::Service { cluster, namespace, service } = what {
         let names = cluster.iter_mut().chain(namespace).chain(std::iter::once(service));
-        names.for_each(|text| owned(text, MOST_NAME));
+        names.for_each(|text| owned(text, MAX_NAME));
     }
 }
 
@@ -166,9 +166,9 @@ mod tests {
     #[test]
     fn what_is_cut_is_short_whole_at_its_end_and_still_another_than_what_begins_alike() {
         let long = "名".repeat(1_000_000);
-        let (one, other) = (cut(&format!("{long}a"), MOST_NAME).unwrap(), cut(&format!("{long}b"), MOST_NAME).unwrap());
-        assert!(one.len() <= MOST_NAME && one.starts_with("名名") && one.contains("… [cut, "), "{one}");
+        let (one, other) = (cut(&format!("{long}a"), MAX_NAME).unwrap(), cut(&format!("{long}b"), MAX_NAME).unwrap());
+        assert!(one.len() <= MAX_NAME && one.starts_with("名名") && one.contains("… [cut, "), "{one}");
         assert_ne!(one, other);
-        assert_eq!(cut(&"x".repeat(MOST_NAME), MOST_NAME), None);
+        assert_eq!(cut(&"x".repeat(MAX_NAME), MAX_NAME), None);
     }
 }

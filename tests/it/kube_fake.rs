@@ -271,10 +271,10 @@ async fn labels_of_pods_say_which_service_an_event_belongs_to() {
 /// What comes while no receipt is given back: all that may be under way, however slow the machine is, and then no more.
 async fn take_without_storing(watching: &mut Watching) -> (Vec<SourceEvent>, usize) {
     // The next batch, of fewer than 1,000 events, waits when it has no room in 4,000.
-    const LEAST: usize = 3_001;
+    const MIN: usize = 3_001;
     let (mut kept, mut taken) = (Vec::new(), 0);
     loop {
-        let event = match taken < LEAST {
+        let event = match taken < MIN {
             true => watching.next().await,
             // A slow machine can only see less in this time.
             false => match tokio::time::timeout(Duration::from_millis(500), watching.events.recv()).await {

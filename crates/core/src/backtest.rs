@@ -25,7 +25,7 @@ use super::time::Time;
 /// More notices than this within a minute become a digest, as in podbell.yaml.
 const DIGEST_AFTER: usize = 3;
 /// How many kinds of Warnings without a notice are counted.
-const MOST_UNTOLD: usize = 10_000;
+const MAX_UNTOLD: usize = 10_000;
 
 /// One set of rules that is run over recordings.
 pub struct Backtest {
@@ -295,7 +295,7 @@ impl Backtest {
     }
 
     fn untold(&mut self, key: UntoldKey, new: u64) {
-        if self.untold.len() < MOST_UNTOLD || self.untold.contains_key(&key) {
+        if self.untold.len() < MAX_UNTOLD || self.untold.contains_key(&key) {
             add(&mut self.untold, key, new);
         }
     }

@@ -12,8 +12,8 @@ pub(crate) const ANNOTATION: &str = "annotation:";
 /// The longest key that Kubernetes allows: a domain, a slash, a name.
 const LONGEST_KEY: usize = 253 + 1 + 63;
 /// Bounds on what one event brings with it.
-const MOST_VALUES: usize = 64;
-const MOST_VALUE_CHARS: usize = 300;
+const MAX_VALUES: usize = 64;
+const MAX_VALUE_CHARS: usize = 300;
 
 /// The word of a rule file for one label or annotation, such as `label:team`.
 ///
@@ -102,8 +102,8 @@ impl Metadata {
 }
 
 fn bounded(all: impl IntoIterator<Item = (String, String)>) -> BTreeMap<String, String> {
-    let fit = all.into_iter().filter(|(key, _)| key.len() <= LONGEST_KEY).take(MOST_VALUES);
-    fit.map(|(key, value)| (key, value.chars().take(MOST_VALUE_CHARS).collect())).collect()
+    let fit = all.into_iter().filter(|(key, _)| key.len() <= LONGEST_KEY).take(MAX_VALUES);
+    fit.map(|(key, value)| (key, value.chars().take(MAX_VALUE_CHARS).collect())).collect()
 }
 
 #[cfg(test)]

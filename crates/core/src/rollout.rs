@@ -17,10 +17,10 @@ const SAME: Duration = Duration::from_secs(120);
 /// How long rollouts are remembered.
 const REMEMBERED: Duration = Duration::from_secs(24 * 3600);
 /// Most rollouts kept of a workload: the newest.
-const MOST_KEPT: usize = 5;
+const MAX_KEPT: usize = 5;
 /// Most images of a template, and most characters of one, that are kept.
-const MOST_IMAGES: usize = 20;
-const MOST_IMAGE_CHARS: usize = 300;
+const MAX_IMAGES: usize = 20;
+const MAX_IMAGE_CHARS: usize = 300;
 /// How many characters of a digest people see.
 const DIGEST_CHARS: usize = 12;
 
@@ -89,9 +89,9 @@ pub struct Template {
 impl Template {
     /// A template, bounded.
     pub fn new(revision: &str, images: impl IntoIterator<Item = String>) -> Self {
-        let clipped = |image: String| image.chars().take(MOST_IMAGE_CHARS).collect();
-        let images = images.into_iter().take(MOST_IMAGES).map(clipped).collect();
-        Self { revision: revision.chars().take(MOST_IMAGE_CHARS).collect(), images }
+        let clipped = |image: String| image.chars().take(MAX_IMAGE_CHARS).collect();
+        let images = images.into_iter().take(MAX_IMAGES).map(clipped).collect();
+        Self { revision: revision.chars().take(MAX_IMAGE_CHARS).collect(), images }
     }
 }
 
@@ -140,7 +140,7 @@ impl Rollouts {
         if !scaled.up {
             return false;
         }
-        self.hash = Some((scaled.hash.chars().take(MOST_IMAGE_CHARS).collect(), at));
+        self.hash = Some((scaled.hash.chars().take(MAX_IMAGE_CHARS).collect(), at));
         if new {
             self.add(Rollout { at, before: Vec::new(), after: Vec::new() });
         }
@@ -162,7 +162,7 @@ impl Rollouts {
         self.last.sort_by_key(|one| one.at);
         let newest = self.last.last().map(|one| one.at).unwrap_or_default();
         self.last.retain(|one| newest.since(one.at) < REMEMBERED);
-        let excess = self.last.len().saturating_sub(MOST_KEPT);
+        let excess = self.last.len().saturating_sub(MAX_KEPT);
         self.last.drain(..excess);
         true
     }
@@ -308,7 +308,7 @@ mod tests {
         for n in 0..20_i64 {
             known.add(Rollout { at: t(n * 3600), before: Vec::new(), after: Vec::new() });
         }
-        assert_eq!(known.last.len(), MOST_KEPT);
+        assert_eq!(known.last.len(), MAX_KEPT);
         known.add(Rollout { at: t(100 * 3600), before: Vec::new(), after: Vec::new() });
         assert_eq!(known.last.len(), 1);
     }

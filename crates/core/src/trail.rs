@@ -9,7 +9,7 @@ use super::step::decision::{Decision, Effect, RuleDecision, Verdict};
 use super::time::Time;
 
 /// How many deciding changes are shown: the first and the newest of them.
-const MOST_STEPS: usize = 30;
+const MAX_STEPS: usize = 30;
 /// How many of those are the first ones.
 const FIRST_STEPS: usize = 10;
 
@@ -96,7 +96,7 @@ fn steps(decisions: &[Decision], incident: Option<u64>, worse: &[Time]) -> Vec<u
             effects().any(|effect| matches!(effect, Effect::Gathers { .. } | Effect::TooYoung { .. } | Effect::Waits));
         let begins = gathering && !std::mem::replace(&mut gathers, gathering);
         gathers = gathering;
-        let news = reasons.len() < MOST_STEPS && !reasons.contains(&decision.reason.as_str());
+        let news = reasons.len() < MAX_STEPS && !reasons.contains(&decision.reason.as_str());
         if news {
             reasons.push(&decision.reason);
         }
@@ -109,8 +109,8 @@ fn steps(decisions: &[Decision], incident: Option<u64>, worse: &[Time]) -> Vec<u
     steps.extend(told.filter_map(|after| after.checked_sub(1)));
     steps.sort_unstable();
     steps.dedup();
-    if steps.len() > MOST_STEPS {
-        let newest = steps.len() - (MOST_STEPS - FIRST_STEPS);
+    if steps.len() > MAX_STEPS {
+        let newest = steps.len() - (MAX_STEPS - FIRST_STEPS);
         steps.drain(FIRST_STEPS..newest);
     }
     steps

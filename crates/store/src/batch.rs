@@ -22,7 +22,7 @@ use podbell_core::time::Time;
 use podbell_core::timeline;
 
 /// The highest tally: clusters report arbitrary counts, and their sums must not overflow.
-pub(crate) const MOST_TALLIED: u64 = 1_000_000_000;
+pub(crate) const MAX_TALLIED: u64 = 1_000_000_000;
 /// Shorter pauses are not recorded as gaps in the history: the last heartbeat is always somewhat older than the stop.
 const NO_GAP: Duration = Duration::from_secs(30);
 
@@ -350,7 +350,7 @@ impl Batch {
             let Some((_, new)) = row.change else { continue };
             let (warnings, others) = added.entry((&row.target, timeline::quarter(row.observed_at))).or_default();
             let sum = if row.event.level == Level::Warning { warnings } else { others };
-            *sum = sum.saturating_add(new).min(MOST_TALLIED);
+            *sum = sum.saturating_add(new).min(MAX_TALLIED);
         }
         let row = |((target, quarter), (warnings, others))| TallyRow { target, quarter, warnings, others };
         added.into_iter().map(row).collect()

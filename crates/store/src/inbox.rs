@@ -50,16 +50,16 @@ pub struct InboxItem {
 /// How many waiting commands are read at once.
 pub(crate) const PAGE: u32 = 100;
 
-const MOST_PAGES: u32 = 20;
+const MAX_PAGES: u32 = 20;
 
 /// The first waiting commands that can be decoded. `page` reads the next [`PAGE`] rows after a number: those of a newer version must not
 /// hide what stands behind them.
 pub(crate) fn decodable<E>(mut page: impl FnMut(i64) -> Result<Vec<(i64, String)>, E>) -> Result<Vec<InboxItem>, E> {
     let (mut items, mut after) = (Vec::new(), i64::MIN);
     // So that a look stays short, whatever stands there.
-    for n in 1..=MOST_PAGES {
+    for n in 1..=MAX_PAGES {
         let rows = page(after)?;
-        let is_last = rows.len() < PAGE as usize || n == MOST_PAGES;
+        let is_last = rows.len() < PAGE as usize || n == MAX_PAGES;
         after = rows.last().map_or(after, |(id, _)| *id);
         let read = |(id, json): (i64, String)| Some(InboxItem { id, command: serde_json::from_str(&json).ok()? });
         items.extend(rows.into_iter().filter_map(read));

@@ -20,11 +20,11 @@ use crate::DecisionFilter;
 /// Attempts that precede the newest one by more than this, in milliseconds, do not matter for any pace.
 pub(crate) const ATTEMPT_MEMORY_MS: i64 = 600_000;
 /// How many services of a team are searched for their baseline.
-pub(crate) const MOST_SERVICES: usize = 500;
+pub(crate) const MAX_SERVICES: usize = 500;
 /// How many changes are kept at most: some 70 MB.
-pub(crate) const MOST_OBSERVATIONS: i64 = 1_000_000;
+pub(crate) const MAX_OBSERVATIONS: i64 = 1_000_000;
 /// How many reports about objects are kept at most: some 60 MB.
-pub(crate) const MOST_REPORTS: i64 = 200_000;
+pub(crate) const MAX_REPORTS: i64 = 200_000;
 
 /// The kinds of observations that are no changes, beside those of [`change_number`].
 pub(crate) const FAILING: i64 = 3;

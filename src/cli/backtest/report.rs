@@ -15,7 +15,7 @@ use podbell_core::rules::rule::{Destination, RuleKey};
 use podbell_core::time::Time;
 
 /// At most this many lines of each table are printed.
-const MOST_LINES: usize = 20;
+const MAX_LINES: usize = 20;
 
 const ADDED: Style = AnsiColor::Green.on_default();
 const GONE: Style = AnsiColor::Red.on_default();
@@ -60,14 +60,14 @@ pub(super) fn text(report: &Report, args: &Args) -> io::Result<()> {
         report.by_rule.iter().filter(|(_, n)| **n == 0).map(|(rule, _)| rule.to_string()).collect();
     if !never.is_empty() {
         writeln!(out, "\n{HEAD}rules that never told anything{HEAD:#}")?;
-        never.iter().take(MOST_LINES).try_for_each(|rule| writeln!(out, "  {rule}"))?;
+        never.iter().take(MAX_LINES).try_for_each(|rule| writeln!(out, "  {rule}"))?;
     }
     if !report.untold.is_empty() {
         writeln!(out, "\n{HEAD}Warnings that nobody was told of{HEAD:#}")?;
-        for untold in report.untold.iter().take(MOST_LINES) {
+        for untold in report.untold.iter().take(MAX_LINES) {
             writeln!(out, "  {}", untold_line(untold))?;
         }
-        let more = report.untold.len().saturating_sub(MOST_LINES);
+        let more = report.untold.len().saturating_sub(MAX_LINES);
         if more > 0 {
             writeln!(out, "  {DIM}and {more} more{DIM:#}")?;
         }
@@ -119,10 +119,10 @@ fn table(out: &mut impl Write, head: &str, rows: impl Iterator<Item = (u64, Stri
     }
     rows.sort_by(|a, b| b.0.cmp(&a.0).then_with(|| a.1.cmp(&b.1)));
     writeln!(out, "\n{HEAD}{head}{HEAD:#}")?;
-    for (n, name) in rows.iter().take(MOST_LINES) {
+    for (n, name) in rows.iter().take(MAX_LINES) {
         writeln!(out, "  {:>7}  {name}", number(*n))?;
     }
-    let more = rows.len().saturating_sub(MOST_LINES);
+    let more = rows.len().saturating_sub(MAX_LINES);
     if more > 0 { writeln!(out, "  {DIM}and {more} more{DIM:#}") } else { Ok(()) }
 }
 

@@ -5,7 +5,7 @@ use crate::settings::SecretError;
 use podbell_core::diagnostic::Diagnostic;
 
 /// Errors beyond this number are only counted.
-const MOST: usize = 10;
+const MAX: usize = 10;
 
 /// One finding for each error, by its place; warnings as a number.
 pub(super) fn of_diagnostics(
@@ -17,8 +17,8 @@ pub(super) fn of_diagnostics(
 ) -> Vec<Finding> {
     let errors: Vec<&Diagnostic> = diagnostics.iter().filter(|finding| finding.is_error()).collect();
     let warnings = diagnostics.len() - errors.len();
-    let mut findings: Vec<Finding> = errors.iter().take(MOST).map(|error| of_error(group, error, check)).collect();
-    if let Some(more) = errors.len().checked_sub(MOST).filter(|more| *more > 0) {
+    let mut findings: Vec<Finding> = errors.iter().take(MAX).map(|error| of_error(group, error, check)).collect();
+    if let Some(more) = errors.len().checked_sub(MAX).filter(|more| *more > 0) {
         let found = format!("{} more", count(more, "error"));
         findings.push(Finding::fail(group, file, found, format!("`{check}` shows all of them")));
     }

@@ -12,7 +12,7 @@ use crate::examine::{Checked, Finding, Group, count};
 use crate::http::{Clocks, read_body};
 
 /// More than any of the checked pages has.
-const MOST: usize = 4 << 20;
+const MAX: usize = 4 << 20;
 
 /// Who answers at the address.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -70,7 +70,7 @@ async fn there(listen: SocketAddr, net: &Net) -> Listener {
     let page = async |path: &str| {
         let response = net.here.get(format!("http://{address}{path}")).send().await?;
         let status = response.status().as_u16();
-        let body = read_body(response, MOST).await.unwrap_or_default();
+        let body = read_body(response, MAX).await.unwrap_or_default();
         Ok::<_, reqwest::Error>((status, String::from_utf8_lossy(&body).trim().to_owned()))
     };
     let metrics = match page("/metrics").await {

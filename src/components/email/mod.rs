@@ -26,7 +26,7 @@ use podbell_core::outbox::{Outcome, Policy};
 /// Slow enough for the limits of mail providers on what one sender may send.
 const PACE: Pace = Pace { most: 20, per: Duration::from_secs(61), kept_for_critical: 5 };
 /// Of this many mails podbell knows which recipients have them, while others do not.
-const MOST_PARTLY: usize = 1_000;
+const MAX_PARTLY: usize = 1_000;
 
 /// Its registry row.
 pub(crate) const NOTIFIER: NotifierKind = NotifierKind {
@@ -121,7 +121,7 @@ impl Email {
         partly.retain(|mail| mail.message_id != message_id);
         if !later.is_empty() && !nobody_has_it {
             partly.push_back(PartlyTaken { message_id: message_id.to_owned(), have });
-            if partly.len() > MOST_PARTLY {
+            if partly.len() > MAX_PARTLY {
                 partly.pop_front();
             }
         }

@@ -8,7 +8,7 @@ use crate::examine::{Checked, Finding, Group, count};
 use podbell_core::time::Time;
 
 /// At most this many polls are read: the whole recording may take too long.
-const MOST: usize = 20_000;
+const MAX: usize = 20_000;
 
 /// What was read.
 struct Read {
@@ -55,7 +55,7 @@ fn read(path: &Path, zone: jiff::tz::TimeZone) -> Result<Read, RecordingError> {
     for poll in recording.by_ref() {
         read.last = Some(poll?.at);
         read.polls += 1;
-        if read.polls == MOST {
+        if read.polls == MAX {
             read.all = false;
             break;
         }
@@ -70,6 +70,6 @@ fn words(shown: &str, read: &Read) -> String {
         None => format!("{shown} can be read and is empty"),
         Some(last) if read.single => format!("{shown} is a single answer; its newest event is of {}", time(last)),
         Some(last) if read.all => format!("{shown}: {}, the last of {}", count(read.polls, "poll"), time(last)),
-        Some(last) => format!("{shown}: more than {MOST} polls; those of until {} can be read", time(last)),
+        Some(last) => format!("{shown}: more than {MAX} polls; those of until {} can be read", time(last)),
     }
 }

@@ -28,9 +28,9 @@ use podbell_core::time::Time;
 /// How many objects are asked for at once.
 pub const PAGE: u32 = 500;
 /// A line holds one object, which has at most 1.5 MB in etcd.
-const MOST_LINE: usize = 4 << 20;
+const MAX_LINE: usize = 4 << 20;
 /// A page may hold large objects.
-const MOST_PAGE: usize = 128 << 20;
+const MAX_PAGE: usize = 128 << 20;
 /// A credential plugin that takes longer is left alone, and another one started.
 const HANGS: Duration = Duration::from_secs(600);
 /// The longest `Retry-After` that is obeyed.
@@ -286,7 +286,7 @@ async fn read(mut body: Body) -> Result<Vec<u8>, Fault> {
     while let Some(frame) = body.frame().await {
         let frame = frame.map_err(|error| Fault::cut(chain(&error)))?;
         if let Ok(data) = frame.into_data() {
-            if whole.len() + data.len() > MOST_PAGE {
+            if whole.len() + data.len() > MAX_PAGE {
                 return Err(Fault::nonsense("the answer is too large"));
             }
             whole.extend_from_slice(&data);
@@ -365,7 +365,7 @@ impl Lines {
                     None => continue,
                 }
             }
-            if rest.len() > MOST_LINE {
+            if rest.len() > MAX_LINE {
                 return Err(Fault::nonsense("a line of the watch is too long"));
             }
             self.buffer.drain(..self.read);

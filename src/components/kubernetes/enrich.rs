@@ -13,7 +13,7 @@ use super::signals::instant;
 const LINES: usize = 20;
 const BYTES: usize = 2048;
 /// The most containers that are told of.
-const MOST_CONTAINERS: usize = 5;
+const MAX_CONTAINERS: usize = 5;
 
 /// What is asked of pods.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -147,7 +147,7 @@ fn read(body: &[u8]) -> Option<PodState> {
         pod: metadata.name,
         node: spec.node_name,
         phase: status.phase,
-        containers: ill.take(MOST_CONTAINERS).collect(),
+        containers: ill.take(MAX_CONTAINERS).collect(),
         log: None,
     })
 }

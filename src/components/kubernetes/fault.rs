@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use podbell_core::source::Problem;
 
-const MOST_WORDS: usize = 300;
+const MAX_WORDS: usize = 300;
 /// The code of an answer that cannot be understood.
 const NONSENSE: &str = "not-json";
 
@@ -37,7 +37,7 @@ pub enum FaultKind {
 
 impl Fault {
     fn new(kind: FaultKind, code: &str, text: impl Display, advice: &str) -> Self {
-        let text = text.to_string().chars().take(MOST_WORDS).collect();
+        let text = text.to_string().chars().take(MAX_WORDS).collect();
         let error = Problem { code: code.to_owned(), text, advice: advice.to_owned(), gone: false };
         Self { kind, retry_after: None, error }
     }

@@ -31,7 +31,7 @@ const RESOURCES: [Resource; 12] = [
 ];
 const VERBS: [&str; 2] = ["list", "watch"];
 /// The permissions are checked in at most this many namespaces.
-const MOST_NAMESPACES: usize = 20;
+const MAX_NAMESPACES: usize = 20;
 
 /// Something that the account may not do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -97,7 +97,7 @@ pub async fn inspect(config: &KubernetesConfig) -> Result<Inspection, Fault> {
         [] => vec![None],
         some => some.iter().cloned().map(Some).collect(),
     };
-    let looked = namespaces.iter().take(MOST_NAMESPACES).map(|namespace| place(&api, config, namespace.clone()));
+    let looked = namespaces.iter().take(MAX_NAMESPACES).map(|namespace| place(&api, config, namespace.clone()));
     let places = join_all(looked).await;
     let left_out = namespaces.len() - places.len();
     Ok(Inspection { version: version.git_version, places, left_out, clocks })

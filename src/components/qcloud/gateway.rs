@@ -26,7 +26,7 @@ use podbell_store::{Readers, Snapshot, StoreError};
 /// How long an answer may take.
 const TIMEOUT: Duration = Duration::from_secs(10);
 /// How many requests of one key are remembered for ten minutes, so that none is accepted twice.
-const MOST_NONCES: usize = 100_000;
+const MAX_NONCES: usize = 100_000;
 
 /// Somebody who may ask.
 #[derive(Clone)]
@@ -54,7 +54,7 @@ pub fn routes(keys: Vec<GatewayKey>, host: Option<String>, readers: Readers, cat
     }
     let scopes = keys.iter().map(|key| key.scope.clone()).collect();
     let keys = keys.into_iter().map(|key| Key { id: key.secret_id, key: key.secret_key, token: None });
-    let keys = Keys::new(keys, host.into_iter().collect(), MOST_NONCES);
+    let keys = Keys::new(keys, host.into_iter().collect(), MAX_NONCES);
     let gateway = Arc::new(Gateway { keys, scopes, readers, catalog });
     Router::new().route(served::PATH, axum::routing::any(serve)).with_state(gateway)
 }

@@ -12,11 +12,11 @@ use podbell_core::notice::{CloseReason, Info, Notice, NoticeBody, StoreFate, Sto
 use podbell_core::outbox::Content;
 
 /// The most of the newest text that is sent.
-const MOST_TEXT: usize = 16_000;
+const MAX_TEXT: usize = 16_000;
 /// The most of a short text: a reason, a name.
-const MOST_NAME: usize = 1_000;
+const MAX_NAME: usize = 1_000;
 /// The most items of a list.
-const MOST_LISTED: usize = 100;
+const MAX_LISTED: usize = 100;
 
 /// What a webhook's message is made of, besides its words.
 pub(super) struct RequestFacts<'a> {
@@ -39,8 +39,8 @@ pub(super) fn body(facts: &RequestFacts<'_>, message: &Message, content: Content
         "severity": notice.severity.as_str(),
         "caused_at": notice.caused_at.timestamp().to_string(),
         "made_at": notice.made_at.timestamp().to_string(),
-        "title": clip(&message.title, MOST_NAME),
-        "text": clip(&message.text(), if content == Content::Full { MOST_TEXT } else { MOST_NAME }),
+        "title": clip(&message.title, MAX_NAME),
+        "text": clip(&message.text(), if content == Content::Full { MAX_TEXT } else { MAX_NAME }),
         "incident_id": notice.body.incident(),
     });
     if let (Some(fields), Some(url)) = (data.as_object_mut(), facts.url) {
@@ -80,8 +80,8 @@ fn word(notice: &Notice) -> &'static str {
 }
 
 fn incident(story: &Story, message: &Message, content: Content) -> Value {
-    let most = if content == Content::Full { MOST_TEXT } else { MOST_NAME };
-    let reasons = story.reasons.iter().take(MOST_LISTED);
+    let most = if content == Content::Full { MAX_TEXT } else { MAX_NAME };
+    let reasons = story.reasons.iter().take(MAX_LISTED);
     json!({
         "id": story.incident,
         "rule": {"file": &*story.rule.file, "name": &*story.rule.name},
@@ -133,7 +133,7 @@ fn incident(story: &Story, message: &Message, content: Content) -> Value {
         })),
         "pod": story.pod.as_ref().map(|pod| self::pod(pod, most)),
         "closed_because": story.closed_because.map(CloseReason::as_str),
-        "blind": story.blind.iter().take(MOST_LISTED).map(|(from, until)| json!({
+        "blind": story.blind.iter().take(MAX_LISTED).map(|(from, until)| json!({
             "from": from.timestamp().to_string(), "until": until.timestamp().to_string(),
         })).collect::<Vec<_>>(),
         "runbook": &story.runbook,
@@ -171,8 +171,8 @@ fn trouble(trouble: &Trouble) -> Value {
         "id": trouble.incident,
         "subject": {"kind": kind, "name": name},
         "code": self::name(&trouble.code),
-        "text": clip(&trouble.text, MOST_NAME),
-        "advice": clip(&trouble.advice, MOST_NAME),
+        "text": clip(&trouble.text, MAX_NAME),
+        "advice": clip(&trouble.advice, MAX_NAME),
         "affected": names(&trouble.affected),
         "affected_count": trouble.affected_count,
         "since": trouble.since.timestamp().to_string(),
@@ -203,7 +203,7 @@ fn info(info: &Info) -> Value {
         Info::Store { fate, kept } => store(fate, kept.as_deref()),
         Info::Test { destination } => json!({"destination": destination}),
         Info::Dead { destination, deliveries, why } => json!({
-            "destination": destination, "deliveries": deliveries, "why": clip(why, MOST_NAME),
+            "destination": destination, "deliveries": deliveries, "why": clip(why, MAX_NAME),
         }),
     }
 }
@@ -236,9 +236,9 @@ fn window_kind(window: &Window) -> &'static str {
 }
 
 fn name(text: &str) -> String {
-    clip(text, MOST_NAME)
+    clip(text, MAX_NAME)
 }
 
 fn names(texts: &[String]) -> Vec<String> {
-    texts.iter().take(MOST_LISTED).map(|text| name(text)).collect()
+    texts.iter().take(MAX_LISTED).map(|text| name(text)).collect()
 }

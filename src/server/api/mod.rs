@@ -33,7 +33,7 @@ use podbell_core::mute::Author;
 pub use podbell_core::scope::Rights;
 
 /// How much of a person's name is kept.
-const MOST_NAME: usize = 100;
+const MAX_NAME: usize = 100;
 
 /// See the module.
 struct Api {
@@ -127,7 +127,7 @@ async fn command(State(api): State<Arc<Api>>, headers: HeaderMap, body: Bytes) -
         let error = "time_zone is not in the time zone database: write one such as Asia/Shanghai";
         return wrong(StatusCode::BAD_REQUEST, "an API command with an unknown time zone", error);
     };
-    let user = command.user.map(|user| user.trim().chars().take(MOST_NAME).collect::<String>());
+    let user = command.user.map(|user| user.trim().chars().take(MAX_NAME).collect::<String>());
     let author = Author {
         name: user.filter(|user| !user.is_empty()).unwrap_or_else(|| token.name.clone()),
         via: format!("api {}", token.name),

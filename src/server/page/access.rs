@@ -17,7 +17,7 @@ use podbell_core::scope::Scope;
 use podbell_core::time::Time;
 
 /// How much of a person's name is kept.
-const MOST_NAME: usize = 100;
+const MAX_NAME: usize = 100;
 
 /// A proxy that signs people in.
 #[derive(Clone, Debug)]
@@ -52,7 +52,7 @@ impl Proxy {
             return None;
         }
         let name = only(headers, self.header.as_str())?;
-        let name = one_line(std::str::from_utf8(name.as_bytes()).ok()?, MOST_NAME);
+        let name = one_line(std::str::from_utf8(name.as_bytes()).ok()?, MAX_NAME);
         (!name.is_empty()).then_some(name)
     }
 }

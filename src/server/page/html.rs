@@ -12,7 +12,7 @@ use podbell_core::time::Time;
 use podbell_core::timeline::Timeline;
 
 /// How much of a name is shown.
-const MOST_NAME: usize = 160;
+const MAX_NAME: usize = 160;
 
 /// For whom a view is drawn.
 pub(super) struct Context<'a> {
@@ -235,7 +235,7 @@ impl Context<'_> {
 
 /// Text from outside: on one line, with its own direction.
 pub(super) fn data(text: &str) -> Markup {
-    html! { bdi { (one_line(text, MOST_NAME)) } }
+    html! { bdi { (one_line(text, MAX_NAME)) } }
 }
 
 /// A message's blocks.

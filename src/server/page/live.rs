@@ -23,8 +23,8 @@ const ALIVE_SAYS: &str = "alive";
 const AGAIN: Duration = Duration::from_secs(2);
 /// How many streams there are at most: of one visitor, and in all. Far fewer than connections, so that chats and the
 /// API always find a free connection.
-const MOST_EACH: usize = 8;
-const MOST: usize = 64;
+const MAX_EACH: usize = 8;
+const MAX: usize = 64;
 
 /// Places for streams.
 #[derive(Debug, Default)]
@@ -42,7 +42,7 @@ impl Streams {
     pub(super) fn place(self: &Arc<Self>, of: Hash) -> Option<Permit> {
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let own = all.get(&of).copied().unwrap_or_default();
-        if own >= MOST_EACH || all.values().sum::<usize>() >= MOST {
+        if own >= MAX_EACH || all.values().sum::<usize>() >= MAX {
             return None;
         }
         all.insert(of, own + 1);
@@ -146,14 +146,14 @@ mod tests {
     #[test]
     fn streams_are_bounded_for_each_visitor_and_in_all_and_places_are_given_back() {
         let streams = Arc::new(Streams::default());
-        let mut held: Vec<Permit> = (0..MOST_EACH).map(|_| streams.place([0; 32]).unwrap()).collect();
+        let mut held: Vec<Permit> = (0..MAX_EACH).map(|_| streams.place([0; 32]).unwrap()).collect();
         assert!(streams.place([0; 32]).is_none());
         held.pop();
         held.push(streams.place([0; 32]).unwrap());
         for n in 1..=255 {
             held.extend(streams.place([n; 32]));
         }
-        assert_eq!(held.len(), MOST);
+        assert_eq!(held.len(), MAX);
         drop(held);
         assert!(streams.0.lock().unwrap().is_empty());
     }

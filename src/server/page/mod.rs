@@ -58,7 +58,7 @@ use podbell_core::time::Time;
 const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self' data:; \
     connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
 /// The longest address to return to after signing in.
-const MOST_NEXT: usize = 1_000;
+const MAX_NEXT: usize = 1_000;
 
 /// The configuration of the page.
 pub struct PageConfig {
@@ -304,7 +304,7 @@ fn without_said(uri: &Uri) -> (String, Option<&'static str>) {
 /// Accepts a path on this page only: never another site, whatever a link says.
 fn local(place: &str) -> Option<&str> {
     let mut rest = place.chars();
-    let fits = rest.next() == Some('/') && !matches!(rest.next(), Some('/' | '\\')) && place.len() <= MOST_NEXT;
+    let fits = rest.next() == Some('/') && !matches!(rest.next(), Some('/' | '\\')) && place.len() <= MAX_NEXT;
     (fits && place.bytes().all(|b| (0x21..0x7f).contains(&b) && b != b'\\')).then_some(place)
 }
 
@@ -474,7 +474,7 @@ mod tests {
         {
             assert_eq!(local(place), None, "{place:?}");
         }
-        assert_eq!(local(&format!("/{}", "x".repeat(MOST_NEXT))), None);
+        assert_eq!(local(&format!("/{}", "x".repeat(MAX_NEXT))), None);
     }
 
     #[test]

@@ -11,8 +11,8 @@ use podbell_core::time::Time;
 /// How long somebody stays signed in.
 pub(crate) const LIFETIME: Duration = Duration::from_secs(12 * 3600);
 /// How many sessions there are at most: of one token, and in all.
-const MOST_EACH: usize = 100;
-const MOST: usize = 1_000;
+const MAX_EACH: usize = 100;
+const MAX: usize = 1_000;
 
 /// The hash of a session's id. Only the hash is kept: whoever reads the memory cannot sign in with it.
 pub(crate) type Hash = [u8; 32];
@@ -44,11 +44,11 @@ impl Sessions {
     /// Opens a session; beyond the limits, the oldest is closed.
     pub(crate) fn open(&mut self, id: Hash, token: Token, now: Time) {
         self.sweep(now);
-        while self.all.values().filter(|session| session.token.name == token.name).count() >= MOST_EACH {
+        while self.all.values().filter(|session| session.token.name == token.name).count() >= MAX_EACH {
             let name = token.name.clone();
             self.drop_oldest(|session| session.token.name == name);
         }
-        if self.all.len() >= MOST {
+        if self.all.len() >= MAX {
             self.drop_oldest(|_| true);
         }
         self.all.insert(id, Session { token, until: now.plus(LIFETIME), ended: watch::channel(()).0 });
@@ -118,12 +118,12 @@ mod tests {
         for n in 0..500 {
             sessions.open(hash(n.to_string()), token("ann"), at(n));
         }
-        assert_eq!(sessions.all.len(), MOST_EACH + 1);
+        assert_eq!(sessions.all.len(), MAX_EACH + 1);
         assert!(sessions.find(&hash("bob"), at(500)).is_some() && sessions.find(&hash("499"), at(500)).is_some());
         assert!(sessions.find(&hash("0"), at(500)).is_none(), "the oldest made room");
         for n in 0..2_000 {
             sessions.open(hash(n.to_string()), token(&(n / 50).to_string()), at(1_000));
         }
-        assert!(sessions.all.len() <= MOST);
+        assert!(sessions.all.len() <= MAX);
     }
 }

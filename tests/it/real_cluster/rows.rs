@@ -119,7 +119,7 @@ impl<'a> Message<'a> {
 }
 
 /// A trouble of some minutes gets worse once or twice.
-const MOST_MESSAGES: usize = 3;
+const MAX_MESSAGES: usize = 3;
 
 /// What was told of a trouble.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -224,7 +224,7 @@ fn wrong(row: &Row, trouble: &Trouble, news: &[&Message<'_>], ends: &[&Message<'
     }
     let once = !opened.is_empty() && opened.values().all(|times| *times == 1);
     demand(once, format!("it was not told once: {opened:?}"));
-    demand(news.len() <= MOST_MESSAGES, format!("it was told in {} messages", news.len()));
+    demand(news.len() <= MAX_MESSAGES, format!("it was told in {} messages", news.len()));
     demand(!row.words.is_empty(), format!("nothing says {:?}", expected.words));
     demand(row.command.starts_with(expected.command), format!("it says to type {:?}", row.command));
     let begun_again = |end: &Message<'_>| news.iter().any(|one| one.incident == end.incident && one.at > end.at);

@@ -38,7 +38,7 @@ pub const SECRET: &str = "8f742231b10e8888abcd99yyyzzz85a5";
 pub const APP_TOKEN: &str = "xapp-1-marker-of-the-app-token";
 pub const BOT_TOKEN: &str = "xoxb-marker-of-the-bot-token";
 /// How many connections an app may have.
-const MOST: usize = 10;
+const MAX: usize = 10;
 /// How many posts a response URL takes.
 const POSTS: usize = 5;
 
@@ -243,7 +243,7 @@ impl FakeSlack {
             inner.most_open = inner.most_open.max(open);
             (inner.connections.len() - 1, open)
         };
-        if open > MOST {
+        if open > MAX {
             self.inner().connections[number] = None;
             self.inner().refused.push("too many connections");
             let _ = socket

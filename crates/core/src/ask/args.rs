@@ -10,7 +10,7 @@ use crate::diagnostic::did_you_mean;
 use crate::yaml::parse_duration;
 
 /// The longest name that is accepted, in characters.
-const MOST_NAME: usize = 253;
+const MAX_NAME: usize = 253;
 /// The last page that can be asked for.
 const LAST_PAGE: u32 = 10_000;
 
@@ -184,6 +184,6 @@ pub(super) fn only_id(args: &Args, command: &'static str) -> Result<u64, Mistake
 
 /// The name of a cluster object: not empty, not too long, without control characters.
 pub(super) fn name(word: &str, command: &'static str) -> Result<String, Mistake> {
-    let fits = !word.is_empty() && word.chars().count() <= MOST_NAME && !word.chars().any(char::is_control);
+    let fits = !word.is_empty() && word.chars().count() <= MAX_NAME && !word.chars().any(char::is_control);
     if fits { Ok(word.to_owned()) } else { Err(Mistake::NoName { command, word: word.to_owned() }) }
 }

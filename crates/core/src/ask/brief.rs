@@ -15,7 +15,7 @@ use crate::time::Time;
 use crate::user_action::Act;
 
 /// How many reasons are listed.
-const MOST_REASONS: usize = 2;
+const MAX_REASONS: usize = 2;
 
 /// An entry of the action log: what a person did.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -145,8 +145,8 @@ impl Brief {
 
 /// The first few reasons, and how many more there are.
 pub fn few(reasons: &[String]) -> String {
-    let named = reasons.iter().take(MOST_REASONS).map(String::as_str).collect::<Vec<_>>().join(", ");
-    match reasons.len().saturating_sub(MOST_REASONS) {
+    let named = reasons.iter().take(MAX_REASONS).map(String::as_str).collect::<Vec<_>>().join(", ");
+    match reasons.len().saturating_sub(MAX_REASONS) {
         0 => named,
         more => format!("{named} +{more}"),
     }

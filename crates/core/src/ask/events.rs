@@ -22,11 +22,11 @@ use crate::translations::Phrase;
 use crate::workload;
 
 /// How many characters of an event's text are shown.
-const MOST_TEXT: usize = 160;
+const MAX_TEXT: usize = 160;
 /// How many incidents of a service are listed.
-const MOST_INCIDENTS: usize = 5;
+const MAX_INCIDENTS: usize = 5;
 /// How many of the newest rollouts of a service are listed.
-const MOST_ROLLOUTS: usize = 3;
+const MAX_ROLLOUTS: usize = 3;
 
 /// Which events are asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -223,9 +223,9 @@ impl Events {
             blocks.push(formatter.line(format!("⚠️ {}", texts.unreadable_since(&formatter.say.at(since)))));
         }
         if self.ask.page == 1 {
-            let newest = self.rollouts.iter().rev().take(MOST_ROLLOUTS).rev();
+            let newest = self.rollouts.iter().rev().take(MAX_ROLLOUTS).rev();
             blocks.extend(newest.map(|one| formatter.rollout(&one.workload, &one.rollout)));
-            blocks.extend(self.incidents.iter().take(MOST_INCIDENTS).map(|brief| brief.line(formatter)));
+            blocks.extend(self.incidents.iter().take(MAX_INCIDENTS).map(|brief| brief.line(formatter)));
         }
         for row in &self.rows {
             row.write(formatter, &mut blocks);
@@ -329,7 +329,7 @@ impl Row {
             (None, false) => {}
         }
         blocks.push(Block::Line(spans));
-        let text = message::one_line(&self.message, MOST_TEXT);
+        let text = message::one_line(&self.message, MAX_TEXT);
         if !text.is_empty() {
             blocks.push(Block::Small(vec![Span::Data(text)]));
         }

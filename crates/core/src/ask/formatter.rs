@@ -10,7 +10,7 @@ use crate::time::Time;
 use crate::translations::answers::AnswerTexts;
 
 /// How many characters of a text by a person or a cluster are shown.
-const MOST_SENTENCE: usize = 160;
+const MAX_SENTENCE: usize = 160;
 
 /// Where commands are typed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize, schemars::JsonSchema)]
@@ -61,7 +61,7 @@ impl<'a> AnswerFormatter<'a> {
 
     /// Fills each `{}` of a sentence with text from outside, which is clipped.
     pub(super) fn fill(&self, sentence: &str, outside: &[&str]) -> Vec<Span> {
-        let clipped: Vec<String> = outside.iter().map(|text| message::one_line(text, MOST_SENTENCE)).collect();
+        let clipped: Vec<String> = outside.iter().map(|text| message::one_line(text, MAX_SENTENCE)).collect();
         let clipped: Vec<&str> = clipped.iter().map(String::as_str).collect();
         message::fill(sentence, &clipped)
     }
@@ -157,7 +157,7 @@ impl<'a> AnswerFormatter<'a> {
         let mut spans = self.fill(&self.texts.muted_until(&self.say.at(mute.until)), &[&by]);
         if let Some(why) = &mute.why {
             spans.push(message::words(self.say.colon()));
-            spans.push(Span::Data(message::one_line(why, MOST_SENTENCE)));
+            spans.push(Span::Data(message::one_line(why, MAX_SENTENCE)));
         }
         spans
     }

@@ -80,7 +80,7 @@ impl KnownRule {
     }
 
     /// Whether it could notify of anything that these services show. A rule that cannot is another team's.
-    pub fn may_tell_of<'a>(&self, scope: &Scope, targets: impl IntoIterator<Item = &'a Target>) -> bool {
+    pub fn may_notify_of<'a>(&self, scope: &Scope, targets: impl IntoIterator<Item = &'a Target>) -> bool {
         scope.is_everything() || targets.into_iter().any(|target| self.conditions.iter().all(|one| one.admits(target)))
     }
 }

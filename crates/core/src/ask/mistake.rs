@@ -5,7 +5,7 @@ use serde::Serialize;
 use super::formatter::AnswerFormatter;
 use super::help;
 use super::registry;
-use super::words::{MOST_CHARS, MOST_WORDS};
+use super::words::{MAX_CHARS, MAX_WORDS};
 use crate::message::{Block, Message, Span};
 
 /// A mistake in a command.
@@ -114,8 +114,8 @@ impl Mistake {
     pub(super) fn answer(&self, formatter: &AnswerFormatter<'_>) -> Message {
         let texts = formatter.texts;
         let said: Vec<Span> = match self {
-            Self::TooLong => formatter.fill(&texts.too_long(MOST_CHARS), &[]),
-            Self::TooManyWords => formatter.fill(&texts.too_many_words(MOST_WORDS), &[]),
+            Self::TooLong => formatter.fill(&texts.too_long(MAX_CHARS), &[]),
+            Self::TooManyWords => formatter.fill(&texts.too_many_words(MAX_WORDS), &[]),
             Self::UnknownCommand { word, .. } => formatter.fill(texts.unknown_command(), &[word]),
             Self::UnknownOption { command, word, .. } => formatter.fill(&texts.unknown_option(*command), &[word]),
             Self::NoValue { option, .. } => formatter.fill(&texts.no_value(*option), &[]),

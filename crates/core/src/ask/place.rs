@@ -10,9 +10,9 @@ use crate::event::Target;
 use crate::message::Message;
 
 /// How many similar names are offered.
-const MOST_NEAR: usize = 5;
+const MAX_NEAR: usize = 5;
 /// How many choices are listed.
-const MOST_CHOICES: usize = 10;
+const MAX_CHOICES: usize = 10;
 
 /// A service or workload as a person names it. `None` matches anything.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -111,9 +111,9 @@ impl Choice {
     pub(super) fn answer(&self, formatter: &AnswerFormatter<'_>) -> Message {
         let mut blocks = vec![formatter.filled(&formatter.texts.several(self.commands.len()), &[&self.word])];
         blocks.extend(
-            self.commands.iter().take(MOST_CHOICES).map(|command| formatter.meant(std::slice::from_ref(command))),
+            self.commands.iter().take(MAX_CHOICES).map(|command| formatter.meant(std::slice::from_ref(command))),
         );
-        blocks.extend(formatter.more(self.commands.len().saturating_sub(MOST_CHOICES) as u64));
+        blocks.extend(formatter.more(self.commands.len().saturating_sub(MAX_CHOICES) as u64));
         formatter.message(format!("❓ {}", formatter.texts.which()), blocks)
     }
 }
@@ -186,7 +186,7 @@ pub fn nearest<'a>(word: &str, names: impl IntoIterator<Item = &'a str>) -> Vec<
         .collect();
     near.sort_unstable();
     near.dedup();
-    near.into_iter().take(MOST_NEAR).map(|(_, name)| name.to_owned()).collect()
+    near.into_iter().take(MAX_NEAR).map(|(_, name)| name.to_owned()).collect()
 }
 
 #[cfg(test)]

@@ -19,7 +19,7 @@ use crate::translations::Phrase;
 use crate::user_action::Act;
 
 /// How many of the newest actions and messages are listed.
-const MOST_LISTED: usize = 6;
+const MAX_LISTED: usize = 6;
 
 pub(super) const SPEC: Spec = Spec {
     name: "show",
@@ -173,7 +173,7 @@ pub fn notice(incident: &Incident, brief: &Brief, scope: &Scope, known: &AnswerF
 }
 
 fn newest(all: Vec<Block>) -> impl Iterator<Item = Block> {
-    let skipped = all.len().saturating_sub(MOST_LISTED);
+    let skipped = all.len().saturating_sub(MAX_LISTED);
     all.into_iter().skip(skipped)
 }
 

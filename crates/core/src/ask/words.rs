@@ -4,8 +4,8 @@
 use super::mistake::Mistake;
 
 /// The longest text that is read, in characters.
-pub(super) const MOST_CHARS: usize = 2_000;
-pub(super) const MOST_WORDS: usize = 50;
+pub(super) const MAX_CHARS: usize = 2_000;
+pub(super) const MAX_WORDS: usize = 50;
 
 /// One word of a text.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,7 +34,7 @@ impl Word {
 
 /// The words of a text.
 pub(super) fn split(text: &str) -> Result<Vec<Word>, Mistake> {
-    if text.chars().nth(MOST_CHARS).is_some() {
+    if text.chars().nth(MAX_CHARS).is_some() {
         return Err(Mistake::TooLong);
     }
     let mut words = Vec::new();
@@ -42,7 +42,7 @@ pub(super) fn split(text: &str) -> Result<Vec<Word>, Mistake> {
     loop {
         rest = rest.trim_start_matches(is_gap);
         let Some(first) = rest.chars().next() else { return Ok(words) };
-        if words.len() == MOST_WORDS {
+        if words.len() == MAX_WORDS {
             return Err(Mistake::TooManyWords);
         }
         let start = text.len() - rest.len();
@@ -177,8 +177,8 @@ mod tests {
 
     #[test]
     fn what_is_too_long_is_refused() {
-        assert_eq!(split(&"a".repeat(MOST_CHARS + 1)), Err(Mistake::TooLong));
-        assert_eq!(split(&"a ".repeat(MOST_WORDS + 1)), Err(Mistake::TooManyWords));
-        assert!(split(&"a ".repeat(MOST_WORDS)).is_ok());
+        assert_eq!(split(&"a".repeat(MAX_CHARS + 1)), Err(Mistake::TooLong));
+        assert_eq!(split(&"a ".repeat(MAX_WORDS + 1)), Err(Mistake::TooManyWords));
+        assert!(split(&"a ".repeat(MAX_WORDS)).is_ok());
     }
 }

@@ -14,10 +14,10 @@ use crate::rules::rule::RuleKey;
 use crate::time::Time;
 
 /// Most nodes kept per incident.
-const MOST_NODES: usize = 100;
+const MAX_NODES: usize = 100;
 /// Most workloads kept per incident, and most pods of each.
-const MOST_WORKLOADS: usize = 500;
-const MOST_PODS: usize = 500;
+const MAX_WORKLOADS: usize = 500;
+const MAX_PODS: usize = 500;
 
 /// The pods of a workload that suffer, folded to 32 bits, sorted; by `namespace/workload`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -38,12 +38,12 @@ impl Affected {
     /// Adds a pod of a workload. Returns whether it is new.
     fn add(&mut self, place: &str, pod: &str) -> bool {
         if !self.0.contains_key(place) {
-            if self.0.len() >= MOST_WORKLOADS {
+            if self.0.len() >= MAX_WORKLOADS {
                 return false;
             }
             self.0.insert(place.into(), Vec::new());
         }
-        let Some(pods) = self.0.get_mut(place).filter(|pods| pods.len() < MOST_PODS) else { return false };
+        let Some(pods) = self.0.get_mut(place).filter(|pods| pods.len() < MAX_PODS) else { return false };
         insert_sorted(pods, fold_name(pod))
     }
 
@@ -79,11 +79,11 @@ impl Details {
     /// Notes where an event's object is, and the pod if it suffers from its node.
     pub(super) fn record_place(&mut self, event: &Event<'_>, joining: &Joining<'_>, now: Time) {
         // An empty name says that the node is not known: then no node explains the incident.
-        let node = super::clipped(event.node(), super::MOST_NAME_CHARS).into_boxed_str();
-        if self.nodes.len() >= MOST_NODES && !self.nodes.contains_key(&node) {
+        let node = super::clipped(event.node(), super::MAX_NAME_CHARS).into_boxed_str();
+        if self.nodes.len() >= MAX_NODES && !self.nodes.contains_key(&node) {
             self.nodes.retain(|_, seen| now.since(*seen) < OBJECT_MEMORY);
         }
-        if self.nodes.len() < MOST_NODES || self.nodes.contains_key(&node) {
+        if self.nodes.len() < MAX_NODES || self.nodes.contains_key(&node) {
             self.nodes.insert(node, now);
         }
         let of_its_node = reports::of(event).is_some_and(|report| report.trouble.is_of_a_node());
@@ -110,13 +110,13 @@ impl Incident {
 
     /// Notes that a change of a rule that inhibits others joined it. Returns whether it did not know the rule and the node.
     pub(crate) fn note_joined(&mut self, rule: &RuleKey, event: &Event<'_>, now: Time) -> bool {
-        let node = super::clipped(event.node(), super::MOST_NAME_CHARS);
+        let node = super::clipped(event.node(), super::MAX_NAME_CHARS);
         if let Some(known) = self.joined.iter_mut().find(|joined| joined.rule == *rule && joined.node == node) {
             known.at = now;
             return false;
         }
         self.joined.retain(|joined| now.since(joined.at) < OBJECT_MEMORY);
-        let has_room = self.joined.len() < MOST_NODES;
+        let has_room = self.joined.len() < MAX_NODES;
         if has_room {
             self.joined.push(JoinedRule { rule: rule.clone(), node, at: now });
         }
@@ -168,7 +168,7 @@ impl Incident {
             for pod in &missing {
                 details.affected.add(&place, pod);
             }
-            if missing.is_empty() && details.affected.0.len() < MOST_WORKLOADS {
+            if missing.is_empty() && details.affected.0.len() < MAX_WORKLOADS {
                 details.affected.0.insert(place.into(), Vec::new());
             }
         });
@@ -188,5 +188,5 @@ impl Incident {
 
 /// `shop/web`.
 fn place(namespace: &str, workload: &str) -> String {
-    super::clipped(&format!("{namespace}/{workload}"), super::MOST_NAME_CHARS)
+    super::clipped(&format!("{namespace}/{workload}"), super::MAX_NAME_CHARS)
 }

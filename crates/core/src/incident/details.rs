@@ -19,15 +19,15 @@ use crate::time::Time;
 /// How long after its last occurrence an object counts as affected.
 pub(super) const OBJECT_MEMORY: Duration = Duration::from_secs(3600);
 /// Most objects, episodes, reasons and topics kept per incident: an incident is rewritten whole with every change.
-const MOST_OBJECTS: usize = 1000;
-const MOST_EPISODES: usize = 200;
-const MOST_REASONS: usize = 20;
-const MOST_TOPICS: usize = 50;
-const MOST_MESSAGE_CHARS: usize = 4000;
+const MAX_OBJECTS: usize = 1000;
+const MAX_EPISODES: usize = 200;
+const MAX_REASONS: usize = 20;
+const MAX_TOPICS: usize = 50;
+const MAX_MESSAGE_CHARS: usize = 4000;
 /// Names in Kubernetes have at most 253 characters; a longer one is garbage from the source.
-pub(super) const MOST_NAME_CHARS: usize = 300;
+pub(super) const MAX_NAME_CHARS: usize = 300;
 /// How many characters of a family of troubles are kept.
-pub(super) const MOST_FAMILY_CHARS: usize = 60;
+pub(super) const MAX_FAMILY_CHARS: usize = 60;
 
 /// What an incident is about, in detail. All of it is bounded.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -132,15 +132,15 @@ impl Details {
         self.record_place(event, joining, now);
         let reason = clipped(event.reason.trim(), 200);
         let reasons = if joining.open { &mut self.current } else { &mut self.gathered };
-        if reasons.len() < MOST_REASONS && !reasons.contains(&reason) && !joining.over {
+        if reasons.len() < MAX_REASONS && !reasons.contains(&reason) && !joining.over {
             reasons.push(reason.clone());
         }
         self.record_reason(reason, joining.new);
-        let key = clipped(&crate::topic::of(event, joining.workload), MOST_NAME_CHARS);
+        let key = clipped(&crate::topic::of(event, joining.workload), MAX_NAME_CHARS);
         // What is too young to open an incident is no news for an open one.
         let too_young = joining.open && joining.settles_at.is_some_and(|at| now < at);
-        if !too_young && self.topics.len() < MOST_TOPICS && !self.topics.iter().any(|known| known.key == key) {
-            let family = clipped(crate::reports::family(event), MOST_FAMILY_CHARS);
+        if !too_young && self.topics.len() < MAX_TOPICS && !self.topics.iter().any(|known| known.key == key) {
+            let family = clipped(crate::reports::family(event), MAX_FAMILY_CHARS);
             self.topics.push(Topic { key, words: topic_words(event), family });
         }
         if quote::replaces(event, &self.newest, self.newest_seen, begins) {
@@ -149,23 +149,23 @@ impl Details {
             // Keep the known labels if this event has none.
             self.metadata = event.metadata.clone().or_else(|| self.metadata.take());
         }
-        self.episodes.len() < MOST_EPISODES && insert_sorted(&mut self.episodes, fold(joining.episode))
+        self.episodes.len() < MAX_EPISODES && insert_sorted(&mut self.episodes, fold(joining.episode))
     }
 
     fn record_reason(&mut self, reason: String, new: u64) {
         if let Some(known) = self.reasons.iter_mut().find(|known| known.reason == reason) {
             known.occurrences = known.occurrences.saturating_add(new);
-        } else if self.reasons.len() < MOST_REASONS {
+        } else if self.reasons.len() < MAX_REASONS {
             self.reasons.push(ReasonCount { reason, occurrences: new });
         }
     }
 
     fn record_object(&mut self, event: &Event<'_>, joining: &Joining<'_>, now: Time) {
         let key = object_key(event);
-        if self.objects.len() >= MOST_OBJECTS && !self.objects.contains_key(key.as_str()) {
+        if self.objects.len() >= MAX_OBJECTS && !self.objects.contains_key(key.as_str()) {
             let stands = |seen: &Sighting| seen.standing.iter().any(|one| one.ended.is_none());
             self.objects.retain(|_, seen| now.since(seen.heard) < OBJECT_MEMORY || stands(seen));
-            if self.objects.len() >= MOST_OBJECTS {
+            if self.objects.len() >= MAX_OBJECTS {
                 self.unlisted = Some(now);
                 return;
             }
@@ -192,7 +192,7 @@ pub(super) fn controls_pods(object_key: &str) -> bool {
 
 /// The identity of an object inside an incident.
 pub fn object_key(event: &Event<'_>) -> String {
-    format!("{}/{}", clipped(event.obj_type.trim(), MOST_NAME_CHARS), clipped(event.obj_name.trim(), MOST_NAME_CHARS))
+    format!("{}/{}", clipped(event.obj_type.trim(), MAX_NAME_CHARS), clipped(event.obj_name.trim(), MAX_NAME_CHARS))
 }
 
 pub(super) fn newest(event: &Event<'_>) -> Newest {
@@ -201,7 +201,7 @@ pub(super) fn newest(event: &Event<'_>) -> Newest {
         obj_type: clipped(event.obj_type.trim(), 100),
         obj_name: clipped(event.obj_name.trim(), 300),
         reason: clipped(event.reason.trim(), 200),
-        message: clipped(event.message.trim(), MOST_MESSAGE_CHARS),
+        message: clipped(event.message.trim(), MAX_MESSAGE_CHARS),
     }
 }
 

@@ -157,7 +157,7 @@ impl Incident {
     pub(crate) fn mute_over(&mut self, rule: &RuleSettings, by: &Author, now: Time) -> bool {
         let mut changed = false;
         for (to, notifications) in &mut self.notifications {
-            if self.phase != Phase::Open || notifications.told.is_none() || !notifications.is_told_by(rule, to) {
+            if self.phase != Phase::Open || notifications.told.is_none() || !notifications.is_notified_by(rule, to) {
                 continue;
             }
             let reopened = notifications.next.filter(|next| next.kind == NoticeKind::Reopened);

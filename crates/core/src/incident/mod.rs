@@ -33,7 +33,7 @@ use super::time::Time;
 pub use affected::JoinedRule;
 pub(crate) use affected::Relief;
 pub use details::{Details, Sighting, Topic, object_key};
-use details::{MOST_FAMILY_CHARS, MOST_NAME_CHARS, clipped, newest};
+use details::{MAX_FAMILY_CHARS, MAX_NAME_CHARS, clipped, newest};
 pub(crate) use joining::Joining;
 use notification_state::NotificationState;
 use packed::Packed;
@@ -49,8 +49,8 @@ pub(crate) const LONGEST_SILENCE: Duration = Duration::from_secs(4 * 3600);
 /// An incident that reopened this often flaps: that is sent once, and after it only the final end.
 pub(crate) const FLAPPING: u32 = 3;
 /// Most targets and blind times kept per incident: an incident is rewritten whole with every change.
-const MOST_TARGETS: usize = 500;
-const MOST_BLIND: usize = 5;
+const MAX_TARGETS: usize = 500;
+const MAX_BLIND: usize = 5;
 /// Where an incident is in its life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -151,7 +151,7 @@ impl Incident {
             phase: Phase::Gathering,
             recent: Vec::new(),
             targets: Vec::new(),
-            workload: clipped(joining.workload, MOST_NAME_CHARS),
+            workload: clipped(joining.workload, MAX_NAME_CHARS),
             occurrences: 0,
             older: 0,
             first_at: if joining.late { joining.times.last } else { now },
@@ -186,7 +186,7 @@ impl Incident {
     /// Takes in a change at `now`: opens or reopens the incident, or notes that it got worse. Returns from when on the
     /// change counts, if its object is too young.
     pub(crate) fn join(&mut self, rule: &RuleSettings, joining: &Joining<'_>, now: Time) -> Option<Time> {
-        if self.targets.len() < MOST_TARGETS {
+        if self.targets.len() < MAX_TARGETS {
             insert_sorted(&mut self.targets, joining.target.clone());
         }
         for destination in joining.destinations {
@@ -207,7 +207,7 @@ impl Incident {
         let topics = self.details.topics.len();
         self.record(joining, now);
         if self.details.topics.len() > topics {
-            self.note_said(joining.event);
+            self.skip_shown_topic(joining.event);
         }
         match self.phase {
             Phase::Open => self.note_worse(rule, now),
@@ -266,7 +266,7 @@ impl Incident {
 
     /// Whether it is about the same family of troubles as an event.
     pub(crate) fn is_about(&self, event: &Event<'_>) -> bool {
-        let family = clipped(super::reports::family(event), MOST_FAMILY_CHARS);
+        let family = clipped(super::reports::family(event), MAX_FAMILY_CHARS);
         // Topics that were stored before families were known may be about anything.
         self.details.topics.iter().any(|topic| topic.family == family || topic.family.is_empty())
     }
@@ -282,7 +282,7 @@ impl Incident {
     }
 
     /// Whether a change reports something that was over when it was written.
-    pub(crate) fn tells_of_the_past(&self, event: &Event<'_>, at: Time, late: bool) -> bool {
+    pub(crate) fn reports_past(&self, event: &Event<'_>, at: Time, late: bool) -> bool {
         self.is_over(&object_key(event), event, at, late)
     }
 
@@ -353,7 +353,7 @@ impl Incident {
     pub(crate) fn was_blind(&mut self, from: Time, until: Time) {
         self.last_sign = self.last_sign.max(until);
         self.blind.push((from, until));
-        if self.blind.len() > MOST_BLIND {
+        if self.blind.len() > MAX_BLIND {
             self.blind.remove(0);
         }
     }
@@ -441,7 +441,7 @@ impl Incident {
         self.recent.clear();
         self.runs.clear();
         self.start_steps(now);
-        self.start_telling(rule, reopening, now);
+        self.schedule_opening(rule, reopening, now);
     }
 }
 

@@ -91,9 +91,9 @@ pub struct Due {
 
 impl Incident {
     /// It opened or reopened: every destination gets a notice.
-    pub(super) fn start_telling(&mut self, rule: &RuleSettings, reopening: bool, now: Time) {
+    pub(super) fn schedule_opening(&mut self, rule: &RuleSettings, reopening: bool, now: Time) {
         for (to, notifications) in &mut self.notifications {
-            if !notifications.is_told_by(rule, to) {
+            if !notifications.is_notified_by(rule, to) {
                 continue;
             }
             let kind =
@@ -103,7 +103,7 @@ impl Incident {
     }
 
     /// The newest topic is of this event: it is no news where the last notice showed that the workload is not ready.
-    pub(super) fn note_said(&mut self, event: &Event<'_>) {
+    pub(super) fn skip_shown_topic(&mut self, event: &Event<'_>) {
         let topics = self.details.topics.len();
         for (_, one) in &mut self.notifications {
             let knows_the_others = one.told.is_some() && one.topics + 1 == topics;
@@ -114,7 +114,7 @@ impl Incident {
     }
 
     /// Destinations were told how ready its workloads are.
-    pub(crate) fn told_ready(&mut self, to: &[Destination], health: Option<Health>) {
+    pub(crate) fn note_told_readiness(&mut self, to: &[Destination], health: Option<Health>) {
         for one in to {
             if let Some(notifications) = self.notifications.get_mut(one) {
                 notifications.ready = health;
@@ -128,7 +128,7 @@ impl Incident {
         let topics_known = &self.details.topics;
         for (to, notifications) in &mut self.notifications {
             if notifications.next.is_some_and(|next| next.at_once || next.kind == NoticeKind::Opened)
-                || !notifications.is_told_by(rule, to)
+                || !notifications.is_notified_by(rule, to)
             {
                 continue;
             }
@@ -183,7 +183,7 @@ impl Incident {
         let (occurrences, width) = (self.occurrences, self.width(now));
         let mut changed = self.pass_unacknowledged(rule, now);
         for (to, notifications) in &mut self.notifications {
-            if !notifications.is_told_by(rule, to) {
+            if !notifications.is_notified_by(rule, to) {
                 changed |= notifications.next.take().is_some();
                 continue;
             }
@@ -200,7 +200,7 @@ impl Incident {
 
     /// When the next notice is due, if nothing more happens. A notice that another incident holds has no such time:
     /// that hold ends by an event.
-    pub(crate) fn tell_at(&self, rule: &RuleSettings, holds: &Holds) -> Option<Time> {
+    pub(crate) fn next_notice_at(&self, rule: &RuleSettings, holds: &Holds) -> Option<Time> {
         let moment = |(to, notifications): (&Destination, &NotificationState)| {
             let (next, at) = self.moment(to, notifications, rule)?;
             if next.kind == NoticeKind::Reminded && notifications.after_mute.is_none() && !holds.was_read(at) {
@@ -335,7 +335,7 @@ impl Incident {
         notifications: &NotificationState,
         rule: &RuleSettings,
     ) -> Option<(Next, Time)> {
-        if self.phase != Phase::Open || !notifications.is_told_by(rule, to) {
+        if self.phase != Phase::Open || !notifications.is_notified_by(rule, to) {
             return None;
         }
         let gap = notifications.told.map(|told| told.at.plus(rule.min_gap));

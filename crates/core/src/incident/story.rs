@@ -9,13 +9,13 @@ use crate::rules::rule::{Field, RuleSettings};
 use crate::time::Time;
 
 /// How many object names a story lists.
-const MOST_NAMES: usize = 5;
+const MAX_NAMES: usize = 5;
 /// How many nodes stand in for the workload.
-const MOST_NODES: usize = 2;
+const MAX_NODES: usize = 2;
 /// How many affected workloads a story lists.
-const MOST_AFFECTED: usize = 10;
+const MAX_AFFECTED: usize = 10;
 /// How many services a story lists.
-const MOST_SERVICES: usize = 50;
+const MAX_SERVICES: usize = 50;
 
 impl Incident {
     /// The whole story at `now`, with what is new since the last notice to the destinations.
@@ -59,7 +59,7 @@ impl Incident {
                 .as_ref()
                 .map(|(after, rollout)| FollowedRollout { after_seconds: after.as_secs(), rollout: rollout.clone() }),
             ended_by: self.ended_by_event().filter(|_| due.kind == NoticeKind::Resolved).cloned(),
-            affected: self.details.affected.named(MOST_AFFECTED),
+            affected: self.details.affected.named(MAX_AFFECTED),
             affected_count: self.affected.into(),
             pod: self.details.pod.clone().filter(|_| due.told.is_none() && !due.kind.is_end()),
             closed_because: None,
@@ -122,8 +122,8 @@ impl Incident {
             return None;
         }
         nodes.sort_by_key(|(name, seen)| (std::cmp::Reverse(seen.occurred), *name));
-        let named: Vec<&str> = nodes.iter().take(MOST_NODES).map(|(key, _)| name_of(key)).collect();
-        let more = nodes.len().saturating_sub(MOST_NODES);
+        let named: Vec<&str> = nodes.iter().take(MAX_NODES).map(|(key, _)| name_of(key)).collect();
+        let more = nodes.len().saturating_sub(MAX_NODES);
         let more = if more > 0 { format!(" +{more}") } else { String::new() };
         Some(format!("{}{more}", named.join(", ")))
     }
@@ -132,7 +132,7 @@ impl Incident {
         let mut services: Vec<String> = self.targets.iter().map(|target| target.service.to_string()).collect();
         services.sort();
         services.dedup();
-        services.truncate(MOST_SERVICES);
+        services.truncate(MAX_SERVICES);
         services
     }
 
@@ -156,7 +156,7 @@ impl Incident {
     fn newest_objects(&self) -> Vec<String> {
         let mut objects: Vec<_> = self.named_objects().collect();
         objects.sort_by_key(|(name, seen)| (std::cmp::Reverse(seen.occurred), *name));
-        objects.into_iter().take(MOST_NAMES).map(|(key, _)| name_of(key).to_owned()).collect()
+        objects.into_iter().take(MAX_NAMES).map(|(key, _)| name_of(key).to_owned()).collect()
     }
 
     /// Topics that joined since the last notice; none for a destination that gets the story for the first time.

@@ -134,7 +134,7 @@ impl Incident {
 
 impl NotificationState {
     /// Whether a rule tells its destination of an incident, by its `notify` or because a step did.
-    pub(super) fn is_told_by(&self, rule: &RuleSettings, to: &Destination) -> bool {
+    pub(super) fn is_notified_by(&self, rule: &RuleSettings, to: &Destination) -> bool {
         rule.notify.contains(to)
             || self.called == Called::Now && rule.unacknowledged.iter().any(|step| step.notify.contains(to))
     }

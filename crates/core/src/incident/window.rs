@@ -11,7 +11,7 @@ use crate::time::{Jump, Time};
 /// longer: the kubelet is silent about an object for 5 minutes, and for as long again when it has two things to say.
 const RUN_GAP: Duration = Duration::from_secs(15 * 60);
 /// Bound on the objects that are counted separately.
-const MOST_RUNS: usize = 1000;
+const MAX_RUNS: usize = 1000;
 
 /// New occurrences: the last at `last`, the others spread evenly before it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -125,7 +125,7 @@ pub(crate) fn gather(
     let settles_at = settles_at.filter(|at| open_when.settled.is_some() && occurrences.last < *at);
     let needs_run = open_when.lasts.is_some() || open_when.per == CountScope::Object || settles_at.is_some();
     let at = runs.iter().position(|run| run.object == object).or_else(|| {
-        (needs_run && runs.len() < MOST_RUNS).then(|| {
+        (needs_run && runs.len() < MAX_RUNS).then(|| {
             runs.push(Run::new(object, first, settles_at));
             runs.len() - 1
         })

@@ -11,12 +11,12 @@ use crate::time::Time;
 use crate::translations::messages::Label;
 
 /// How many incidents are listed.
-const MOST_LISTED: usize = 10;
+const MAX_LISTED: usize = 10;
 /// How many namespaces are named, and how many of the incidents that are over.
-const MOST_NAMES: usize = 5;
-/// A cause is likely if this many of a hundred incidents share it, and at least [`LEAST`] do.
+const MAX_NAMES: usize = 5;
+/// A cause is likely if this many of a hundred incidents share it, and at least [`MIN`] do.
 const SHARE: usize = 60;
-const LEAST: usize = 3;
+const MIN: usize = 3;
 
 /// What many incidents may have in common, the most likely cause first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -70,20 +70,20 @@ impl MessageFormatter<'_> {
             let sentence = self.texts.digest_cause(cause.say(self.language), n, standing.len());
             blocks.push(Block::Line(fill(&sentence, &[&name])));
         }
-        blocks.extend(standing.iter().take(MOST_LISTED).map(|notice| Block::Line(self.one(notice))));
-        if standing.len() > MOST_LISTED {
-            let more = self.texts.more((standing.len() - MOST_LISTED) as u64);
+        blocks.extend(standing.iter().take(MAX_LISTED).map(|notice| Block::Line(self.one(notice))));
+        if standing.len() > MAX_LISTED {
+            let more = self.texts.more((standing.len() - MAX_LISTED) as u64);
             blocks.push(Block::Line(vec![words(more)]));
         }
         if !over.is_empty() {
             let names: Vec<String> = over.iter().map(|notice| self.name(notice)).collect();
             let mut spans = vec![words(format!("{}{}", self.texts.digest_over(), self.texts.colon()))];
-            spans.extend(self.names(names.iter(), MOST_NAMES, names.len() as u64));
+            spans.extend(self.names(names.iter(), MAX_NAMES, names.len() as u64));
             blocks.push(Block::Line(spans));
         }
-        blocks.extend(said.iter().take(MOST_LISTED).map(|notice| self.announced(notice)));
-        if said.len() > MOST_LISTED {
-            let more = self.texts.more((said.len() - MOST_LISTED) as u64);
+        blocks.extend(said.iter().take(MAX_LISTED).map(|notice| self.announced(notice)));
+        if said.len() > MAX_LISTED {
+            let more = self.texts.more((said.len() - MAX_LISTED) as u64);
             blocks.push(Block::Line(vec![words(more)]));
         }
         blocks.push(Block::Small(vec![words(self.clock.offset())]));
@@ -112,7 +112,7 @@ impl MessageFormatter<'_> {
         places.dedup();
         if !places.is_empty() {
             spans.push(words(format!("{}{}{}", self.texts.gap(), self.texts.label(Label::Where), self.texts.colon())));
-            spans.extend(self.names(places.iter(), MOST_NAMES, places.len() as u64));
+            spans.extend(self.names(places.iter(), MAX_NAMES, places.len() as u64));
         }
         spans
     }
@@ -184,7 +184,7 @@ fn likely_cause(standing: &[Notice]) -> Option<(Cause, String, usize)> {
             *shared.entry(cause).or_default() += 1;
         }
     }
-    let enough = |n: usize| n >= LEAST && n * 100 >= standing.len() * SHARE;
+    let enough = |n: usize| n >= MIN && n * 100 >= standing.len() * SHARE;
     shared
         .into_iter()
         .filter(|(_, n)| enough(*n))

@@ -323,7 +323,7 @@ pub(crate) fn words(text: impl Into<String>) -> Span {
 }
 
 pub(crate) fn data(text: &str) -> Span {
-    Span::Data(text::one_line(text, text::MOST_NAME))
+    Span::Data(text::one_line(text, text::MAX_NAME))
 }
 
 /// Fills each `{}` of a sentence with text from outside.

@@ -8,9 +8,9 @@ use crate::time::Time;
 use crate::translations::messages::{About, Label};
 
 /// How many of the affected are listed.
-const MOST_LISTED: usize = 5;
+const MAX_LISTED: usize = 5;
 /// How many characters of an error's text are shown.
-const MOST_WORDS: usize = 500;
+const MAX_WORDS: usize = 500;
 
 impl MessageFormatter<'_> {
     pub(super) fn trouble(&self, notice: &Notice, trouble: &Trouble) -> Message {
@@ -37,7 +37,7 @@ impl MessageFormatter<'_> {
     }
 
     fn what_happened(&self, trouble: &Trouble, kind: NoticeKind) -> Vec<Span> {
-        let what = text::one_line(&trouble.text, MOST_WORDS);
+        let what = text::one_line(&trouble.text, MAX_WORDS);
         let what = if what.is_empty() { text::one_line(&trouble.code, 60) } else { what };
         let sentence = match trouble.until.filter(|_| kind.is_end()) {
             Some(until) => {
@@ -64,13 +64,13 @@ impl MessageFormatter<'_> {
             let services = trouble.affected.iter().any(|name| name.contains('/'));
             let count = format!("{}{}", self.texts.affected(about, trouble.affected_count), self.texts.colon());
             let mut value = if services { vec![words(count)] } else { Vec::new() };
-            value.extend(self.names(trouble.affected.iter(), MOST_LISTED, trouble.affected_count));
+            value.extend(self.names(trouble.affected.iter(), MAX_LISTED, trouble.affected_count));
             facts.push(self.fact(Label::Affected, value));
         }
         if !facts.is_empty() {
             blocks.push(Block::Facts(facts));
         }
-        let advice = text::one_line(&trouble.advice, MOST_WORDS);
+        let advice = text::one_line(&trouble.advice, MAX_WORDS);
         if !advice.is_empty() {
             let label = self.texts.label(Label::ToDo);
             blocks.push(Block::Line(vec![words(format!("{label}{}", self.texts.colon())), words(advice)]));
@@ -168,7 +168,7 @@ impl MessageFormatter<'_> {
         let (from, until) = self.clock.ends(from, until);
         let mut gist = fill(sentence, &[name]);
         gist.push(words(format!("{from}–{until}{}", self.texts.colon())));
-        gist.extend(self.names(over.iter(), MOST_LISTED, over_count));
+        gist.extend(self.names(over.iter(), MAX_LISTED, over_count));
         let mut blocks = vec![Block::Line(gist)];
         if still_open > 0 {
             blocks.push(Block::Small(vec![words(self.texts.held_open(still_open))]));
@@ -178,7 +178,7 @@ impl MessageFormatter<'_> {
 
     /// Tells the destinations why they get no notices of it from now on.
     fn muted(&self, notice: &Notice, what: &str, gist: Vec<Span>, via: &str, holds: u64) -> Message {
-        let what = text::one_line(what, MOST_WORDS);
+        let what = text::one_line(what, MAX_WORDS);
         let mut blocks = vec![Block::Line(gist)];
         if holds > 0 {
             blocks.push(Block::Line(vec![words(self.texts.muted_holds(holds))]));
@@ -190,7 +190,7 @@ impl MessageFormatter<'_> {
     fn who_muted(&self, by: &Author, why: Option<&str>, until: Time) -> Vec<Span> {
         let mut gist = fill(self.texts.muted(), &[&by.name]);
         gist.push(words(self.texts.muted_until(&self.clock.at(until))));
-        if let Some(why) = why.map(|why| text::one_line(why, MOST_WORDS)).filter(|why| !why.is_empty()) {
+        if let Some(why) = why.map(|why| text::one_line(why, MAX_WORDS)).filter(|why| !why.is_empty()) {
             gist.extend([words(self.texts.colon()), Span::Data(why)]);
         }
         gist
@@ -217,7 +217,7 @@ impl MessageFormatter<'_> {
             StoreFate::Unsure => (texts.store_unsure().to_owned(), None),
         };
         let mut blocks = vec![Block::Line(vec![words(gist)])];
-        if let Some(why) = why.map(|why| text::one_line(why, MOST_WORDS)).filter(|why| !why.is_empty()) {
+        if let Some(why) = why.map(|why| text::one_line(why, MAX_WORDS)).filter(|why| !why.is_empty()) {
             blocks.push(Block::Line(vec![Span::Data(why)]));
         }
         if let Some(kept) = kept {

@@ -14,9 +14,9 @@ use crate::translations::messages::Label;
 /// The time of an occurrence is shown if it is more seconds ago than this.
 const STALE: u64 = 300;
 /// How many reasons, names and new things a message lists.
-const MOST_LISTED: usize = 5;
+const MAX_LISTED: usize = 5;
 /// How many characters of each new thing, label and reason are shown.
-const MOST_WORDS: usize = 120;
+const MAX_WORDS: usize = 120;
 
 impl MessageFormatter<'_> {
     pub(super) fn incident(&self, notice: &Notice, story: &Story) -> Message {
@@ -119,7 +119,7 @@ impl MessageFormatter<'_> {
         let mut spans = vec![words(self.texts.affected_workloads(story.affected_count))];
         for (at, one) in story.affected.iter().enumerate() {
             spans.push(words(if at == 0 { self.texts.colon() } else { self.texts.comma() }));
-            let place = [&one.namespace, &one.workload].map(|part| text::one_line(part, MOST_WORDS));
+            let place = [&one.namespace, &one.workload].map(|part| text::one_line(part, MAX_WORDS));
             let place: Vec<String> = place.into_iter().filter(|part| !part.is_empty()).collect();
             spans.push(data(&place.join("/")));
             if one.pods > 0 {
@@ -252,20 +252,20 @@ impl MessageFormatter<'_> {
         let newest = &story.newest;
         let quoted = text::lines(&newest.message);
         if !quoted.is_empty() {
-            let of = [&newest.reason, &newest.obj_type, &newest.obj_name].map(|part| text::one_line(part, MOST_WORDS));
+            let of = [&newest.reason, &newest.obj_type, &newest.obj_name].map(|part| text::one_line(part, MAX_WORDS));
             let of = of.iter().filter(|part| !part.is_empty()).cloned().collect::<Vec<_>>().join(" · ");
             blocks.push(Block::Quote { of, text: quoted });
         }
         if let Some(log) = story.pod.as_ref().and_then(|pod| pod.log.as_ref()) {
             let of = (if log.previous { self.texts.log_before() } else { self.texts.log_now() })
-                .replace("{}", &text::one_line(&log.container, MOST_WORDS));
+                .replace("{}", &text::one_line(&log.container, MAX_WORDS));
             blocks.push(Block::Quote { of, text: text::lines(&log.text) });
         }
     }
 
     /// "web-0 on n1, Running: web waits (CrashLoopBackOff), 5 restarts, ended with exit code 1 (Error) at 10:02".
     fn pod(&self, pod: &PodState) -> Vec<Span> {
-        let mut spans = vec![data(&text::one_line(&pod.pod, MOST_WORDS))];
+        let mut spans = vec![data(&text::one_line(&pod.pod, MAX_WORDS))];
         if !pod.node.is_empty() {
             spans.extend(fill(self.texts.on_node(), &[&pod.node]));
         }
@@ -275,7 +275,7 @@ impl MessageFormatter<'_> {
         }
         for container in &pod.containers {
             spans.push(words(self.texts.semicolon()));
-            spans.push(data(&text::one_line(&container.name, MOST_WORDS)));
+            spans.push(data(&text::one_line(&container.name, MAX_WORDS)));
             if !container.waiting.is_empty() {
                 spans.extend(fill(self.texts.waits(), &[&container.waiting]));
             }
@@ -298,7 +298,7 @@ impl MessageFormatter<'_> {
             self.fact(Label::Where, self.whereabouts(story)),
             self.fact(Label::Since, vec![words(self.since(story))]),
         ];
-        let names = self.names(story.object_names.iter(), MOST_LISTED, story.objects);
+        let names = self.names(story.object_names.iter(), MAX_LISTED, story.objects);
         if !names.is_empty() {
             facts.push(self.fact(Label::Objects, names));
         }
@@ -321,7 +321,7 @@ impl MessageFormatter<'_> {
         let others: Vec<&String> = story.services.iter().filter(|service| **service != story.workload).collect();
         if !others.is_empty() {
             spans.push(words(" ("));
-            spans.extend(self.names(others.iter().copied(), MOST_LISTED, others.len() as u64));
+            spans.extend(self.names(others.iter().copied(), MAX_LISTED, others.len() as u64));
             spans.push(words(")"));
         }
         spans
@@ -343,14 +343,14 @@ impl MessageFormatter<'_> {
 
     fn reasons(&self, story: &Story) -> Vec<Span> {
         let mut spans = Vec::new();
-        for reason in story.reasons.iter().take(MOST_LISTED) {
+        for reason in story.reasons.iter().take(MAX_LISTED) {
             if !spans.is_empty() {
                 spans.push(words(self.texts.comma()));
             }
-            spans.push(data(&text::one_line(&reason.reason, MOST_WORDS)));
+            spans.push(data(&text::one_line(&reason.reason, MAX_WORDS)));
             spans.push(words(format!(" × {}", text::number(reason.occurrences))));
         }
-        let hidden = story.reasons.len().saturating_sub(MOST_LISTED);
+        let hidden = story.reasons.len().saturating_sub(MAX_LISTED);
         if hidden > 0 {
             spans.push(words(format!("{}{}", self.texts.comma(), self.texts.more(hidden as u64))));
         }
@@ -358,8 +358,8 @@ impl MessageFormatter<'_> {
     }
 
     fn news(&self, story: &Story) -> Option<Fact> {
-        let news: Vec<String> = story.news.iter().map(|word| text::one_line(word, MOST_WORDS)).collect();
-        let spans = self.names(news.iter(), MOST_LISTED, news.len() as u64);
+        let news: Vec<String> = story.news.iter().map(|word| text::one_line(word, MAX_WORDS)).collect();
+        let spans = self.names(news.iter(), MAX_LISTED, news.len() as u64);
         (!spans.is_empty()).then(|| self.fact(Label::New, spans))
     }
 
@@ -367,7 +367,7 @@ impl MessageFormatter<'_> {
     fn rollout(&self, story: &Story) -> Option<Fact> {
         let followed = story.rollout.as_ref()?;
         let (after, at) = (self.texts.duration(followed.after_seconds), self.clock.at(followed.rollout.at));
-        let images = followed.rollout.images().map(|images| text::one_line(&images, MOST_WORDS));
+        let images = followed.rollout.images().map(|images| text::one_line(&images, MAX_WORDS));
         let spans = match images {
             Some(images) => fill(&self.texts.after_rollout_of(&after, &at), &[&images]),
             None => vec![words(self.texts.after_rollout(&after, &at))],
@@ -408,14 +408,14 @@ fn shared(story: &Story, field: Field) -> bool {
 
 fn cluster(story: &Story) -> String {
     if !shared(story, Field::Cluster) {
-        return text::one_line(&story.source, MOST_WORDS);
+        return text::one_line(&story.source, MAX_WORDS);
     }
     let name = story.cluster_alias.as_deref().filter(|alias| !alias.trim().is_empty()).unwrap_or(&story.cluster);
-    text::one_line(name, MOST_WORDS)
+    text::one_line(name, MAX_WORDS)
 }
 
 fn namespace(story: &Story) -> String {
-    if shared(story, Field::Namespace) { text::one_line(&story.namespace, MOST_WORDS) } else { String::new() }
+    if shared(story, Field::Namespace) { text::one_line(&story.namespace, MAX_WORDS) } else { String::new() }
 }
 
 /// Whether the notice says that the incident comes back again and again.
@@ -431,27 +431,27 @@ pub(super) fn added_since(story: &Story) -> Option<u64> {
 
 /// `shop/web`, or the part of it that the incident's events share.
 pub(super) fn place(story: &Story) -> String {
-    let parts = [namespace(story), text::one_line(&story.workload, MOST_WORDS)];
+    let parts = [namespace(story), text::one_line(&story.workload, MAX_WORDS)];
     let place = parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("/");
     if !place.is_empty() {
         return place;
     }
     match story.services.as_slice() {
-        [one] => text::one_line(one, MOST_WORDS),
+        [one] => text::one_line(one, MAX_WORDS),
         _ => cluster(story),
     }
 }
 
 /// The two reasons that occurred most, and how many others there are.
 pub(super) fn what(story: &Story) -> String {
-    let reasons = story.reasons.iter().map(|reason| text::one_line(&reason.reason, MOST_WORDS));
+    let reasons = story.reasons.iter().map(|reason| text::one_line(&reason.reason, MAX_WORDS));
     let named: Vec<String> = reasons.filter(|reason| !reason.is_empty()).take(2).collect();
     let hidden = story.reasons.len().saturating_sub(2);
     match (named.is_empty(), hidden) {
         (true, _) => {
             let newest = [&story.newest.reason, &story.newest.obj_type];
             let word = newest.into_iter().find(|word| !word.trim().is_empty());
-            word.map(|word| text::one_line(word, MOST_WORDS)).unwrap_or_default()
+            word.map(|word| text::one_line(word, MAX_WORDS)).unwrap_or_default()
         }
         (false, 0) => named.join(", "),
         (false, more) => format!("{} +{more}", named.join(", ")),
@@ -473,11 +473,11 @@ pub fn help(story: &Story, language: Language) -> Option<&'static str> {
 
 fn labels(labels: &BTreeMap<String, String>, comma: &str) -> Vec<Span> {
     let mut spans = Vec::new();
-    for (name, value) in labels.iter().take(MOST_LISTED * 2) {
+    for (name, value) in labels.iter().take(MAX_LISTED * 2) {
         if !spans.is_empty() {
             spans.push(words(comma));
         }
-        spans.push(data(&format!("{name}={}", text::one_line(value, MOST_WORDS))));
+        spans.push(data(&format!("{name}={}", text::one_line(value, MAX_WORDS))));
     }
     spans
 }

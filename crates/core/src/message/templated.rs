@@ -8,9 +8,9 @@ use crate::notice::{Notice, Story};
 use crate::template::{Failure, Part, Template, TemplateValues, render};
 
 /// How much of a title is kept.
-const MOST_TITLE: usize = 400;
+const MAX_TITLE: usize = 400;
 /// How many characters of a failure are shown.
-const MOST_WHY: usize = 200;
+const MAX_WHY: usize = 200;
 
 /// A message, and why its template failed, if it did.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,7 +44,7 @@ impl MessageFormatter<'_> {
         match apply(&template, &facts, &built_in) {
             Ok(message) => Composed::plain(message),
             Err(failure) => {
-                let why = text::one_line(&failure.to_string(), MOST_WHY);
+                let why = text::one_line(&failure.to_string(), MAX_WHY);
                 let mut message = built_in;
                 message.blocks.push(Block::Small(fill(self.texts.template_failed(), &[&why])));
                 Composed { message, failed: Some(failure) }
@@ -56,7 +56,7 @@ impl MessageFormatter<'_> {
 fn apply(template: &Template, facts: &TemplateValues, built_in: &Message) -> Result<Message, Failure> {
     let mut message = built_in.clone();
     if let Some(source) = &template.title {
-        message.title = text::one_line(&render(Part::Title, source, facts)?, MOST_TITLE);
+        message.title = text::one_line(&render(Part::Title, source, facts)?, MAX_TITLE);
         if message.title.is_empty() {
             let help = Some("a title must say something in every kind of notice".to_owned());
             return Err(Failure { part: Part::Title, why: "it gives an empty title".to_owned(), help, at: None });

@@ -1,9 +1,9 @@
 //! Small things about text: cleaning what comes from a cluster, cutting, numbers, shell commands.
 
 /// How many characters of one text from a cluster are used at most. Every platform's budget is smaller.
-pub(super) const MOST_TEXT: usize = 8_000;
+pub(super) const MAX_TEXT: usize = 8_000;
 /// How many characters of a name are shown.
-pub(super) const MOST_NAME: usize = 253;
+pub(super) const MAX_NAME: usize = 253;
 
 /// Text of a cluster on one line: no control characters, no runs of blanks, at most `most`
 /// characters.
@@ -24,12 +24,12 @@ pub fn one_line(text: &str, most: usize) -> String {
 }
 
 /// Text of a cluster on its own lines: no control characters but the line feed, no blank lines
-/// around it, at most [`MOST_TEXT`] characters.
+/// around it, at most [`MAX_TEXT`] characters.
 pub(super) fn lines(text: &str) -> String {
     let text: String = text
         .trim()
         .chars()
-        .take(MOST_TEXT + 1)
+        .take(MAX_TEXT + 1)
         .filter(|c| *c != '\r')
         .map(|c| match c {
             '\n' => '\n',
@@ -37,7 +37,7 @@ pub(super) fn lines(text: &str) -> String {
             c => visible(c),
         })
         .collect();
-    clip(text.trim(), MOST_TEXT)
+    clip(text.trim(), MAX_TEXT)
 }
 
 /// Makes control characters visible, and characters that reorder text on the screen, which can disguise what a line
@@ -105,7 +105,7 @@ pub(super) fn is_kubernetes_name(name: &str) -> bool {
     let inner = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-' || b == b'.';
     let edge = |b: Option<&u8>| b.is_some_and(|b| b.is_ascii_lowercase() || b.is_ascii_digit());
     let bytes = name.as_bytes();
-    bytes.len() <= MOST_NAME && bytes.iter().all(|b| inner(*b)) && edge(bytes.first()) && edge(bytes.last())
+    bytes.len() <= MAX_NAME && bytes.iter().all(|b| inner(*b)) && edge(bytes.first()) && edge(bytes.last())
 }
 
 #[cfg(test)]

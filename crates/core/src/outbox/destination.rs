@@ -258,7 +258,7 @@ impl DestinationState {
     }
 
     /// When its outage is reported elsewhere, if nothing else happens.
-    pub(super) fn told_at(&self) -> Option<Time> {
+    pub(super) fn outage_report_due_at(&self) -> Option<Time> {
         let since = self.health.failing_since.filter(|_| !self.health.told && !self.is_idle())?;
         Some(since.plus(UNREACHABLE_AFTER))
     }

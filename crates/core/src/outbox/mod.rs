@@ -25,7 +25,7 @@ pub use plan::{Plan, Windows, plan};
 pub use queue::{Class, Next, Queue};
 pub use record::{Outcome, SendResult, backoff};
 pub use restore::{RestoredOutbox, StoredThread};
-pub use storm::{MOST_MESSAGES, Storm, StormFacts};
+pub use storm::{MAX_MESSAGES, Storm, StormFacts};
 pub use thread::{MessageState, Parent, Thread, ThreadPolicy, Threads, Upkeep, is_end};
 
 use self::destination::{Claim, SendMode};
@@ -306,7 +306,7 @@ impl Outbox {
                     (None, Plan::Wait(until)) => until,
                     (None, _) => Some(now),
                 };
-            next = [next, planned, state.gives_up_at(now), state.told_at()].into_iter().flatten().min();
+            next = [next, planned, state.gives_up_at(now), state.outage_report_due_at()].into_iter().flatten().min();
         }
         next
     }
@@ -315,7 +315,7 @@ impl Outbox {
     pub fn tick(&mut self, now: Time, writes: &mut OutboxWrites) {
         for (name, state) in &mut self.destinations {
             state.account(now);
-            state.tell_elsewhere(name, now, writes);
+            state.report_outage(name, now, writes);
             let active = state.health.active;
             let over = |delivery: &Delivery| active.saturating_sub(delivery.born) >= GIVE_UP_AFTER;
             let first = state.due.first_born().is_some_and(|born| active.saturating_sub(born) >= GIVE_UP_AFTER);

@@ -387,8 +387,8 @@ impl DestinationState {
     }
 
     /// Reports elsewhere that the destination has taken nothing for long, whatever the reason.
-    pub(super) fn tell_elsewhere(&mut self, name: &Destination, now: Time, writes: &mut OutboxWrites) {
-        if self.told_at().is_none_or(|at| at > now) {
+    pub(super) fn report_outage(&mut self, name: &Destination, now: Time, writes: &mut OutboxWrites) {
+        if self.outage_report_due_at().is_none_or(|at| at > now) {
             return;
         }
         self.health.told = true;

@@ -21,9 +21,9 @@ use crate::time::{Jump, Time};
 /// The span by which storms are measured.
 const MINUTE: Duration = Duration::from_secs(60);
 /// In a storm no more messages than this go out in any minute, digests included.
-pub const MOST_MESSAGES: usize = 3;
+pub const MAX_MESSAGES: usize = 3;
 /// How many of them tell one incident each.
-const MOST_ALONE: usize = 2;
+const MAX_ALONE: usize = 2;
 /// This many digests are a minute apart; later ones are [`LATER`] apart.
 const MINUTELY: u32 = 5;
 /// How far apart later digests are.
@@ -32,14 +32,14 @@ const LATER: Duration = Duration::from_secs(300);
 const CALM: Duration = Duration::from_secs(300);
 
 /// After this many messages about ends within [`ENDS_WITHIN`], the next digest of ends waits for [`LATER`].
-const MOST_ENDS: usize = 3;
+const MAX_ENDS: usize = 3;
 const ENDS_WITHIN: Duration = Duration::from_secs(600);
 
 /// A destination's recent messages, and its storm.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Storm {
-    /// When messages with news arrived: the last [`MOST_MESSAGES`], or as many as make no storm.
+    /// When messages with news arrived: the last [`MAX_MESSAGES`], or as many as make no storm.
     messages: Vec<Time>,
     /// Those of them that told something critical.
     critical: Vec<Time>,
@@ -88,19 +88,19 @@ impl Storm {
 
     /// Notes a message that arrived.
     pub(super) fn message(&mut self, after: usize, what: Arrived, now: Time) {
-        let most = after.max(MOST_MESSAGES);
+        let most = after.max(MAX_MESSAGES);
         match what.class {
             Class::News => {
                 keep(&mut self.messages, most, now);
                 if what.critical {
-                    keep(&mut self.critical, MOST_MESSAGES, now);
+                    keep(&mut self.critical, MAX_MESSAGES, now);
                 }
                 if what.digest {
                     self.digests += 1;
                     self.last_digest = Some(now);
                 }
             }
-            Class::End => keep(&mut self.ends, most.max(MOST_ENDS), now),
+            Class::End => keep(&mut self.ends, most.max(MAX_ENDS), now),
             Class::Word => {}
         }
     }
@@ -162,9 +162,9 @@ fn keep(times: &mut Vec<Time>, most: usize, now: Time) {
     times.drain(..excess);
 }
 
-/// When one more fits into a minute that holds at most [`MOST_MESSAGES`]; `None`: at once.
+/// When one more fits into a minute that holds at most [`MAX_MESSAGES`]; `None`: at once.
 fn room_at(times: &[Time]) -> Option<Time> {
-    times.len().checked_sub(MOST_MESSAGES).and_then(|at| times.get(at)).map(|leaving| leaving.plus(MINUTE))
+    times.len().checked_sub(MAX_MESSAGES).and_then(|at| times.get(at)).map(|leaving| leaving.plus(MINUTE))
 }
 
 /// The plan for `next` in a storm, or when too many ends come together; else `None`.
@@ -194,7 +194,7 @@ fn news(destination: &DestinationState, next: &Next, after: usize, now: Time) ->
         let told: Vec<Time> = lately(&storm.critical, now).collect();
         return match (room_at(&told), told.len()) {
             (Some(free_at), _) => Some(Plan::Wait(Some(free_at))),
-            (None, told) if told < MOST_ALONE => alone(),
+            (None, told) if told < MAX_ALONE => alone(),
             _ if digest_at <= now || due.has_several_critical() => digest(),
             _ => alone(),
         };
@@ -203,7 +203,7 @@ fn news(destination: &DestinationState, next: &Next, after: usize, now: Time) ->
     if let Some(free_at) = room_at(&told) {
         return Some(Plan::Wait(Some(free_at)));
     }
-    if told.len() < MOST_ALONE && !storm.summed {
+    if told.len() < MAX_ALONE && !storm.summed {
         return alone();
     }
     if digest_at <= now { digest() } else { Some(Plan::Wait(Some(digest_at))) }
@@ -221,7 +221,7 @@ fn ends(destination: &DestinationState, next: &Next, after: usize, now: Time) ->
     let mut all: Vec<Time> = lately(&storm.messages, now).chain(lately(&storm.ends, now)).collect();
     all.sort_unstable();
     let newest = storm.ends.last().copied().filter(|last| *last <= now);
-    let often = storm.ends.len().checked_sub(MOST_ENDS).and_then(|at| storm.ends.get(at));
+    let often = storm.ends.len().checked_sub(MAX_ENDS).and_then(|at| storm.ends.get(at));
     let often = often.is_some_and(|first| *first <= now && now.since(*first) < ENDS_WITHIN);
     let next_at = newest.map(|newest| newest.plus(if often { LATER } else { MINUTE }));
     // In a storm ends wait for the next digest of news, if there is one.

@@ -108,7 +108,7 @@ impl MessageState {
     }
 
     /// The state of an incident as a notice tells it; `None` for infos, which have no state.
-    pub fn told_by(notice: &Notice) -> Option<Self> {
+    pub fn from_notice(notice: &Notice) -> Option<Self> {
         let open = !is_end(notice.kind);
         match &notice.body {
             NoticeBody::Incident(story) => Some(Self {

@@ -50,7 +50,7 @@ pub struct Mismatch {
 }
 
 /// How much of a fact is shown.
-const MOST_SHOWN: usize = 120;
+const MAX_SHOWN: usize = 120;
 
 impl Rules {
     /// What every rule says of the event, in reading order.
@@ -94,7 +94,7 @@ fn mismatch(conditions: &Conditions, facts: &EventFields<'_>) -> Option<Mismatch
     };
     let (field, patterns) = conditions.keys().iter().find(|key| !fits(key))?;
     let text = facts.text(*field);
-    let mut found: String = text.chars().take(MOST_SHOWN).map(|c| if c.is_control() { ' ' } else { c }).collect();
+    let mut found: String = text.chars().take(MAX_SHOWN).map(|c| if c.is_control() { ' ' } else { c }).collect();
     if found.len() < text.len() {
         found.push('…');
     }

@@ -17,7 +17,7 @@ use crate::yaml::key::{
 };
 
 const SECOND: Duration = Duration::from_secs(1);
-const MOST_STEP: u64 = 1_000_000_000_000;
+const MAX_STEP: u64 = 1_000_000_000_000;
 /// The words of severities, the most urgent first.
 pub(crate) const SEVERITIES: OneOf<Severity> =
     OneOf("a severity", &[("critical", Severity::Critical), ("warning", Severity::Warning), ("info", Severity::Info)]);
@@ -219,7 +219,7 @@ pub(super) const OBJECTS: Key<Custom<Vec<u64>>> =
     Key::optional("objects", STEPS, "Steps of distinct objects within the last hour, growing [default: 5, 20, 100].");
 pub(super) const NEWS: Key<Bool> =
     Key::with_default("news", Bool, "true", "Whether a reason or kind of message that was not told yet is told.");
-pub(super) const STEP: Number = Number(1, MOST_STEP);
+pub(super) const STEP: Number = Number(1, MAX_STEP);
 const STEPS: Custom<Vec<u64>> =
     Custom { read: |node, reader| Some(raw::steps(node, reader)), schema: || one_or_many_schema(&number_schema(), 0) };
 
@@ -304,7 +304,7 @@ fn string_schema() -> Json {
 }
 
 fn number_schema() -> Json {
-    json!({"type": "integer", "minimum": 1, "maximum": MOST_STEP})
+    json!({"type": "integer", "minimum": 1, "maximum": MAX_STEP})
 }
 
 fn texts_schema() -> Json {

@@ -16,7 +16,7 @@ use std::time::Duration;
 
 pub use coverage::{Coverage, Item};
 pub use read::read;
-pub use row::{Cell, MOST_POLLS};
+pub use row::{Cell, MAX_POLLS};
 pub use run::{Actual, CaseResult, run, setup};
 
 pub use crate::yaml::write_duration as offset;

@@ -3,7 +3,7 @@
 use crate::yaml::{Node, Reader, Value};
 
 /// The longest row: four weeks of a poll each minute.
-pub const MOST_POLLS: usize = 40_320;
+pub const MAX_POLLS: usize = 40_320;
 
 /// What one poll shows of a series.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,8 +51,8 @@ fn cells(node: &Node, reader: &mut Reader, may_be: fn(&Cell) -> bool, help: &str
                     return None;
                 }
             };
-            if cells.len().saturating_add(times) > MOST_POLLS {
-                reader.error(&item.span, format!("more than {MOST_POLLS} polls"));
+            if cells.len().saturating_add(times) > MAX_POLLS {
+                reader.error(&item.span, format!("more than {MAX_POLLS} polls"));
                 return None;
             }
             cells.extend(std::iter::repeat_n(cell, times));

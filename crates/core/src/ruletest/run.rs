@@ -204,7 +204,7 @@ fn waiting(replay: &Replay, setup: &Setup, case: &Case) -> Vec<(RuleKey, Duratio
         let rule = &setup.rules.get(setup.rules.find(&incident.rule)?).settings;
         let waits = incident.notifications.values().any(|state| state.next.is_some());
         let holds = replay.state().holds(setup, incident, replay.now());
-        let at = incident.tell_at(rule, &holds).filter(|_| waits)?;
+        let at = incident.next_notice_at(rule, &holds).filter(|_| waits)?;
         Some((incident.rule.clone(), at.since(case.start)))
     });
     due.collect()

@@ -16,7 +16,7 @@ use crate::rules::rule::LONGEST_SETTLED;
 use crate::time::Time;
 
 /// Most objects of a target whose age is kept; that of others is unknown.
-const MOST_OBJECTS: usize = 2000;
+const MAX_OBJECTS: usize = 2000;
 /// Fewer objects than this are not worth a walk that forgets old ones.
 const FEW: usize = 32;
 
@@ -95,9 +95,9 @@ impl Ages {
     fn has_room(&mut self, now: Time) -> bool {
         if self.objects.len() >= self.room.max(FEW) {
             self.objects.retain(|_, sight| now.since(sight.at) < LONGEST_SETTLED);
-            self.room = (self.objects.len() * 2).min(MOST_OBJECTS);
+            self.room = (self.objects.len() * 2).min(MAX_OBJECTS);
         }
-        self.objects.len() < MOST_OBJECTS
+        self.objects.len() < MAX_OBJECTS
     }
 
     fn sight(&self, event: &Event<'_>) -> Option<Sight> {

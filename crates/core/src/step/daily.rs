@@ -17,7 +17,7 @@ use crate::rules::rule::Destination;
 use crate::time::{Jump, Time};
 
 /// Bound on the kinds of unsent Warnings that are counted.
-const MOST_UNTOLD: usize = 1_000;
+const MAX_UNTOLD: usize = 1_000;
 
 /// The time of day at which a destination gets its line.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -107,7 +107,7 @@ impl State {
         for day in self.days.values_mut() {
             if told {
                 day.untold.remove(&kind);
-            } else if day.untold.len() < MOST_UNTOLD {
+            } else if day.untold.len() < MAX_UNTOLD {
                 day.untold.insert(kind);
             }
         }

@@ -16,9 +16,9 @@ use crate::rules::rule::{Destination, RuleKey};
 use crate::time::Time;
 
 /// How many characters of a message are kept.
-const MOST_MESSAGE: usize = 300;
+const MAX_MESSAGE: usize = 300;
 /// How many characters of every other text of a cluster are kept.
-const MOST_NAME: usize = 300;
+const MAX_NAME: usize = 300;
 
 /// What became of one change of level Warning.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -144,14 +144,14 @@ impl Decision {
             change: change.kind,
             new: change.new,
             count: event.count,
-            obj_type: clip(&event.obj_type, MOST_NAME),
-            obj_name: clip(&event.obj_name, MOST_NAME),
-            reason: clip(&event.reason, MOST_NAME),
-            message: clip(&event.message, MOST_MESSAGE),
-            workload: clip(subject.workload, MOST_NAME),
+            obj_type: clip(&event.obj_type, MAX_NAME),
+            obj_name: clip(&event.obj_name, MAX_NAME),
+            reason: clip(&event.reason, MAX_NAME),
+            message: clip(&event.message, MAX_MESSAGE),
+            workload: clip(subject.workload, MAX_NAME),
             rules: setup.rules.generation(),
             verdict,
-            node: clip(event.node.as_deref().unwrap_or_default(), MOST_NAME),
+            node: clip(event.node.as_deref().unwrap_or_default(), MAX_NAME),
             signal: event.signal,
             metadata: event.metadata.clone(),
             last_seen: event.last_seen,

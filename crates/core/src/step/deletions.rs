@@ -20,7 +20,7 @@ const DELETION_GRACE: Duration = Duration::from_secs(120);
 /// No recorder writes later than this about what happened before.
 const REMEMBERED: Duration = Duration::from_secs(2 * 3600);
 /// Most deletions that are remembered; of further ones, late counts are told as any others.
-const MOST: usize = 100_000;
+const MAX: usize = 100_000;
 
 /// When objects were deleted, by podbell's clock.
 #[derive(Debug, Default)]
@@ -35,9 +35,9 @@ impl Deletions {
         for object in objects {
             if self.at.len() >= self.room {
                 self.at.retain(|_, at| now.since(*at) < REMEMBERED);
-                self.room = (self.at.len() * 2).clamp(64, MOST);
+                self.room = (self.at.len() * 2).clamp(64, MAX);
             }
-            if self.at.len() < MOST {
+            if self.at.len() < MAX {
                 self.at.insert(key([source, &object.namespace, &object.kind, &object.name]), now);
             }
         }

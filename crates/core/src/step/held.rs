@@ -21,8 +21,8 @@ use crate::rules::{EventFields, RuleId, Severity};
 use crate::time::Time;
 
 /// Bounds per window: on the incidents that are remembered, and on the names of those that ended.
-const MOST_INCIDENTS: usize = 10_000;
-const MOST_NAMED: usize = 20;
+const MAX_INCIDENTS: usize = 10_000;
+const MAX_NAMED: usize = 20;
 /// What a cause explains is told by itself once it goes on this long after the cause is over.
 const OUTLIVES: Duration = Duration::from_secs(300);
 
@@ -154,12 +154,12 @@ impl State {
             let held = self.held.entry(key.clone()).or_insert_with(fresh);
             let mut news = held.until != *until;
             held.until = *until;
-            let room = held.incidents.len() < MOST_INCIDENTS;
+            let room = held.incidents.len() < MAX_INCIDENTS;
             if room || held.incidents.contains(&id) {
                 news |= held.incidents.insert(id);
             }
             if over && !held.over.contains_key(&id) {
-                let named = held.over.len() < MOST_NAMED;
+                let named = held.over.len() < MAX_NAMED;
                 held.over.insert(id, if named { words(incident) } else { String::new() });
                 news = true;
             }
@@ -189,7 +189,7 @@ impl State {
                 from: held.from,
                 until: held.until,
                 over_count: over.len() as u64,
-                over: over.into_iter().filter(|words| !words.is_empty()).take(MOST_NAMED).cloned().collect(),
+                over: over.into_iter().filter(|words| !words.is_empty()).take(MAX_NAMED).cloned().collect(),
                 still_open,
             };
             self.inform(Severity::Info, vec![to], info, cx);

@@ -101,7 +101,7 @@ impl State {
             return;
         }
         if let Some(at) = incident.lasts_at(rule, shows).filter(|at| *at <= cx.now) {
-            if self.is_told_by_a_relative(id, cx.setup) {
+            if self.is_covered_by_relative(id, cx.setup) {
                 self.end(id, cx);
                 return;
             }
@@ -255,7 +255,7 @@ impl State {
             self.note_rollout(id, due.kind, due.caused_at);
             let ready = self.incidents.get(&id).and_then(|incident| self.not_ready(incident, due.kind));
             let Some(incident) = self.incidents.get_mut(&id) else { return };
-            incident.told_ready(&due.to, ready);
+            incident.note_told_readiness(&due.to, ready);
             cx.writes.incidents.insert(id);
             let mut story = incident.story(&due, rule, alias(cx.setup, incident), cx.now);
             story.closed_because = closed_because;
@@ -331,7 +331,7 @@ impl State {
         let settles = incident.settles_at();
         let (quiet, lasts, settles) = (quiet.filter(later), lasts.filter(later), settles.filter(later));
         let step = incident.next_step(&rule.unacknowledged).map(|(_, at)| at);
-        let told = incident.tell_at(rule, &self.holds(setup, incident, now));
+        let told = incident.next_notice_at(rule, &self.holds(setup, incident, now));
         [told, quiet, lasts, settles, incident.expires_at(rule), step].into_iter().flatten().min()
     }
 

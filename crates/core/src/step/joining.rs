@@ -76,7 +76,7 @@ impl State {
             let OpenWhen { within, lasts, .. } = settings.open_when;
             times.not_before = Some(cx.now.minus(within.max(lasts.unwrap_or_default())));
         }
-        let over = joining.over || incident.tells_of_the_past(joining.event, times.last, joining.late);
+        let over = joining.over || incident.reports_past(joining.event, times.last, joining.late);
         let open = incident.phase == Phase::Open;
         let end_is_shown = self.sources.get(&joining.target.source).is_some_and(|source| {
             let of_node = reports::of(joining.event).is_some_and(|report| report.trouble.is_of_a_node());
@@ -130,7 +130,7 @@ impl State {
     }
 
     /// Whether an open incident of a related rule and the same group covers an incident that gathers.
-    pub(super) fn is_told_by_a_relative(&mut self, id: u64, setup: &Setup) -> bool {
+    pub(super) fn is_covered_by_relative(&mut self, id: u64, setup: &Setup) -> bool {
         let Some(incident) = self.incidents.get(&id).filter(|one| one.phase == Phase::Gathering) else { return false };
         let Some(rule) = setup.rules.find(&incident.rule) else { return false };
         let group = incident.group.clone();

@@ -15,7 +15,7 @@ use crate::rules::rule::Field;
 use crate::time::{Jump, Time};
 
 /// Beyond this, the rollouts of further workloads are not kept.
-const MOST_WORKLOADS: usize = 50_000;
+const MAX_WORKLOADS: usize = 50_000;
 /// A source that was not watched for longer than this may show a rollout much later than it happened.
 const MISSED: Duration = Duration::from_secs(600);
 
@@ -68,7 +68,7 @@ impl State {
         change: impl FnOnce(&mut Rollouts) -> bool,
     ) -> bool {
         let key: WorkloadKey = (target.clone(), workload.into());
-        if !self.rollouts.contains_key(&key) && self.rollouts.len() >= MOST_WORKLOADS {
+        if !self.rollouts.contains_key(&key) && self.rollouts.len() >= MAX_WORKLOADS {
             return false;
         }
         let changed = change(self.rollouts.entry(key.clone()).or_default());

@@ -127,7 +127,7 @@ pub struct Restored {
 }
 
 /// Bound on the episodes that are remembered for all targets, absent ones included.
-const MOST_EPISODES: usize = 1_000_000;
+const MAX_EPISODES: usize = 1_000_000;
 
 impl TargetState {
     /// Restores a target from the store.
@@ -164,7 +164,7 @@ impl State {
             shared: shared::Shared::default(),
             workloads: Workloads::default(),
             rollouts: restored.rollouts.into_iter().collect(),
-            most_episodes: MOST_EPISODES,
+            most_episodes: MAX_EPISODES,
         };
         for incident in &restored.incidents {
             state.index(incident);

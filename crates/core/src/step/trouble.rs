@@ -24,9 +24,9 @@ const WORSE_BY: u64 = 10;
 /// The error code for list entries that cannot be understood.
 const UNUSABLE: &str = "unusable-entries";
 /// Bound on the targets that such a trouble names: its row is written again with each of them.
-const MOST_UNUSABLE: usize = 1000;
+const MAX_UNUSABLE: usize = 1000;
 /// How many names a notice lists.
-const MOST_NAMES: usize = 20;
+const MAX_NAMES: usize = 20;
 /// The member that stands for a source's discovery.
 const DISCOVERY: &str = "discovery";
 
@@ -132,7 +132,7 @@ impl TroubleState {
             code: self.code.clone(),
             text: self.text.clone(),
             advice: self.advice.clone(),
-            affected: self.members.keys().chain(self.targets.keys()).take(MOST_NAMES).cloned().collect(),
+            affected: self.members.keys().chain(self.targets.keys()).take(MAX_NAMES).cloned().collect(),
             affected_count: self.affected(),
             since: self.since,
             until,
@@ -199,7 +199,7 @@ impl State {
                 let id = trouble.id;
                 self.remove_member(id, &member, cx);
             }
-            (Some(trouble), _) if trouble.members.len() >= MOST_UNUSABLE => {}
+            (Some(trouble), _) if trouble.members.len() >= MAX_UNUSABLE => {}
             (_, entries) => {
                 let error = Problem {
                     code: UNUSABLE.to_owned(),

@@ -18,12 +18,12 @@ use crate::time::Time;
 use crate::user_action::{Act, ActionResult, Refusal, UserAction};
 
 /// Bound on the mutes in force: every notice is checked against all of them.
-const MOST_MUTES: usize = 500;
+const MAX_MUTES: usize = 500;
 /// How many characters are kept of a user's reason, and of a name.
-const MOST_WHY: usize = 300;
-const MOST_NAME: usize = 253;
+const MAX_WHY: usize = 300;
+const MAX_NAME: usize = 253;
 /// Bound on the services named by a mute whose rules are searched for destinations.
-const MOST_ASKED: usize = 50;
+const MAX_ASKED: usize = 50;
 
 /// A user action that was carried out, for the record.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,7 +43,7 @@ impl State {
     pub fn act(&mut self, setup: &Setup, action: &UserAction, now: Time, writes: &mut Writes) -> ActionResult {
         let cx = &mut StepContext { setup, now, writes };
 
-        let by = Author { name: clipped(&action.by.name, MOST_NAME), via: clipped(&action.by.via, MOST_NAME) };
+        let by = Author { name: clipped(&action.by.name, MAX_NAME), via: clipped(&action.by.via, MAX_NAME) };
         let done = match &action.act {
             Act::Mute { what, lasts, why } => {
                 if lasts.as_secs() == 0 || *lasts > LONGEST_MUTE {
@@ -54,7 +54,7 @@ impl State {
                     what: what.clone(),
                     scope: action.scope.clone(),
                     by: by.clone(),
-                    why: why.as_deref().map(|why| clipped(why, MOST_WHY)),
+                    why: why.as_deref().map(|why| clipped(why, MAX_WHY)),
                     from: cx.now,
                     until: cx.now.plus(*lasts),
                 };
@@ -85,7 +85,7 @@ impl State {
             self.mutes.remove(&id);
             cx.writes.mutes_over.insert(id);
         }
-        if self.mutes.len() >= MOST_MUTES {
+        if self.mutes.len() >= MAX_MUTES {
             return ActionResult::Refused { because: Refusal::TooMany };
         }
         self.next_mute += 1;
@@ -160,7 +160,7 @@ impl State {
             }
             Muted::Service { .. } => {
                 let named = self.targets.keys().filter(|target| mute.what.is_service(target));
-                for target in named.filter(|target| mute.scope.sees(target)).take(MOST_ASKED) {
+                for target in named.filter(|target| mute.scope.sees(target)).take(MAX_ASKED) {
                     let rules = setup.rules.notifying_rules(target).map(|rule| &rule.settings);
                     let sure = rules.filter(|rule| rule.routing.is_none());
                     to.extend(sure.flat_map(|rule| &rule.notify).cloned());

@@ -15,7 +15,7 @@ use crate::yaml::{Node, Reader};
 use serde_json::{Value as Json, json};
 
 /// The longest template of each half, in bytes.
-const MOST: [usize; 2] = [1_000, 8_000];
+const MAX: [usize; 2] = [1_000, 8_000];
 
 const TITLE: Key<SchemaOnly> =
     Key::optional("title", SchemaOnly(|| half_schema(Part::Title)), "The title, such as \"{{ place }}: {{ what }}\".");
@@ -27,7 +27,7 @@ fn half_schema(part: Part) -> Json {
 }
 
 fn most(part: Part) -> usize {
-    MOST[usize::from(part == Part::Text)]
+    MAX[usize::from(part == Part::Text)]
 }
 
 /// The JSON Schema of `template:`.

@@ -203,8 +203,8 @@ pub const fn check(en: &str, zh: &str, args: &[&str]) {
 /// Checks one language, and counts its places for text from outside.
 const fn check_one(phrase: &[u8], args: &[&str]) -> usize {
     assert!(!phrase.is_empty(), "a language says nothing");
-    assert!(args.len() <= MOST_ARGUMENTS, "more arguments than are checked");
-    let mut used = [false; MOST_ARGUMENTS];
+    assert!(args.len() <= MAX_ARGUMENTS, "more arguments than are checked");
+    let mut used = [false; MAX_ARGUMENTS];
     let (mut places, mut at) = (0, 0);
     while at < phrase.len() {
         assert!(phrase[at] != b'}', "a brace closes nothing");
@@ -241,7 +241,7 @@ const fn check_one(phrase: &[u8], args: &[&str]) -> usize {
     places
 }
 
-const MOST_ARGUMENTS: usize = 8;
+const MAX_ARGUMENTS: usize = 8;
 
 /// The index of the argument with this name; the number of arguments if none has it.
 const fn position(phrase: &[u8], start: usize, end: usize, args: &[&str]) -> usize {

@@ -6,7 +6,7 @@ use super::call::Call;
 use super::commit_outbox;
 use super::error::PostgresError;
 use super::writer::{Store, Targets};
-use crate::rows::{self, MOST_OBSERVATIONS, MOST_REPORTS, sql};
+use crate::rows::{self, MAX_OBSERVATIONS, MAX_REPORTS, sql};
 use crate::{Batch, DaysRow, Gap, IncidentRow, KEPT_DECISIONS, crash_point, incident_codec};
 use podbell_core::event::{Level, Target};
 use podbell_core::step::SeriesRow;
@@ -188,7 +188,7 @@ fn history<'a>(calls: &mut Vec<Call<'a>>, ids: &HashMap<Target, i64>, batch: &'a
                 .numbers(all.iter().map(|row| row.count))
                 .numbers(all.iter().map(|row| row.last_seen)),
         );
-        calls.push(beyond("observation", MOST_OBSERVATIONS));
+        calls.push(beyond("observation", MAX_OBSERVATIONS));
     }
     if !batch.reports.is_empty() {
         let insert = "INSERT INTO podbell.report (id, at, about, last, body)
@@ -202,7 +202,7 @@ fn history<'a>(calls: &mut Vec<Call<'a>>, ids: &HashMap<Target, i64>, batch: &'a
                 .flags(reports().map(podbell_core::history::ObjectReport::is_last))
                 .made_texts(reports().map(|report| serde_json::to_string(report).ok())),
         );
-        calls.push(beyond("report", MOST_REPORTS));
+        calls.push(beyond("report", MAX_REPORTS));
     }
 }
 

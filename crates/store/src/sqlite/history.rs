@@ -4,7 +4,7 @@
 
 use rusqlite::{Connection, params};
 
-use crate::rows::{DOWN, FAILING, MOST_OBSERVATIONS, MOST_REPORTS, READABLE, change_number, sql};
+use crate::rows::{DOWN, FAILING, MAX_OBSERVATIONS, MAX_REPORTS, READABLE, change_number, sql};
 use crate::{Batch, Gap, KEPT_DECISIONS};
 use podbell_core::event::Target;
 use podbell_core::history::ObjectReport;
@@ -43,7 +43,7 @@ pub(super) fn write(connection: &Connection, ids: &FastMap<Target, i64>, batch: 
         ])?;
     }
     let last = connection.last_insert_rowid();
-    connection.prepare_cached("DELETE FROM observation WHERE id <= ?1")?.execute([last - MOST_OBSERVATIONS])?;
+    connection.prepare_cached("DELETE FROM observation WHERE id <= ?1")?.execute([last - MAX_OBSERVATIONS])?;
     Ok(())
 }
 
@@ -59,7 +59,7 @@ pub(super) fn write_reports(connection: &Connection, rows: &[(Time, ObjectReport
         insert.execute(params![at.millis(), report.about(), report.is_last(), body])?;
     }
     let last = connection.last_insert_rowid();
-    connection.prepare_cached("DELETE FROM report WHERE id <= ?1")?.execute([last - MOST_REPORTS])?;
+    connection.prepare_cached("DELETE FROM report WHERE id <= ?1")?.execute([last - MAX_REPORTS])?;
     Ok(())
 }
 

@@ -16,9 +16,9 @@ use podbell_core::time::Time;
 
 /// How many folders with damaged files may lie beside a store. More would fill the disk, and a store that is damaged
 /// this often lies on a damaged disk.
-const MOST_KEPT: usize = 10;
+const MAX_KEPT: usize = 10;
 /// How many of SQLite's findings are reported.
-const MOST_FINDINGS: u32 = 5;
+const MAX_FINDINGS: u32 = 5;
 
 /// After a restore, incidents get numbers from a multiple of this, with at least as many left out.
 const SKIPPED_INCIDENTS: u64 = 1000;
@@ -381,13 +381,13 @@ fn new_folder(path: &Path, now: Time) -> Result<PathBuf, SqliteError> {
     let prefix = mark.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let there = std::fs::read_dir(place::folder_of(path)).map_err(io)?;
     let kept = there.flatten().filter(|entry| entry.file_name().to_string_lossy().starts_with(&prefix)).count();
-    if kept >= MOST_KEPT {
+    if kept >= MAX_KEPT {
         let why =
             format!("it was damaged {kept} times ({}*): look at the disk, and move those folders away", mark.display());
         return Err(SqliteError::Corrupt { path: path.to_owned(), why });
     }
     let at = now.timestamp().strftime("%Y%m%dT%H%M%SZ").to_string();
-    let names = std::iter::once(at.clone()).chain((2..=MOST_KEPT + 1).map(|n| format!("{at}-{n}")));
+    let names = std::iter::once(at.clone()).chain((2..=MAX_KEPT + 1).map(|n| format!("{at}-{n}")));
     for name in names {
         let folder = place::beside(path, &format!("kept-{name}"));
         match std::fs::DirBuilder::new().mode(0o700).create(&folder) {
@@ -431,7 +431,7 @@ pub fn mark_damaged(path: &Path, why: &str) {
 /// Runs SQLite's own check.
 pub(super) fn check_integrity(connection: &Connection, path: &Path, pragma: &str) -> Result<(), SqliteError> {
     let of = |source| SqliteError::of(path, source);
-    let mut check = connection.prepare(&format!("PRAGMA {pragma}({MOST_FINDINGS})")).map_err(of)?;
+    let mut check = connection.prepare(&format!("PRAGMA {pragma}({MAX_FINDINGS})")).map_err(of)?;
     let found = check.query_map([], |row| row.get::<_, String>(0)).map_err(of)?;
     let found: Vec<String> = found.collect::<rusqlite::Result<_>>().map_err(of)?;
     if found == ["ok"] {

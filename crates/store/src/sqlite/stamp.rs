@@ -15,7 +15,7 @@ use podbell_core::time::Time;
 
 const MARK: &str = "podbell-stamp 1";
 /// The longest description of damage that is kept.
-const MOST_WHY: usize = 300;
+const MAX_WHY: usize = 300;
 
 /// How far a store had got.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -78,7 +78,7 @@ pub(super) fn path(store: &Path) -> PathBuf {
 /// Records that a store is damaged, so that the next start repairs it before it is used.
 pub(super) fn mark(store: &Path, why: &str, commit: Option<u64>) -> std::io::Result<()> {
     let file = place::private(&path(store))?;
-    let why: String = why.chars().map(|c| if c.is_control() { ' ' } else { c }).take(MOST_WHY).collect();
+    let why: String = why.chars().map(|c| if c.is_control() { ' ' } else { c }).take(MAX_WHY).collect();
     let line = Stamp::read(store).map_or_else(
         || Stamp::line("unknown", 0, Time::default()),
         |stamp| Stamp::line(&stamp.uuid, stamp.commit, stamp.at),

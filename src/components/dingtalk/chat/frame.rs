@@ -12,7 +12,7 @@ use crate::chat::asker::{Incoming, command};
 use podbell_core::time::Time;
 
 /// The largest frame: a message and what it carries beside its text.
-pub(super) const MOST: usize = 1024 * 1024;
+pub(super) const MAX: usize = 1024 * 1024;
 /// What is subscribed to: messages for the robot.
 pub(super) const MESSAGES: &str = "/v1.0/im/bot/messages/get";
 /// What else is subscribed to: presses of buttons.

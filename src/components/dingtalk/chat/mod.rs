@@ -25,7 +25,7 @@ use podbell_core::outbox::pace::Pace;
 pub use config::CHAT;
 
 /// How many groups are named in the log.
-const MOST_NAMED: usize = 200;
+const MAX_NAMED: usize = 200;
 
 /// What a chat of an application needs.
 #[derive(Clone)]
@@ -114,7 +114,7 @@ impl DingTalk {
     /// Names a group in the log, once: nothing else shows the id that `conversation` and `channels` want.
     fn name(&self, conversation: &str) {
         let mut named = self.named.lock().unwrap_or_else(PoisonError::into_inner);
-        if named.len() < MOST_NAMED && named.insert(conversation.to_owned()) {
+        if named.len() < MAX_NAMED && named.insert(conversation.to_owned()) {
             tracing::info!(chat = %self.asker.settings.name, conversation, "asked in a group (said once)");
         }
     }

@@ -74,7 +74,7 @@ impl DingTalk {
         let mut url =
             self.stream_url(&endpoint).ok_or(Disconnect::lost("DingTalk names an address that is not its own"))?;
         url.query_pairs_mut().append_pair("ticket", &ticket);
-        let socket = websocket::open(client, url, None, frame::MOST).await.map_err(Disconnect::lost)?;
+        let socket = websocket::open(client, url, None, frame::MAX).await.map_err(Disconnect::lost)?;
         Ok(Link::new(socket, Pings::of_the_protocol(self.timing.connection)))
     }
 

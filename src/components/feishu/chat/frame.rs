@@ -12,11 +12,11 @@ use serde_json::{Value, json};
 use podbell_core::time::Time;
 
 /// The largest frame, and the largest request that comes in pieces, in bytes.
-pub(super) const MOST: usize = 1024 * 1024;
+pub(super) const MAX: usize = 1024 * 1024;
 /// How many requests may be incomplete at once.
-const MOST_INCOMPLETE: usize = 32;
+const MAX_INCOMPLETE: usize = 32;
 /// The most pieces of a request.
-const MOST_PIECES: usize = 64;
+const MAX_PIECES: usize = 64;
 /// A request whose pieces take longer comes again as a whole.
 const INCOMPLETE_FOR: Duration = Duration::from_secs(30);
 
@@ -110,12 +110,12 @@ impl Pieces {
             return Some(payload);
         }
         let id = frame.header("message_id")?;
-        if sum > MOST_PIECES || seq >= sum {
+        if sum > MAX_PIECES || seq >= sum {
             return None;
         }
         self.0.retain(|one| now.since(one.since) <= INCOMPLETE_FOR);
         let at = self.0.iter().position(|one| one.id == id).unwrap_or_else(|| {
-            if self.0.len() >= MOST_INCOMPLETE {
+            if self.0.len() >= MAX_INCOMPLETE {
                 self.0.remove(0);
             }
             self.0.push(Incomplete { id: id.to_owned(), since: now, pieces: vec![None; sum] });
@@ -124,7 +124,7 @@ impl Pieces {
         let request = self.0.get_mut(at)?;
         *request.pieces.get_mut(seq)? = Some(payload);
         let size: usize = request.pieces.iter().flatten().map(Vec::len).sum();
-        if size > MOST {
+        if size > MAX {
             self.0.remove(at);
             return None;
         }
@@ -168,11 +168,11 @@ mod tests {
         for n in 0..100 {
             assert_eq!(pieces.add(&mut piece(&n.to_string(), 2, 0, b"x"), now), None);
         }
-        assert_eq!(pieces.0.len(), MOST_INCOMPLETE);
+        assert_eq!(pieces.0.len(), MAX_INCOMPLETE);
         for (sum, seq) in [(65, 0), (2, 2), (usize::MAX, 1)] {
             assert_eq!(pieces.add(&mut piece("c", sum, seq, b"x"), now), None);
         }
-        let large = vec![0; MOST / 2 + 1];
+        let large = vec![0; MAX / 2 + 1];
         for seq in 0..2 {
             assert_eq!(pieces.add(&mut piece("d", 2, seq, &large), now), None);
         }

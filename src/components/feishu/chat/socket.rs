@@ -132,7 +132,7 @@ struct Opened {
 async fn open(chat: &Feishu) -> Result<Opened, Disconnect> {
     let me = chat.me().await?;
     let Endpoint { url, service, ping } = chat.endpoint().await?;
-    let socket = websocket::open(&chat.asker.deps.client, url, None, frame::MOST).await.map_err(Disconnect::lost)?;
+    let socket = websocket::open(&chat.asker.deps.client, url, None, frame::MAX).await.map_err(Disconnect::lost)?;
     let timing = chat.timing.connection;
     let pings = Pings {
         every: ping.map_or(timing.ping, |ping| ping.min(timing.ping)),

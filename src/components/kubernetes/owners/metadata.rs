@@ -8,7 +8,7 @@ use serde_json::value::RawValue;
 use super::super::follow::Resource;
 use super::super::object::{Describing, SchemaOnly};
 use super::super::place::{self, LONGEST_CHAIN};
-use super::{Entry, Labels, MOST_OBJECTS, Owners, SharedOwners, key, kind};
+use super::{Entry, Labels, MAX_OBJECTS, Owners, SharedOwners, key, kind};
 use crate::clock;
 use crate::sources::WantedMetadata;
 use podbell_core::metadata::{Metadata, MetadataKey};
@@ -32,7 +32,7 @@ impl Owners {
         let of_kind = self.objects.entry(kind).or_default();
         // An autoscaler is also kept to know when it was deleted.
         let is_wanted = metadata.is_some() || kind == "HorizontalPodAutoscaler";
-        let has_room = is_wanted && of_kind.len() < MOST_OBJECTS;
+        let has_room = is_wanted && of_kind.len() < MAX_OBJECTS;
         if has_room || of_kind.contains_key(&*key) {
             of_kind.insert(key, Entry { metadata, generation, ..Entry::default() });
         }

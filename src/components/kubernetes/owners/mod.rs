@@ -24,7 +24,7 @@ use podbell_core::time::Time;
 pub(crate) use self::watch::{OwnerWatch, keep};
 
 /// Beyond this, objects are not kept; their events are attributed by name.
-const MOST_OBJECTS: usize = 200_000;
+const MAX_OBJECTS: usize = 200_000;
 /// How much longer than the events' lifetime a deleted object is kept.
 const LINGER: Duration = Duration::from_secs(600);
 /// How often deleted objects are checked for their age.
@@ -116,7 +116,7 @@ impl Owners {
         let generation = self.generation;
         let key = key(namespace, name);
         let of_kind = self.objects.entry(kind).or_default();
-        if of_kind.len() < MOST_OBJECTS || of_kind.contains_key(&*key) {
+        if of_kind.len() < MAX_OBJECTS || of_kind.contains_key(&*key) {
             of_kind.insert(key, Entry { label, owner, node, labels, metadata, gone: None, generation });
         }
     }

@@ -30,7 +30,7 @@ pub(super) use node::of_node;
 pub(super) use pod::of_pod;
 
 /// Beyond this, no more signals are kept.
-const MOST_SIGNALS: usize = 20_000;
+const MAX_SIGNALS: usize = 20_000;
 
 /// The signals of the objects of one watch, shared by the watches of states and the reporter.
 #[derive(Clone, Default)]
@@ -104,7 +104,7 @@ impl Signals {
             return;
         }
         inner.count -= before.len();
-        signals.truncate(MOST_SIGNALS.saturating_sub(inner.count));
+        signals.truncate(MAX_SIGNALS.saturating_sub(inner.count));
         inner.count += signals.len();
         let was_shown = |id: u128| before.iter().any(|one| one.shown && one.signal.event.id == id);
         let kept: Vec<NotedSignal> =
@@ -180,7 +180,7 @@ impl Inner {
     }
 
     fn note(&mut self, news: Vec<Change>) {
-        if self.news.len() >= MOST_SIGNALS {
+        if self.news.len() >= MAX_SIGNALS {
             // Nobody has asked for long: the next list shows what there is.
             self.news.clear();
         }

@@ -32,7 +32,7 @@ const OWNERS_WAIT: Duration = Duration::from_secs(10);
 /// A watch that fails for longer says nothing of the present.
 const STALE_AFTER: Duration = Duration::from_secs(60);
 /// Beyond this, workloads are not kept; their incidents end by events and silence.
-const MOST_WORKLOADS: usize = 100_000;
+const MAX_WORKLOADS: usize = 100_000;
 
 /// Watches the workloads of one kind, in one namespace or in all.
 pub(super) struct WorkloadWatch {
@@ -227,7 +227,7 @@ impl WorkloadWatch {
             let (place, health) = (object.key(), object.health(self.kind));
             let target = self.target(&place.0, &place.1);
             let before = reported.get(&place);
-            if before.is_none() && reported.len() >= MOST_WORKLOADS {
+            if before.is_none() && reported.len() >= MAX_WORKLOADS {
                 continue;
             }
             if let Some(moved) = before.filter(|before| before.target != target) {
@@ -257,7 +257,7 @@ impl WorkloadWatch {
             let (target, template) = (self.target(&namespace, &name), object.template(self.kind));
             TemplateReport { target, kind: self.kind, name, template }
         };
-        let room = MOST_WORKLOADS.saturating_sub(reported.len());
+        let room = MAX_WORKLOADS.saturating_sub(reported.len());
         let reports: Vec<TemplateReport> = objects.iter().filter(is_new).take(room).map(report).collect();
         if !reports.is_empty() {
             // The receiver is gone only when the process ends.

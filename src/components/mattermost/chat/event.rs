@@ -9,7 +9,7 @@ use crate::chat::access::DIRECT;
 use crate::chat::asker::{Incoming, command};
 
 /// The largest frame: a post has at most 16,383 characters, and what it carries beside them.
-pub(super) const MOST: usize = 1024 * 1024;
+pub(super) const MAX: usize = 1024 * 1024;
 
 /// A frame.
 #[derive(Debug, PartialEq, Eq)]

@@ -19,9 +19,9 @@ pub(super) const STALE: Duration = Duration::from_secs(15 * 60);
 /// Longer than a clock is usually off.
 const MARGIN: Duration = Duration::from_secs(120);
 /// The most channels whose posts are read.
-const MOST_CHANNELS: usize = 50;
+const MAX_CHANNELS: usize = 50;
 /// The longest list of channels, or of posts, in bytes.
-const MOST_BODY: usize = 8 * 1024 * 1024;
+const MAX_BODY: usize = 8 * 1024 * 1024;
 
 #[derive(Deserialize)]
 struct Channel {
@@ -65,9 +65,9 @@ pub(super) async fn since(api: &Api, me: &BotIdentity, last_received: Time, now:
     let Some(mut channels) = listed else { return Ok(Missed { hidden: 1, ..missed }) };
     channels.retain(|channel| channel.last_post_at > since);
     channels.sort_by_key(|channel| std::cmp::Reverse(channel.last_post_at));
-    missed.hidden = channels.len().saturating_sub(MOST_CHANNELS);
+    missed.hidden = channels.len().saturating_sub(MAX_CHANNELS);
     let (mut said, mut answered) = (Vec::new(), HashSet::new());
-    for channel in channels.into_iter().take(MOST_CHANNELS) {
+    for channel in channels.into_iter().take(MAX_CHANNELS) {
         let query = vec![("since", since.to_string())];
         let Some(Posts { posts }) = read(api, &["channels", &channel.id, "posts"], query, now).await? else {
             missed.hidden += 1;
@@ -95,7 +95,7 @@ async fn read<T: serde::de::DeserializeOwned>(
     now: Time,
 ) -> Result<Option<T>, NotShown> {
     let below = [&["api", "v4"][..], below].concat();
-    let asked = HttpRequest::get(now).below(&below).query(query).reading(MOST_BODY);
+    let asked = HttpRequest::get(now).below(&below).query(query).reading(MAX_BODY);
     let reply = api.call(asked).await.map_err(|_| NotShown { after: None })?;
     match reply.status {
         200 => serde_json::from_str(&reply.body).map(Some).map_err(|_| NotShown { after: None }),

@@ -130,7 +130,7 @@ async fn open(bot: &Bot) -> Result<(Link, BotIdentity), Disconnect> {
             .append_pair("connection_id", &position.connection)
             .append_pair("sequence_number", &position.next.to_string());
     }
-    let opened = websocket::open(&bot.api.client, url, Some(&bot.api.token), event::MOST).await;
+    let opened = websocket::open(&bot.api.client, url, Some(&bot.api.token), event::MAX).await;
     let mut socket = opened.map_err(Disconnect::lost)?;
     websocket::send(&mut socket, Message::text(event::challenge(bot.api.token.expose_secret()))).await?;
     Ok((Link::new(socket, Pings::of_the_protocol(bot.chat.config.timing.connection)), me))

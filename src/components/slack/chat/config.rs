@@ -8,7 +8,7 @@ use serde_json::{Value as Json, json};
 use url::Url;
 
 use super::super::{WEB_API, token};
-use super::{Access, MOST_CONNECTIONS, Slack, SlackConfig, Timing, guarded_client, system};
+use super::{Access, MAX_CONNECTIONS, Slack, SlackConfig, Timing, guarded_client, system};
 use crate::chat::access::{AllowList, Channels, called};
 use crate::chat::{Chat, ChatDeps, ChatHead, ChatKind, Served};
 use crate::clock;
@@ -37,7 +37,7 @@ const BOT_TOKEN: Key<Secret> = Key::optional(
 );
 const CONNECTIONS: Key<Number> = Key::with_default(
     "connections",
-    Number(1, MOST_CONNECTIONS),
+    Number(1, MAX_CONNECTIONS),
     "1",
     "Of Socket Mode, at most 10 for all podbells of an app.",
 );

@@ -10,7 +10,7 @@ use serde_json::value::RawValue;
 use super::payload::{self, Malformed, Payload};
 
 /// The largest frame. A click carries the message that the button is in.
-pub(super) const MOST: usize = 1024 * 1024;
+pub(super) const MAX: usize = 1024 * 1024;
 
 /// One frame.
 #[derive(Debug, PartialEq, Eq)]

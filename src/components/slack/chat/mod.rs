@@ -39,7 +39,7 @@ pub use config::CHAT;
 pub use outbound::{Lookup, guarded_client, system};
 
 /// How many connections of Socket Mode an app may have.
-pub(crate) const MOST_CONNECTIONS: u64 = 10;
+pub(crate) const MAX_CONNECTIONS: u64 = 10;
 
 /// One Slack app.
 #[derive(Clone)]

@@ -11,7 +11,7 @@ use crate::chat::asker::Incoming;
 use podbell_core::message::clip;
 
 /// How much of somebody's name is kept.
-const MOST_NAME: usize = 80;
+const MAX_NAME: usize = 80;
 /// The prefix of the actions of podbell's own buttons.
 pub(crate) const ACTION: &str = "podbell.";
 
@@ -345,7 +345,7 @@ fn known(what: &str, id: &str) -> Option<String> {
 /// A name shortened to one line; `None` if nothing is left.
 fn short(name: &str) -> Option<String> {
     let clean: String = name.chars().filter(|c| !c.is_control()).collect();
-    let clean = clip(clean.trim(), MOST_NAME);
+    let clean = clip(clean.trim(), MAX_NAME);
     (!clean.is_empty()).then_some(clean)
 }
 

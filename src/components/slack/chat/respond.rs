@@ -18,19 +18,18 @@ use podbell_core::outbox::Content;
 use podbell_core::time::Time;
 
 /// How often Slack takes something at a `response_url`.
-const MOST_POSTS: u32 = 5;
+const MAX_POSTS: u32 = 5;
 /// How long an address may be called.
 const POSTS_WITHIN: Duration = Duration::from_secs(30 * 60);
 /// How much of a reply is read.
-const MOST_REPLY: usize = 64 * 1024;
+const MAX_REPLY: usize = 64 * 1024;
 
 /// Sends an answer to where it belongs, in the plainest form if Slack refuses the other.
 pub(super) async fn send(slack: &Slack, received: &Received, said: &ChatAnswer) {
     let SlackConfig { settings, timing, .. } = &slack.config;
     let [body, plain] = [Content::Full, Content::Minimal].map(|content| answer::said(said, content, settings.language));
     let deps = &slack.asker.deps;
-    let delivery =
-        AnswerDelivery { most: Some(MOST_POSTS), ..slack.asker.delivery(timing.answers.again, POSTS_WITHIN) };
+    let delivery = AnswerDelivery { most: Some(MAX_POSTS), ..slack.asker.delivery(timing.answers.again, POSTS_WITHIN) };
     let incoming = &received.incoming;
     match &received.answer {
         AnswerTo::Command(address) | AnswerTo::Button { address, .. } => {
@@ -49,7 +48,7 @@ pub(super) async fn send(slack: &Slack, received: &Received, said: &ChatAnswer) 
                 return delivery.post(body, plain, send).await;
             }
             // The last post that Slack takes there is for the change.
-            AnswerDelivery { most: Some(MOST_POSTS - 1), ..delivery }.post(body, plain, send).await;
+            AnswerDelivery { most: Some(MAX_POSTS - 1), ..delivery }.post(body, plain, send).await;
             if let Some(anew) = slack.asker.shown_anew(incoming, said).await {
                 let anew = answer::anew(&anew);
                 AnswerDelivery { most: Some(1), ..delivery }.post(anew.clone(), anew, send).await;
@@ -106,7 +105,7 @@ async fn post(
     let status = response.status();
     let after = response.headers().get(reqwest::header::RETRY_AFTER).and_then(|value| value.to_str().ok());
     let after = after.and_then(|value| crate::notifiers::reply::retry_after(value, now));
-    let reply = crate::http::read_body(response, MOST_REPLY).await.unwrap_or_default();
+    let reply = crate::http::read_body(response, MAX_REPLY).await.unwrap_or_default();
     match status {
         StatusCode::OK if token.is_none() => Posted::Done,
         StatusCode::OK => said(&reply),

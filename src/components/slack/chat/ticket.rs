@@ -18,7 +18,7 @@ const REFUSED: &str = "Slack refuses the app-level token: check `app_token` and 
 pub(super) async fn open(slack: &Slack) -> Result<Socket, Disconnect> {
     let address = ticket(slack).await?;
     let url = slack.hosts.socket_url(&address).ok_or(Disconnect::lost("Slack names an address that is not its own"))?;
-    websocket::open(&slack.asker.deps.client, url, None, frame::MOST).await.map_err(Disconnect::lost)
+    websocket::open(&slack.asker.deps.client, url, None, frame::MAX).await.map_err(Disconnect::lost)
 }
 
 /// Requests an address that works once.

@@ -21,9 +21,9 @@ pub(super) const DISPLACED: &str =
 const NOT_WELL: &str = "Telegram answers with an error";
 
 /// How many updates are asked for at once. One has at most some 100 KB: a text, the one that it answers, buttons.
-const MOST_UPDATES: u32 = 10;
+const MAX_UPDATES: u32 = 10;
 /// How much of a reply is read: an answer that is cut off would be handed out for ever.
-const MOST_REPLY: usize = 4 * 1024 * 1024;
+const MAX_REPLY: usize = 4 * 1024 * 1024;
 
 /// A bot's access to it.
 pub(super) struct Api {
@@ -44,7 +44,7 @@ impl Api {
         let redactor = Redactor::new(bot.as_str(), std::slice::from_ref(&self.token), &[]);
         let held = arguments["timeout"].as_u64().map_or(Duration::ZERO, Duration::from_secs);
         let request = HttpRequest::post(arguments.to_string(), (self.now)());
-        let request = request.below(&[&bot, method]).held(held).reading(MOST_REPLY);
+        let request = request.below(&[&bot, method]).held(held).reading(MAX_REPLY);
         request.send(&self.client, &self.url, &redactor).await
     }
 
@@ -64,7 +64,7 @@ impl Api {
     /// The updates from a number on; those before are never handed out again.
     pub(super) async fn updates(&self, from: Option<i64>, hold: Duration) -> Result<Vec<Value>, Disconnect> {
         let mut arguments =
-            json!({"timeout": hold.as_secs(), "limit": MOST_UPDATES, "allowed_updates": ["message", "callback_query"]});
+            json!({"timeout": hold.as_secs(), "limit": MAX_UPDATES, "allowed_updates": ["message", "callback_query"]});
         if let Some(from) = from {
             arguments["offset"] = json!(from);
         }

@@ -31,7 +31,7 @@ use crate::chat::websocket::{self, BROKE_OFF, Link, Pings};
 /// Where WeCom listens.
 pub const ENDPOINT: &str = "wss://openws.work.weixin.qq.com";
 /// How often a refused answer is sent again.
-const MOST_TRIES: u32 = 3;
+const MAX_TRIES: u32 = 3;
 
 /// One AI bot.
 #[derive(Clone)]
@@ -183,7 +183,7 @@ impl Bot {
             // The question came again meanwhile: answer the newer request, which WeCom still knows.
             _ if self.outbox.has_moved(&job.id, &req_id) => self.outbox.push(job),
             // Busy, or more than 30 a minute in one conversation: try again later.
-            -1 | 45009 if job.tries < MOST_TRIES => {
+            -1 | 45009 if job.tries < MAX_TRIES => {
                 let wait = self.timing.again.saturating_mul(2_u32.saturating_pow(job.tries));
                 job.tries += 1;
                 let bot = self.clone();
@@ -207,7 +207,7 @@ async fn open(bot: &Bot) -> Result<Link, Disconnect> {
     let mut url = bot.endpoint.clone();
     let scheme = if url.scheme() == "ws" { "http" } else { "https" };
     url.set_scheme(scheme).map_err(|()| Disconnect::lost("the endpoint is not an address"))?;
-    let mut socket = websocket::open(&bot.asker.deps.client, url, None, frame::MOST).await.map_err(Disconnect::lost)?;
+    let mut socket = websocket::open(&bot.asker.deps.client, url, None, frame::MAX).await.map_err(Disconnect::lost)?;
     let hello = frame::subscribe("subscribe", &bot.bot_id, bot.secret.expose_secret());
     websocket::send(&mut socket, Message::text(hello)).await?;
     while let Some(Ok(message)) = socket.next().await {

@@ -11,9 +11,9 @@ use super::{DIRECT, command};
 use crate::chat::asker::Incoming;
 
 /// The largest frame that is read, in bytes: many times a text with what it quotes.
-pub(crate) const MOST: usize = 256 * 1024;
+pub(crate) const MAX: usize = 256 * 1024;
 /// The longest `req_id` that is sent back.
-const MOST_ID: usize = 256;
+const MAX_ID: usize = 256;
 
 /// What WeCom sends.
 #[derive(Debug, PartialEq, Eq)]
@@ -69,7 +69,7 @@ impl Frame {
         let req_id = raw.headers.req_id;
         match raw.cmd.as_str() {
             "" => raw.errcode.map(|code| Self::Answer { req_id, code }).ok_or(Malformed),
-            "aibot_msg_callback" if (1..=MOST_ID).contains(&req_id.len()) => {
+            "aibot_msg_callback" if (1..=MAX_ID).contains(&req_id.len()) => {
                 Ok(Self::Message { req_id, incoming: said(&raw.body)? })
             }
             "aibot_msg_callback" => Err(Malformed),

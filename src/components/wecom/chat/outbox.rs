@@ -14,7 +14,7 @@ use podbell_core::time::Time;
 /// How long WeCom takes an answer.
 const GOOD_FOR: Duration = Duration::from_secs(10 * 60);
 /// How many questions wait for their answer; the query service has fewer in hand.
-const MOST: usize = 1_000;
+const MAX: usize = 1_000;
 
 /// One frame of an answer.
 #[derive(Clone, Debug)]
@@ -69,10 +69,10 @@ impl Outbox {
     /// Registers a new question. Returns whether there was a place.
     pub(crate) fn expect(&self, id: &str, req_id: &str, stream: String, now: Time) -> bool {
         let mut inner = self.inner();
-        if inner.waiting.len() >= MOST {
+        if inner.waiting.len() >= MAX {
             inner.waiting.retain(|_, waiting| now.since(waiting.since) <= GOOD_FOR);
         }
-        let room = inner.waiting.len() < MOST;
+        let room = inner.waiting.len() < MAX;
         if room {
             inner.waiting.insert(id.to_owned(), Waiting { req_id: req_id.to_owned(), stream, since: now });
         }
@@ -169,7 +169,7 @@ mod tests {
     #[test]
     fn what_is_too_old_is_dropped_and_the_number_that_waits_is_bounded() {
         let outbox = Outbox::default();
-        for n in 0..MOST {
+        for n in 0..MAX {
             assert!(outbox.expect(&n.to_string(), "r", "s".into(), at(0)));
         }
         assert!(!outbox.expect("one more", "r", "s".into(), at(600)));

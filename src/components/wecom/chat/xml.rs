@@ -11,9 +11,9 @@ use quick_xml::Reader;
 use quick_xml::events::{BytesRef, Event};
 
 /// The longest document that is read, in bytes. WeCom's messages have at most 2,048 bytes of text.
-pub(crate) const MOST: usize = 64 * 1024;
+pub(crate) const MAX: usize = 64 * 1024;
 /// The most elements that are read, more than any message has.
-const MOST_FIELDS: usize = 64;
+const MAX_FIELDS: usize = 64;
 /// The deepest nesting: the root, a field, and what some events put into a field.
 const DEEPEST: usize = 6;
 
@@ -27,7 +27,7 @@ pub(crate) struct Malformed(pub &'static str);
 /// # Errors
 /// When it is not such a document.
 pub(crate) fn fields(document: &[u8]) -> Result<BTreeMap<String, String>, Malformed> {
-    if document.len() > MOST {
+    if document.len() > MAX {
         return Err(Malformed("a document that is too long"));
     }
     let text = std::str::from_utf8(document).map_err(|_| Malformed("a document that is not UTF-8"))?;
@@ -99,7 +99,7 @@ fn name(bytes: &[u8]) -> Result<String, Malformed> {
 
 /// Refuses a field that occurs twice: it could mean different things to different readers.
 fn put(fields: &mut BTreeMap<String, String>, name: String, value: String) -> Result<(), Malformed> {
-    if fields.len() >= MOST_FIELDS {
+    if fields.len() >= MAX_FIELDS {
         return Err(Malformed("a document with too many fields"));
     }
     match fields.insert(name, value) {
@@ -185,8 +185,8 @@ mod tests {
             assert!(read(text).is_err(), "{text}");
         }
         assert!(fields(b"<xml><A>\xff</A></xml>").is_err());
-        assert!(fields(&vec![b' '; MOST + 1]).is_err());
-        let many: String = (0..=MOST_FIELDS).map(|n| format!("<A{n}/>")).collect();
+        assert!(fields(&vec![b' '; MAX + 1]).is_err());
+        let many: String = (0..=MAX_FIELDS).map(|n| format!("<A{n}/>")).collect();
         assert!(read(&format!("<xml>{many}</xml>")).is_err());
     }
 

@@ -20,7 +20,7 @@ const DAY: u16 = 24 * 60;
 /// rules.
 const CHANGES_FROM: i64 = 1_767_225_600;
 const CHANGES_UNTIL: i64 = 1_893_456_000;
-const MOST_CHANGES: usize = 20;
+const MAX_CHANGES: usize = 20;
 
 /// The hours in which a rule notifies: any of these.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -73,7 +73,7 @@ impl Hours {
     pub(crate) fn edge_that_moves(&self) -> Option<String> {
         let from = Timestamp::from_second(CHANGES_FROM).ok()?;
         let changes = self.zone.following(from).take_while(|change| change.timestamp().as_second() < CHANGES_UNTIL);
-        for change in changes.take(MOST_CHANGES) {
+        for change in changes.take(MAX_CHANGES) {
             let at = change.timestamp();
             let before = self.zone.to_offset(at.checked_sub(Span::new().try_seconds(1).ok()?).ok()?);
             let (old, new) = (before.to_datetime(at), change.offset().to_datetime(at));

@@ -5,7 +5,7 @@ use tokio_postgres::Row;
 use super::Snapshot;
 use crate::postgres::call::Call;
 use crate::postgres::column::{BadColumn, Column, get, id, level, target, time};
-use crate::rows::{self, EpisodeRow, MOST_SERVICES, ObservationRow};
+use crate::rows::{self, EpisodeRow, MAX_SERVICES, ObservationRow};
 use crate::{EventQueries, History, StoreError};
 use podbell_core::ask::events::Seen;
 use podbell_core::event::{Event, Target};
@@ -56,7 +56,7 @@ impl EventQueries for Snapshot<'_> {
 
     fn baseline(&self, of: Option<&[Target]>, most: u32) -> Result<Vec<Seen>, StoreError> {
         let Some(targets) = of else { return self.query(Call::new(SILENT).number(i64::from(most)), WHAT, seen) };
-        let targets = targets.get(..MOST_SERVICES).unwrap_or(targets);
+        let targets = targets.get(..MAX_SERVICES).unwrap_or(targets);
         let call = Call::new(SILENT_OF)
             .texts(targets.iter().map(|target| &*target.source))
             .texts(targets.iter().map(|target| &*target.cluster))

@@ -28,7 +28,7 @@ use crate::postgres::error::PostgresError;
 /// How often a statement has to run on a connection until it is prepared there.
 const REPEATED: u32 = 3;
 /// How many statements of a connection are counted.
-const MOST: usize = 128;
+const MAX: usize = 128;
 
 /// What waits for the description of one statement.
 type Preparing<'a> = Pin<Box<dyn Future<Output = Result<Statement, tokio_postgres::Error>> + 'a>>;
@@ -65,7 +65,7 @@ impl Statements {
             return;
         }
         for (call, parameters) in calls.iter().zip(parameters) {
-            let is_full = self.known.len() >= MOST;
+            let is_full = self.known.len() >= MAX;
             match self.known.get_mut(call.sql()) {
                 Some(StatementState::Ran(times, _)) => *times = times.saturating_add(1),
                 Some(StatementState::Prepared(_) | StatementState::Refused) => {}

@@ -3,7 +3,7 @@
 use rusqlite::{Row, params};
 
 use super::Snapshot;
-use crate::rows::{self, EpisodeRow, MOST_SERVICES, ObservationRow};
+use crate::rows::{self, EpisodeRow, MAX_SERVICES, ObservationRow};
 use crate::sqlite::load;
 use crate::{EventQueries, History, StoreError};
 use podbell_core::ask::events::Seen;
@@ -64,7 +64,7 @@ impl EventQueries for Snapshot<'_> {
     fn baseline(&self, of: Option<&[Target]>, most: u32) -> Result<Vec<Seen>, StoreError> {
         let Some(targets) = of else { return self.query(SILENT, [most], seen) };
         let mut all: Vec<Seen> = Vec::new();
-        for target in targets.iter().take(MOST_SERVICES) {
+        for target in targets.iter().take(MAX_SERVICES) {
             let which = params![target.source, target.cluster, target.namespace, target.service, most];
             all.extend(self.query(SILENT_OF, which, seen)?);
         }
