@@ -22,7 +22,7 @@ pub(super) async fn claim(
     health: &HealthStatus,
     stopped: CancellationToken,
 ) -> Result<Option<Box<dyn Writer>>, StoreError> {
-    let mut said = LastSaid::default();
+    let mut logged = LastLogged::default();
     let mut candidate = location.candidate(replica);
     loop {
         // The attempt is never abandoned: what it wins would be kept from the others until it expires.
@@ -42,12 +42,12 @@ pub(super) async fn claim(
             }
             Ok(Ok(Claim::Active(writer))) => return Ok(Some(writer)),
             Ok(Ok(Claim::Standby(holder))) => {
-                said.holder(&holder);
+                logged.holder(&holder);
                 health.set_standby(Some(holder));
             }
             Ok(Err(error)) if error.is_final() => return Err(error),
             Ok(Err(error)) => {
-                said.error(&error);
+                logged.error(&error);
                 health.set_standby(None);
             }
             // It panicked, which was printed; the next attempt may not.
@@ -71,12 +71,12 @@ async fn release(mut writer: Box<dyn Writer>) {
 
 /// What the log was told last, so that each thing is said once.
 #[derive(Default)]
-struct LastSaid {
+struct LastLogged {
     epoch: Option<u64>,
     error: Option<ErrorKind>,
 }
 
-impl LastSaid {
+impl LastLogged {
     fn holder(&mut self, holder: &Holder) {
         if self.error.take().is_some() || self.epoch != Some(holder.epoch) {
             tracing::info!(active = holder.replica, epoch = holder.epoch, "standing by");

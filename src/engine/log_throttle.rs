@@ -14,7 +14,7 @@ const AGAIN: Duration = Duration::from_secs(600);
 /// When each line was logged last.
 #[derive(Debug, Default)]
 pub(super) struct LogThrottle {
-    said: BTreeMap<(String, String), Time>,
+    logged: BTreeMap<(String, String), Time>,
 }
 
 impl LogThrottle {
@@ -42,14 +42,14 @@ impl LogThrottle {
 
     /// Shifts the remembered times after the wall clock was set.
     pub(super) fn clock_set(&mut self, by: Jump) {
-        self.said.values_mut().for_each(|said| said.carry(by));
+        self.logged.values_mut().for_each(|at| at.carry(by));
     }
 
     fn is_news(&mut self, about: &str, code: &str, now: Time) -> bool {
-        self.said.retain(|_, said| now.since(*said) < AGAIN);
+        self.logged.retain(|_, at| now.since(*at) < AGAIN);
         let key = (about.to_owned(), code.to_owned());
-        let news = !self.said.contains_key(&key);
-        self.said.entry(key).or_insert(now);
+        let news = !self.logged.contains_key(&key);
+        self.logged.entry(key).or_insert(now);
         news
     }
 }

@@ -76,7 +76,7 @@ impl Reply {
     }
 
     /// The reply in words: `status 404: no_service`.
-    pub(crate) fn said(&self) -> String {
+    pub(crate) fn summary(&self) -> String {
         match self.words.as_str() {
             "" => format!("status {}", self.status),
             words => format!("status {}: {words}", self.status),
@@ -85,17 +85,17 @@ impl Reply {
 
     /// It means that the URL or the credential is not valid any more. `code`: the platform's own, or the status.
     pub(crate) fn invalid_destination(&self, code: impl ToString, advice: impl Into<String>) -> Outcome {
-        Outcome::InvalidDestination { code: code.to_string(), text: self.said(), advice: advice.into() }
+        Outcome::InvalidDestination { code: code.to_string(), text: self.summary(), advice: advice.into() }
     }
 
     /// It means that the platform refuses this content.
     pub(crate) fn content_rejected(&self) -> Outcome {
-        Outcome::ContentRejected { why: self.said() }
+        Outcome::ContentRejected { why: self.summary() }
     }
 
     /// It means "not now": nothing was taken.
     pub(crate) fn refused(&self) -> Outcome {
-        Outcome::Refused { retry_after: self.retry_after, why: self.said() }
+        Outcome::Refused { retry_after: self.retry_after, why: self.summary() }
     }
 }
 
@@ -118,7 +118,7 @@ pub(crate) fn words(text: &str, redactor: &Redactor) -> String {
 
 /// The outcome where nobody knows whether the message was taken.
 pub(crate) fn unclear(reply: &Reply, what: &str) -> Outcome {
-    Outcome::Unclear { retry_after: reply.retry_after, why: format!("{what}: {}", reply.said()) }
+    Outcome::Unclear { retry_after: reply.retry_after, why: format!("{what}: {}", reply.summary()) }
 }
 
 /// What an answer means that is not in the form of this platform: what its status says, or that something else answered.
@@ -134,7 +134,7 @@ pub(crate) fn not_of(reply: &Reply, platform: &str) -> Outcome {
 
 /// The outcome where something in between refused the message, which the receiver has not seen: it is sent again.
 pub(crate) fn in_between(reply: &Reply) -> Outcome {
-    let why = format!("a page in between answered: {}", reply.said());
+    let why = format!("a page in between answered: {}", reply.summary());
     Outcome::Refused { retry_after: reply.retry_after, why }
 }
 
@@ -172,7 +172,7 @@ pub(crate) fn by_status(reply: &Reply) -> Outcome {
         426 => invalid("the receiver wants another protocol: check that the URL in podbell.yaml begins with https"),
         451 => invalid("the receiver may not take this for legal reasons: ask whoever runs it"),
         429 => reply.refused(),
-        408 | 425 | 500.. => Outcome::Unclear { retry_after: reply.retry_after, why: reply.said() },
+        408 | 425 | 500.. => Outcome::Unclear { retry_after: reply.retry_after, why: reply.summary() },
         400..=499 => reply.content_rejected(),
         _ => unclear(reply, "an answer that is none"),
     }

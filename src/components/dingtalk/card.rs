@@ -113,7 +113,7 @@ pub(super) fn of(reply: &Reply) -> CardResult {
     let invalid = |advice: &str| CardResult::Not(reply.invalid_destination(code.clone(), advice));
     match code.as_str() {
         "param.cardalreadyexist" => CardResult::Exists,
-        "param.cardnotexist" => CardResult::Gone(reply.said()),
+        "param.cardnotexist" => CardResult::Gone(reply.summary()),
         "param.contentunsafe" => CardResult::Not(reply.content_rejected()),
         code if code.contains("permission") => invalid(
             "give the application the right to write cards (互动卡片实例写权限, Card.Instance.Write), or leave `cards` away",

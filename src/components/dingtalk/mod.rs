@@ -149,7 +149,7 @@ fn classify(reply: &Reply) -> Outcome {
     match errcode {
         0 => Outcome::Delivered,
         130_101 | 130_102 | 410_100 => {
-            Outcome::Refused { retry_after: Some(reply.retry_after.unwrap_or(BLOCKED)), why: reply.said() }
+            Outcome::Refused { retry_after: Some(reply.retry_after.unwrap_or(BLOCKED)), why: reply.summary() }
         }
         310_000 if errmsg.contains("keyword") || errmsg.contains("关键词") => reply.content_rejected(),
         300_001 | 300_005 | 310_000 | 400_013 | 400_101 | 400_102 | 400_106 => {

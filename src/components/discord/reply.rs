@@ -44,10 +44,10 @@ pub(super) fn of_webhook(request: Option<&Request>, reply: &Reply) -> Outcome {
             }
         }
         // The message that was to be changed was deleted.
-        (404, 10_008) if request.is_some_and(Request::needs_a_message) => Outcome::Orphaned { why: reply.said() },
+        (404, 10_008) if request.is_some_and(Request::needs_a_message) => Outcome::Orphaned { why: reply.summary() },
         // It stands in a thread that is archived; a new message brings the thread back.
         (400, 50_083) if request.is_some_and(Request::needs_a_message) => {
-            request.map_or(reply.content_rejected(), |one| one.is_too_late(reply.said()))
+            request.map_or(reply.content_rejected(), |one| one.is_too_late(reply.summary()))
         }
         (400, 220_001) => reply.invalid_destination(code, "the webhook is one of a forum: add `?thread_id=` and the id of a post to its URL"),
         (401 | 403 | 404, _) if code != 0 => reply.invalid_destination(code, "the webhook was deleted or its URL is wrong: make one in the channel's settings (Integrations), and put its URL into podbell.yaml"),
@@ -62,10 +62,10 @@ pub(super) fn of_bot(request: &Request, reply: &Reply) -> Outcome {
     let is_unknown = reply.body.contains("MESSAGE_REFERENCE_UNKNOWN_MESSAGE");
     match (reply.status, refusal.code) {
         // What it answers was deleted, or may not be answered: for that, a bot must read the history of messages.
-        (400, 50_035) if request.needs_a_message() && is_unknown => Outcome::Orphaned { why: reply.said() },
-        (403, 160_002) if request.needs_a_message() => Outcome::Orphaned { why: reply.said() },
+        (400, 50_035) if request.needs_a_message() && is_unknown => Outcome::Orphaned { why: reply.summary() },
+        (403, 160_002) if request.needs_a_message() => Outcome::Orphaned { why: reply.summary() },
         // What it changes is a message of another bot: the token is that of another application since.
-        (403, 50_005) if request.needs_a_message() => Outcome::Orphaned { why: reply.said() },
+        (403, 50_005) if request.needs_a_message() => Outcome::Orphaned { why: reply.summary() },
         _ => of_access(&refusal, reply).unwrap_or_else(|| of_webhook(Some(request), reply)),
     }
 }

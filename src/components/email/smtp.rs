@@ -161,8 +161,8 @@ impl Server {
             let name = address.to_string();
             match connection.command(Rcpt::new((*address).clone(), Vec::new())).await {
                 Ok(_) => recipients.taken.push(name),
-                Err(error) if error.is_permanent() => recipients.unknown.push((name, self.said(&error))),
-                Err(error) if error.is_transient() => recipients.later.push((name, self.said(&error))),
+                Err(error) if error.is_permanent() => recipients.unknown.push((name, self.words(&error))),
+                Err(error) if error.is_transient() => recipients.later.push((name, self.words(&error))),
                 Err(error) => return Err(self.refused(Stage::Connect, &error)),
             }
         }
@@ -175,14 +175,14 @@ impl Server {
         match answered {
             Ok(Ok(_)) => Ok(()),
             Ok(Err(error)) if error.status().is_some() => Err(self.refused(Stage::Content, &error)),
-            Ok(Err(error)) => Err(Outcome::Unclear { retry_after: None, why: self.said(&error) }),
+            Ok(Err(error)) => Err(Outcome::Unclear { retry_after: None, why: self.words(&error) }),
             Err(_) => Err(Outcome::Unclear { retry_after: None, why: silent(self.timeouts.answer) }),
         }
     }
 
     /// What a refusal means for the message.
     fn refused(&self, stage: Stage, error: &Error) -> Outcome {
-        let said = self.said(error);
+        let said = self.words(error);
         let code = error.status().map(|code| code.to_string());
         let invalid = |advice: &str| Outcome::InvalidDestination {
             code: code.clone().unwrap_or_else(|| "login".to_owned()),
@@ -207,7 +207,7 @@ impl Server {
     }
 
     /// The server's words, or what went wrong on the way, safe to show.
-    fn said(&self, error: &Error) -> String {
+    fn words(&self, error: &Error) -> String {
         let mut cause = error.source();
         let mut all = match error.status() {
             Some(code) => format!("status {code}"),

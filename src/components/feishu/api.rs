@@ -172,7 +172,7 @@ fn is_about_token(reply: &Reply) -> bool {
 
 /// What a refusal of the API means, unless it is about a message that was posted before.
 pub(super) fn refused_code(reply: &Reply) -> Outcome {
-    let why = reply.said();
+    let why = reply.summary();
     let Some(code) = code(reply) else {
         return reply::not_of(reply, "Feishu");
     };

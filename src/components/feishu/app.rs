@@ -245,10 +245,10 @@ fn classify(request: &Request, reply: &Reply) -> Outcome {
         Some(0) => reply::unclear(reply, "a success with another status"),
         // Recalled, deleted, of another sender, its thread gone.
         Some(230_011 | 230_012 | 230_019 | 230_050 | 230_110) if request.needs_a_message() => {
-            Outcome::Orphaned { why: reply.said() }
+            Outcome::Orphaned { why: reply.summary() }
         }
         // Older than 14 days, changed too often, or of a kind that does not change.
-        Some(230_031 | 230_054 | 230_072) if request.needs_a_message() => request.is_too_late(reply.said()),
+        Some(230_031 | 230_054 | 230_072) if request.needs_a_message() => request.is_too_late(reply.summary()),
         _ => refused_code(reply),
     }
 }

@@ -47,9 +47,9 @@ pub(super) fn of_bot(request: &Request, reply: &Reply) -> Outcome {
     let id = refusal(reply).unwrap_or_default();
     let gone = reply.status == 404 || id.contains("root_id") || id.contains("get_single") || id.contains("parent");
     match request.needs_a_message() {
-        true if gone && !id.is_empty() => Outcome::Orphaned { why: reply.said() },
+        true if gone && !id.is_empty() => Outcome::Orphaned { why: reply.summary() },
         // Who may change posts, and for how long, is a setting of the server.
-        true if id.contains("permissions") || id.contains("time_limit") => request.is_too_late(reply.said()),
+        true if id.contains("permissions") || id.contains("time_limit") => request.is_too_late(reply.summary()),
         _ => of_question(reply),
     }
 }

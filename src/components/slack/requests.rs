@@ -169,12 +169,12 @@ fn refused(request: &Request, code: &str, reply: &Reply) -> Outcome {
             match (request.refresh, code) {
                 // The message exists, and replies in its thread still work: only this update is given up.
                 (true, "cant_update_message" | "edit_window_closed") => reply.content_rejected(),
-                _ => Outcome::Orphaned { why: reply.said() },
+                _ => Outcome::Orphaned { why: reply.summary() },
             }
         }
         "ratelimited" | "rate_limited" | "message_limit_exceeded" => reply.refused(),
         "internal_error" | "fatal_error" | "service_unavailable" | "request_timeout" | "team_added_to_org" => {
-            Outcome::Unclear { retry_after: reply.retry_after, why: reply.said() }
+            Outcome::Unclear { retry_after: reply.retry_after, why: reply.summary() }
         }
         "msg_too_long"
         | "msg_blocks_too_long"

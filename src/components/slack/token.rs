@@ -104,7 +104,7 @@ async fn identity(
     let request = HttpRequest::post(b"{}".to_vec(), now).bearer(asked.token);
     let reply = request.send(client, &url, &redactor).await.map_err(|outcome| (outcome, None))?;
     let Ok(who) = serde_json::from_str::<AuthTestReply>(&reply.body) else {
-        let why = format!("{}, which is not Slack's answer (a proxy or a login page in between?)", reply.said());
+        let why = format!("{}, which is not Slack's answer (a proxy or a login page in between?)", reply.summary());
         return Err((unclear(why), reply.clocks));
     };
     if !who.ok {

@@ -266,7 +266,7 @@ fn refused(request: Option<&Request>, reply: &Reply) -> Outcome {
     let Some(Answer { ok: false, description, parameters, .. }) = Answer::of(reply) else {
         return reply::not_of(reply, "Telegram");
     };
-    let why = reply.said();
+    let why = reply.summary();
     let says = |words: &[&str]| words.iter().any(|word| description.contains(word));
     let invalid = |advice: String| reply.invalid_destination(reply.status, advice);
     let changes = request.filter(|request| request.needs_a_message());

@@ -95,7 +95,7 @@ pub(crate) fn classify(reply: &Reply) -> Outcome {
         // Over 20 in a minute: the window must pass.
         45009 | 45033 => Outcome::Refused {
             retry_after: Some(reply.retry_after.unwrap_or(Duration::from_secs(60))),
-            why: reply.said(),
+            why: reply.summary(),
         },
         40001 | 40014 | 42001 | 40013 | 93000..=93999 => reply.invalid_destination(errcode, advice(errcode)),
         // Errors of the content: its type, a parameter, its length, empty.

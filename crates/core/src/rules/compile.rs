@@ -86,7 +86,7 @@ fn whole_file(root: &Node, file: &RuleFile, reader: &mut Reader) -> Option<Compi
         return None;
     }
     let mut scopes: Vec<Conditions> = file.scope.iter().cloned().collect();
-    let scope = keys::SCOPE.said(&mut map, reader);
+    let scope = keys::SCOPE.take_written(&mut map, reader);
     scopes.extend(scope.clone());
     let defaults = keys::DEFAULTS.node(&mut map, reader).map(|node| defaults(node, file, reader)).unwrap_or_default();
     let notify = defaults.notify.clone().filter(|names| !names.is_empty());
@@ -154,7 +154,7 @@ fn one_rule(
     let name = name_node.and_then(|node| keys::NAME.read(node, reader)).unwrap_or_default();
     let matching = matching(&mut map, &at, reader);
     let except = keys::EXCEPT.node(&mut map, reader).map(|node| excepts(node, reader)).unwrap_or_default();
-    let action = keys::ACTION.said(&mut map, reader).unwrap_or_default();
+    let action = keys::ACTION.take_written(&mut map, reader).unwrap_or_default();
     let notify_at = keys::NOTIFY.node(&mut map, reader).map(|node| node.span.clone());
     let steps_at = keys::UNACKNOWLEDGED.node(&mut map, reader).map(|node| node.span.clone());
     let inhibit = read::inhibit(&mut map, reader);

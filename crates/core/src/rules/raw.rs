@@ -124,26 +124,26 @@ pub struct Names {
 /// Reads the settings that rules and `defaults` share. `base` has the defaults; its labels are known to templates.
 pub(crate) fn partial(map: &mut MapReader<'_>, reader: &mut Reader, names: &Names, base: &Partial) -> Partial {
     let mut said = Partial {
-        severity: keys::SEVERITY.said(map, reader),
+        severity: keys::SEVERITY.take_written(map, reader),
         open_when: keys::OPEN_WHEN.node(map, reader).and_then(|node| open_when(node, reader)),
-        sustain: keys::SUSTAIN.said(map, reader),
-        group_by: keys::GROUP_BY.said(map, reader),
-        group_wait: keys::GROUP_WAIT.said(map, reader),
-        min_gap: keys::MIN_GAP.said(map, reader),
-        resolve_after: keys::RESOLVE_AFTER.said(map, reader),
-        recovered_after: keys::RECOVERED_AFTER.said(map, reader),
-        until: keys::UNTIL.said(map, reader),
-        family: keys::FAMILY.said(map, reader),
-        reopen_within: keys::REOPEN_WITHIN.said(map, reader),
-        remind_every: keys::REMIND_EVERY.said(map, reader),
-        send_resolved: keys::SEND_RESOLVED.said(map, reader),
-        active: keys::ACTIVE.said(map, reader),
+        sustain: keys::SUSTAIN.take_written(map, reader),
+        group_by: keys::GROUP_BY.take_written(map, reader),
+        group_wait: keys::GROUP_WAIT.take_written(map, reader),
+        min_gap: keys::MIN_GAP.take_written(map, reader),
+        resolve_after: keys::RESOLVE_AFTER.take_written(map, reader),
+        recovered_after: keys::RECOVERED_AFTER.take_written(map, reader),
+        until: keys::UNTIL.take_written(map, reader),
+        family: keys::FAMILY.take_written(map, reader),
+        reopen_within: keys::REOPEN_WITHIN.take_written(map, reader),
+        remind_every: keys::REMIND_EVERY.take_written(map, reader),
+        send_resolved: keys::SEND_RESOLVED.take_written(map, reader),
+        active: keys::ACTIVE.take_written(map, reader),
         unacknowledged: keys::UNACKNOWLEDGED
             .node(map, reader)
             .and_then(|node| notify::unacknowledged(node, reader, names)),
         mention: keys::MENTION.node(map, reader).and_then(|node| notify::mention(node, reader, names)),
-        runbook: keys::RUNBOOK.said(map, reader),
-        labels: keys::LABELS.said(map, reader).unwrap_or_default(),
+        runbook: keys::RUNBOOK.take_written(map, reader),
+        labels: keys::LABELS.take_written(map, reader).unwrap_or_default(),
         ..Partial::default()
     };
     if let Some(node) = keys::NOTIFY.node(map, reader) {
@@ -373,9 +373,9 @@ pub(super) fn family(node: &Node, reader: &mut Reader) -> Option<Arc<str>> {
 
 fn escalate(node: &Node, reader: &mut Reader, said: &mut Partial) {
     let Some(mut map) = reader.map(node, "a map such as {counts: [10, 100], objects: [5, 20]}") else { return };
-    said.counts = keys::COUNTS.said(&mut map, reader).map(CountSteps::Listed);
-    said.objects = keys::OBJECTS.said(&mut map, reader);
-    said.news = keys::NEWS.said(&mut map, reader);
+    said.counts = keys::COUNTS.take_written(&mut map, reader).map(CountSteps::Listed);
+    said.objects = keys::OBJECTS.take_written(&mut map, reader);
+    said.news = keys::NEWS.take_written(&mut map, reader);
     map.finish(reader);
 }
 

@@ -122,7 +122,8 @@ pub(super) fn said_text(node: &Node, reader: &mut Reader) -> Option<String> {
 
 /// The target of these keys; those that are missing are as in `base`.
 fn target(map: &mut MapReader<'_>, base: &Target, reader: &mut Reader) -> Target {
-    let mut name = |key: &Key<Text>, open: &Arc<str>| key.said(map, reader).map_or_else(|| open.clone(), Arc::from);
+    let mut name =
+        |key: &Key<Text>, open: &Arc<str>| key.take_written(map, reader).map_or_else(|| open.clone(), Arc::from);
     Target {
         source: name(&keys::SOURCE, &base.source),
         cluster: name(&keys::CLUSTER, &base.cluster),
@@ -139,8 +140,8 @@ fn one_row(node: &Node, base: &Target, reader: &mut Reader) -> Option<Row> {
     let texts = [keys::OBJ_TYPE, keys::OBJ_NAME, keys::REASON, keys::MESSAGE].map(|key| key.take(&mut map, reader));
     let node = keys::NODE.take(&mut map, reader).unwrap_or_default();
     let signal = keys::SIGNAL.take(&mut map, reader);
-    let labels = keys::OBJECT_LABELS.said(&mut map, reader).unwrap_or_default();
-    let annotations = keys::OBJECT_ANNOTATIONS.said(&mut map, reader).unwrap_or_default();
+    let labels = keys::OBJECT_LABELS.take_written(&mut map, reader).unwrap_or_default();
+    let annotations = keys::OBJECT_ANNOTATIONS.take_written(&mut map, reader).unwrap_or_default();
     let metadata = Metadata::of(labels, annotations).map(Arc::new);
     let counts = keys::COUNTS.take(&mut map, reader);
     map.finish_with(reader, |key| match key {

@@ -95,7 +95,7 @@ impl<S: ValueType> Key<S> {
     }
 
     /// Its value if it is written; the default is not used.
-    pub(crate) fn said(&self, map: &mut MapReader<'_>, reader: &mut Reader) -> Option<S::Value> {
+    pub(crate) fn take_written(&self, map: &mut MapReader<'_>, reader: &mut Reader) -> Option<S::Value> {
         let node = self.node(map, reader)?;
         self.read(node, reader)
     }

@@ -148,14 +148,14 @@ pub(super) fn read(text: &str) -> Option<Frame> {
         ("CALLBACK", MESSAGES) => {
             // One that cannot be read would only come again.
             let message = serde_json::from_str::<Message>(&raw.data).ok();
-            let said = message.and_then(|message| message.said(&id)).map(Box::new);
+            let said = message.and_then(|message| message.read(&id)).map(Box::new);
             Frame::Message { ack: acknowledgement(&id, &json!({"response": null}).to_string()), said }
         }
         ("CALLBACK", PRESSES) => {
             let press = serde_json::from_str::<Press>(&raw.data).ok();
             let at = raw.headers.time.parse().ok().map(Time::from_millis);
             let ack = acknowledgement(&id, &json!({"response": {}}).to_string());
-            match press.and_then(|press| press.said(&id, at)) {
+            match press.and_then(|press| press.read(&id, at)) {
                 Some(said) => Frame::Message { ack, said: Some(Box::new(said)) },
                 None => Frame::Unread(ack),
             }
@@ -173,7 +173,7 @@ fn acknowledgement(id: &str, data: &str) -> String {
 
 impl Message {
     /// What a person wrote: in a group, to the robot.
-    fn said(self, frame: &str) -> Option<Received> {
+    fn read(self, frame: &str) -> Option<Received> {
         let is_direct = self.conversation_type == "1";
         if !is_direct && self.is_in_at_list == Some(false) {
             return None;
@@ -212,7 +212,7 @@ impl Message {
 
 impl Press {
     /// The command of the button.
-    fn said(self, frame: &str, at: Option<Time>) -> Option<Received> {
+    fn read(self, frame: &str, at: Option<Time>) -> Option<Received> {
         // Cards are shown in groups only.
         if !self.space_type.eq_ignore_ascii_case("im_group") {
             return None;

@@ -10,7 +10,7 @@ use podbell_core::message::Language;
 use podbell_core::outbox::Content;
 
 /// The body of an answer. `content` is how much of it.
-pub(super) fn said(said: &ChatAnswer, content: Content, language: Language) -> Value {
+pub(super) fn answer_body(said: &ChatAnswer, content: Content, language: Language) -> Value {
     match said {
         ChatAnswer::Notice(notice) => own(*notice, language),
         ChatAnswer::Reply(reply) => body(reply, content),

@@ -57,7 +57,7 @@ async fn call(slack: &Arc<Slack>, headers: &HeaderMap, body: &[u8]) -> Result<Re
             Ok(([(header::CONTENT_TYPE, "text/plain; charset=utf-8")], challenge).into_response())
         }
         Payload::Ignored(_) => Ok(StatusCode::OK.into_response()),
-        Payload::Message(received) => said(slack, received, &proof).await,
+        Payload::Message(received) => respond_to(slack, received, &proof).await,
     }
 }
 
@@ -87,7 +87,7 @@ fn proved(slack: &Slack, headers: &HeaderMap, body: &[u8]) -> Result<Proof, Refu
     Ok(proof)
 }
 
-async fn said(slack: &Arc<Slack>, received: Received, proof: &Proof) -> Result<Response, Refused> {
+async fn respond_to(slack: &Arc<Slack>, received: Received, proof: &Proof) -> Result<Response, Refused> {
     if slack.is_mute(&received) {
         return Ok(StatusCode::OK.into_response());
     }
@@ -131,5 +131,5 @@ async fn answered(slack: &Arc<Slack>, taken: Submitted) -> Response {
         Ok(answer.try_recv().unwrap_or_else(|_| own(AdapterNotice::Working)))
     });
     let said = said.unwrap_or_else(|_| own(AdapterNotice::Broken));
-    json(&answer::said(&said, Content::Full, slack.config.settings.language))
+    json(&answer::answer_body(&said, Content::Full, slack.config.settings.language))
 }

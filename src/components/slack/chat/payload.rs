@@ -107,7 +107,7 @@ pub(crate) fn form(body: &[u8]) -> Result<Payload, Malformed> {
         *field = value.into_owned();
         known.push(key);
     }
-    said(slash)
+    slash_payload(slash)
 }
 
 /// Reads a slash command of Socket Mode.
@@ -115,10 +115,10 @@ pub(crate) fn form(body: &[u8]) -> Result<Payload, Malformed> {
 /// # Errors
 /// When it is not a slash command.
 pub(crate) fn slash(payload: &[u8]) -> Result<Payload, Malformed> {
-    said(serde_json::from_slice(payload).map_err(|_| Malformed("a slash command that is no JSON of one"))?)
+    slash_payload(serde_json::from_slice(payload).map_err(|_| Malformed("a slash command that is no JSON of one"))?)
 }
 
-fn said(slash: Slash) -> Result<Payload, Malformed> {
+fn slash_payload(slash: Slash) -> Result<Payload, Malformed> {
     let Some(command) = slash.command.strip_prefix('/') else { return Err(Malformed("a form without a command")) };
     // An app may have to name its command otherwise, such as /events-prod.
     let entry = if command.starts_with("events") { Entry::Events } else { Entry::Podbell };

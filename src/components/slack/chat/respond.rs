@@ -27,7 +27,8 @@ const MAX_REPLY: usize = 64 * 1024;
 /// Sends an answer to where it belongs, in the plainest form if Slack refuses the other.
 pub(super) async fn send(slack: &Slack, received: &Received, said: &ChatAnswer) {
     let SlackConfig { settings, timing, .. } = &slack.config;
-    let [body, plain] = [Content::Full, Content::Minimal].map(|content| answer::said(said, content, settings.language));
+    let [body, plain] =
+        [Content::Full, Content::Minimal].map(|content| answer::answer_body(said, content, settings.language));
     let deps = &slack.asker.deps;
     let delivery = AnswerDelivery { most: Some(MAX_POSTS), ..slack.asker.delivery(timing.answers.again, POSTS_WITHIN) };
     let incoming = &received.incoming;
@@ -108,7 +109,7 @@ async fn post(
     let reply = crate::http::read_body(response, MAX_REPLY).await.unwrap_or_default();
     match status {
         StatusCode::OK if token.is_none() => Posted::Done,
-        StatusCode::OK => said(&reply),
+        StatusCode::OK => posted(&reply),
         StatusCode::BAD_REQUEST => Posted::ContentRejected,
         StatusCode::TOO_MANY_REQUESTS => Posted::Later(after),
         status if status.is_server_error() => Posted::Later(after),
@@ -117,7 +118,7 @@ async fn post(
 }
 
 /// The Web API's own word: `{"ok": false, "error": "channel_not_found"}` with status 200.
-fn said(reply: &[u8]) -> Posted {
+fn posted(reply: &[u8]) -> Posted {
     let reply: Value = serde_json::from_slice(reply).unwrap_or_default();
     if reply["ok"] == true {
         return Posted::Done;

@@ -139,7 +139,7 @@ impl Bot {
     }
 
     /// Accepts what was said; its answer goes to the outbox.
-    fn said(self: &Arc<Self>, req_id: &str, incoming: Incoming) {
+    fn submit(self: &Arc<Self>, req_id: &str, incoming: Incoming) {
         let (id, now) = (incoming.ids.join(" "), self.asker.now());
         let taken = match self.asker.submit(incoming) {
             Ok(taken) if !taken.first => return self.outbox.moved(&id, req_id),
@@ -301,7 +301,7 @@ async fn converse(bot: &Arc<Bot>, link: &mut Link, sent: &mut Option<Next>, stop
                     bot.confirmed(next, code);
                 }
             }
-            Ok(Frame::Message { req_id, incoming: Some(incoming) }) => bot.said(&req_id, incoming),
+            Ok(Frame::Message { req_id, incoming: Some(incoming) }) => bot.submit(&req_id, incoming),
             Ok(Frame::Kicked) => return Disconnect::Displaced(KICKED),
             Ok(Frame::Message { incoming: None, .. } | Frame::Other) => {}
             Err(frame::Malformed) => bot.asker.complain("a frame is not WeCom's; it is left alone"),

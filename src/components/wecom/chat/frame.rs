@@ -70,7 +70,7 @@ impl Frame {
         match raw.cmd.as_str() {
             "" => raw.errcode.map(|code| Self::Answer { req_id, code }).ok_or(Malformed),
             "aibot_msg_callback" if (1..=MAX_ID).contains(&req_id.len()) => {
-                Ok(Self::Message { req_id, incoming: said(&raw.body)? })
+                Ok(Self::Message { req_id, incoming: message(&raw.body)? })
             }
             "aibot_msg_callback" => Err(Malformed),
             "aibot_event_callback" if raw.body["event"]["eventtype"] == "disconnected_event" => Ok(Self::Kicked),
@@ -80,7 +80,7 @@ impl Frame {
 }
 
 /// A message's text: a plain one, or the texts among pictures.
-fn said(body: &Value) -> Result<Option<Incoming>, Malformed> {
+fn message(body: &Value) -> Result<Option<Incoming>, Malformed> {
     let text = |value: &Value| value.as_str().map(str::to_owned);
     let words = match body["msgtype"].as_str() {
         Some("text") => text(&body["text"]["content"]).ok_or(Malformed)?,
