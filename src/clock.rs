@@ -46,7 +46,7 @@ impl Clocks {
     pub fn compare(&mut self, wall: Time, monotonic: Instant) -> Jump {
         let expected = self.wall.plus(monotonic.saturating_duration_since(self.monotonic));
         let jump = Jump::between(expected, wall);
-        if jump.length() < Jump::MIN {
+        if jump.length() < Jump::MIN_LENGTH {
             return Jump::NONE;
         }
         *self = Self::in_step(wall, monotonic);

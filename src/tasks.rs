@@ -3,5 +3,5 @@
 use futures_util::future::BoxFuture;
 use tokio_util::sync::CancellationToken;
 
-/// A task that serves until it is cancelled.
+/// A task that serves until the token is cancelled.
 pub(crate) type SideTask = Box<dyn FnOnce(CancellationToken) -> BoxFuture<'static, ()> + Send>;

@@ -12,7 +12,7 @@ use crate::health::{HealthStatus, Role};
 /// How long after the start the lack of a good poll is normal.
 const FIRST_POLL: Duration = Duration::from_secs(60);
 
-/// Calls `url` every `every` while all is well, until it is cancelled. The newest good poll
+/// Calls `url` every `every` while all is well, until `stopped` is cancelled. The newest good poll
 /// may be as old as `polled_within`.
 pub async fn run(
     client: reqwest::Client,

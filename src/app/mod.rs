@@ -140,7 +140,6 @@ pub async fn run(service: Service, stop: impl Future<Output = ()>) -> Result<(),
         error = &mut damage => Some(ServiceError::Store(error)),
     };
     tracing::info!("ending: finishing what is in flight");
-    // An error means that no receiver is left.
     stopped.cancel();
     let ended = match ended {
         Some(ended) => ended,

@@ -28,7 +28,7 @@ const LOOK: Duration = Duration::from_secs(1);
 /// How long a change must stay the same.
 const STABLE: Duration = Duration::from_secs(2);
 
-/// Watches files until it is cancelled.
+/// Watches files until `stopped` is cancelled.
 pub(crate) type RulesTask = Box<dyn FnOnce(mpsc::Sender<NewRules>, CancellationToken) -> BoxFuture<'static, ()> + Send>;
 
 /// What reloads rules, and where the newest are kept.

@@ -270,7 +270,7 @@ impl Asker {
         AnswerDelivery { chat: &self.settings.name, deps: &self.deps, rate: None, again, within, most: None }
     }
 
-    /// Keeps a connection of this chat, which `what` names in the log, until it is cancelled; then finishes what is
+    /// Keeps a connection of this chat, which `what` names in the log, until `stop` is cancelled; then finishes what is
     /// in hand.
     pub(crate) async fn keep_connected(
         &self,

@@ -123,7 +123,7 @@ pub struct Served {
     pub exclusive: Vec<ExclusiveConnection>,
 }
 
-/// Makes a connection that only one process may have at a time, and serves it until it is cancelled.
+/// Makes a connection that only one process may have at a time, and serves it until the token is cancelled.
 pub type ExclusiveConnection = Arc<dyn Fn(CancellationToken) -> BoxFuture<'static, ()> + Send + Sync>;
 
 /// Somebody whose identity and channel the platform proved.

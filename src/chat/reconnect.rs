@@ -167,7 +167,7 @@ pub(crate) trait Connection: Sync {
     fn run<'a>(&'a self, backoff: &'a mut Backoff, stop: &'a CancellationToken) -> BoxFuture<'a, Disconnect>;
 }
 
-/// Keeps it until it is cancelled.
+/// Keeps it until `stop` is cancelled.
 pub(crate) async fn keep(connection: &impl Connection, mut backoff: Backoff, stop: CancellationToken) {
     loop {
         let end = connection.run(&mut backoff, &stop).await;

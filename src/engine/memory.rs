@@ -89,7 +89,7 @@ impl Engine {
     /// catches up.
     pub(super) fn notice_a_clock_set_back(&mut self, now: Time) -> Time {
         let back = Jump::between(self.last_turn, now);
-        if back.is_back() && back.length() >= Jump::MIN {
+        if back.is_back() && back.length() >= Jump::MIN_LENGTH {
             self.clock_set(back, now);
         }
         self.last_turn = self.last_turn.max(now);

@@ -1,6 +1,7 @@
 //! The access token of an app, fetched when a request needs one and kept while it is good.
 
 use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use secrecy::{ExposeSecret as _, SecretString};
@@ -28,7 +29,20 @@ struct Kept {
 
 /// One token.
 #[derive(Default)]
-pub(crate) struct TokenCache(Mutex<Option<Kept>>);
+pub(crate) struct TokenCache {
+    last: Mutex<Last>,
+    /// How often a token was asked for, and was granted or refused.
+    fetches: AtomicU64,
+}
+
+/// What became of the last fetch.
+#[derive(Default)]
+enum Last {
+    #[default]
+    None,
+    Kept(Kept),
+    Failed(Outcome),
+}
 
 impl fmt::Debug for TokenCache {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -37,7 +51,8 @@ impl fmt::Debug for TokenCache {
 }
 
 impl TokenCache {
-    /// The token that is kept, or what `fetch` is granted. It is fetched once, however many wait for it.
+    /// The token that is kept, or what `fetch` is granted. It is fetched once, however many wait for it, and if that fails, it
+    /// fails for all of them: otherwise the last of them would wait as often as there are others.
     ///
     /// # Errors
     /// What it means for a message that there is none: never [`Outcome::Unclear`], because nothing was sent.
@@ -79,17 +94,32 @@ impl TokenCache {
         now: Time,
         fetch: impl Future<Output = Result<Granted, Outcome>>,
     ) -> Result<SecretString, Outcome> {
-        let mut kept = self.0.lock().await;
-        if let Some(Kept { token, until }) = &*kept {
-            let is_refused = refused.is_some_and(|refused| refused.expose_secret() == token.expose_secret());
-            if !is_refused && now < *until {
-                return Ok(token.clone());
+        let before = self.fetches.load(Ordering::Relaxed);
+        let mut last = self.last.lock().await;
+        match &*last {
+            Last::Kept(Kept { token, until }) => {
+                let is_refused = refused.is_some_and(|refused| refused.expose_secret() == token.expose_secret());
+                if !is_refused && now < *until {
+                    return Ok(token.clone());
+                }
+            }
+            Last::Failed(outcome) if self.fetches.load(Ordering::Relaxed) > before => return Err(outcome.clone()),
+            Last::Failed(_) | Last::None => {}
+        }
+        *last = Last::None;
+        let fetched = fetch.await.map_err(nothing_sent);
+        self.fetches.fetch_add(1, Ordering::Relaxed);
+        match fetched {
+            Ok(Granted { token, lives }) => {
+                let until = now.plus(lives.saturating_sub(RESERVE));
+                *last = Last::Kept(Kept { token: token.clone(), until });
+                Ok(token)
+            }
+            Err(outcome) => {
+                *last = Last::Failed(outcome.clone());
+                Err(outcome)
             }
         }
-        *kept = None;
-        let Granted { token, lives } = fetch.await.map_err(nothing_sent)?;
-        *kept = Some(Kept { token: token.clone(), until: now.plus(lives.saturating_sub(RESERVE)) });
-        Ok(token)
     }
 }
 
@@ -103,7 +133,7 @@ fn nothing_sent(outcome: Outcome) -> Outcome {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::sync::atomic::AtomicUsize;
 
     use super::*;
 
@@ -126,6 +156,22 @@ mod tests {
         ] {
             assert_eq!(cache.call(at(now), fetch, send, is_refused).await.unwrap().body, expected, "at {now}");
         }
+    }
+
+    #[tokio::test]
+    async fn whoever_waits_for_a_fetch_that_fails_does_not_fetch_again() {
+        let (cache, fetched) = (TokenCache::default(), AtomicUsize::new(0));
+        let fetch = || async {
+            fetched.fetch_add(1, Ordering::Relaxed);
+            tokio::task::yield_now().await;
+            Err(Outcome::Refused { retry_after: None, why: "down".into() })
+        };
+        let get = || cache.get(Time::default(), fetch());
+        let (one, two, three) = tokio::join!(get(), get(), get());
+        assert!([one, two, three].iter().all(Result::is_err));
+        assert_eq!(fetched.load(Ordering::Relaxed), 1);
+        assert!(get().await.is_err());
+        assert_eq!(fetched.load(Ordering::Relaxed), 2, "whoever comes later tries again");
     }
 
     #[tokio::test]

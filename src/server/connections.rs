@@ -30,7 +30,7 @@ const HEAD: Duration = Duration::from_secs(30);
 /// How long requests may take to end when podbell does.
 const END: Duration = Duration::from_secs(5);
 
-/// An extension of every request: turns true when podbell ends, so that endless answers can end.
+/// An extension of every request: cancelled when podbell ends, so that endless answers can end.
 #[derive(Clone, Debug)]
 pub(super) struct Ending(pub(super) CancellationToken);
 
@@ -122,7 +122,7 @@ impl OpenConnections {
     }
 }
 
-/// Serves until it is cancelled.
+/// Serves until `stopped` is cancelled.
 pub(super) async fn serve(listener: TcpListener, routes: Router, stopped: CancellationToken) {
     let mut running = JoinSet::new();
     let mut places = OpenConnections::of(files::most_connections());

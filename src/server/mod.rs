@@ -23,7 +23,7 @@ pub(crate) use self::reload::{NotReloaded, Reload, ReloadRequest};
 use crate::guard::{Gate, Limits, guarded};
 use crate::health::{HealthStatus, Role};
 
-/// Serves until it is cancelled. `outside` are the public routes (chats, an API), without a fallback of their own;
+/// Serves until `stopped` is cancelled. `outside` are the public routes (chats, an API), without a fallback of their own;
 /// a guard stands in front of them.
 pub async fn serve(
     listener: TcpListener,

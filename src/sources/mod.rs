@@ -103,7 +103,7 @@ impl Rhythm {
     }
 }
 
-/// Runs a source until it is cancelled.
+/// Runs a source until the token is cancelled.
 pub type SourceTask = Box<dyn FnOnce(mpsc::Sender<SourceEvent>, CancellationToken) -> BoxFuture<'static, ()> + Send>;
 
 /// The labels and annotations that the rules in force look at; changes with a reload.

@@ -193,7 +193,7 @@ fn what_was_said_once_of_a_pod_of_an_earlier_run_is_past_when_a_later_run_comple
     let mut world = World::builtin();
     world.watch(&[web()]);
     let fails = of("Job", warning("report-29453808", "BackoffLimitExceeded", "backoff limit", 1, 100, 100));
-    let odd = warning("report-29453808-98b2h", "FailedKillPod", "error killing pod", 1, 110, 110);
+    let odd = warning("report-29453808-98b2h", "Odd", "something odd", 1, 110, 110);
     let completed =
         |n: i64| normal("Job", &format!("report-{}", 29_453_808 + n), "Completed", "Job completed", 120 + n * 60);
     let mut lists = vec![(115, vec![fails.clone(), odd.clone()])];

@@ -754,15 +754,21 @@ fn a_pod_that_ends_at_the_second_try_is_not_told_by_the_built_in_rules_and_one_t
     let mut world = started("");
     world.run_until(61);
     world.poll(&web(), &kill(1, 60));
-    world.run_until(2000);
+    world.run_until(4000);
     assert_eq!(world.told(), [""; 0]);
-    world.poll(&web(), &kill(2, 1990));
-    world.run_until(2130);
-    world.poll(&web(), &kill(3, 2120));
-    world.run_until(2250);
-    world.poll(&web(), &kill(4, 2240));
-    world.run_until(2300);
-    assert_eq!(world.told(), ["2265s team opened #2"]);
+    world.poll(&web(), &kill(2, 3990));
+    world.run_until(4600);
+    world.poll(&web(), &kill(3, 4590));
+    world.run_until(5200);
+    world.poll(&web(), &kill(4, 5190));
+    world.run_until(5300);
+    assert_eq!(world.told(), ["5215s team opened #2"], "with a grace period of ten minutes, tries are as far apart");
+    let mut world = started("");
+    world.run_until(65);
+    let hook = "error killing pod: failed to \"KillContainer\" with PreStopHookError: \"command exited with 1\"";
+    world.poll(&web(), &[warning(POD, "FailedKillPod", hook, 1, 60, 60)]);
+    world.run_until(100);
+    assert_eq!(world.told(), ["80s team opened #1"]);
 }
 
 #[test]

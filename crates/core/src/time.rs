@@ -82,7 +82,7 @@ pub struct Jump(i64);
 
 impl Jump {
     /// A clock that is off by less than this was not set.
-    pub const MIN: Duration = Duration::from_secs(1);
+    pub const MIN_LENGTH: Duration = Duration::from_secs(1);
     /// The clock was not set.
     pub const NONE: Self = Self(0);
 

@@ -22,7 +22,7 @@ pub(super) async fn check(path: &Path) -> Checked {
     }
 }
 
-/// What a look says.
+/// What an inspection says.
 fn judge(inspection: &Inspection, now: Time) -> Vec<Finding> {
     let mut findings = Vec::new();
     let folder = inspection.folder.display().to_string();

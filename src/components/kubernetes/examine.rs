@@ -21,9 +21,9 @@ pub(super) async fn examine(source: &KubernetesConfig) -> Checked {
     config.pace.patience = TIMEOUT;
     match inspect(&config).await {
         Err(fault) => failed(&source.name, &fault).into(),
-        Ok(inspect) => {
-            let clocks = inspect.clocks.map(|clocks| (source.name.to_string(), clocks)).into_iter().collect();
-            Checked { findings: judge(&source.name, &inspect, clock::now()), clocks, arrived: None }
+        Ok(inspection) => {
+            let clocks = inspection.clocks.map(|clocks| (source.name.to_string(), clocks)).into_iter().collect();
+            Checked { findings: judge(&source.name, &inspection, clock::now()), clocks, arrived: None }
         }
     }
 }
@@ -35,9 +35,9 @@ fn failed(subject: &str, fault: &Fault) -> Finding {
 }
 
 /// What was seen of a cluster.
-fn judge(name: &str, inspect: &Inspection, now: Time) -> Vec<Finding> {
-    let mut findings = vec![Finding::ok(Group::Sources, name, format!("the API server is {}", inspect.version))];
-    for place in &inspect.places {
+fn judge(name: &str, inspection: &Inspection, now: Time) -> Vec<Finding> {
+    let mut findings = vec![Finding::ok(Group::Sources, name, format!("the API server is {}", inspection.version))];
+    for place in &inspection.places {
         let subject = match &place.namespace {
             Some(namespace) => format!("{name}: {namespace}"),
             None => format!("{name}: every namespace"),
@@ -46,8 +46,8 @@ fn judge(name: &str, inspect: &Inspection, now: Time) -> Vec<Finding> {
         findings.extend(place.logs.as_ref().map(|logs| may_read_logs(&subject, place, logs)));
         findings.push(events(&subject, place, now));
     }
-    if inspect.left_out > 0 {
-        let found = format!("{} more not looked at", count(inspect.left_out, "namespace"));
+    if inspection.left_out > 0 {
+        let found = format!("{} more not looked at", count(inspection.left_out, "namespace"));
         findings.push(Finding::ok(Group::Sources, name, found));
     }
     findings

@@ -34,28 +34,28 @@ pub(super) struct NodeWatch {
 /// Runs the watch for as long as it is polled.
 pub(super) async fn keep(watch: NodeWatch) {
     let mut follower = Follower::new(watch.api.clone(), watch.config.clone(), Resource::Nodes, None);
-    let mut keeper = NodeReporter { watch, known: HashSet::new(), shown: HashSet::new(), is_refused: false };
+    let mut reporter = NodeReporter { watch, known: HashSet::new(), shown: HashSet::new(), is_refused: false };
     loop {
         match follower.next().await {
-            WatchEvent::Page { items, last } => keeper.page(&items, last).await,
-            WatchEvent::ListsAgain => keeper.shown.clear(),
-            WatchEvent::Changed(object) => keeper.changed(&object),
+            WatchEvent::Page { items, last } => reporter.page(&items, last).await,
+            WatchEvent::ListsAgain => reporter.shown.clear(),
+            WatchEvent::Changed(object) => reporter.changed(&object),
             WatchEvent::Deleted(object) => {
                 if let Some(name) = read(&object) {
-                    keeper.deleted(vec![name]).await;
+                    reporter.deleted(vec![name]).await;
                 }
             }
             WatchEvent::Opened | WatchEvent::Heard(_) => {}
             WatchEvent::Failed(fault) => {
-                keeper.watch.listed.send_replace(true);
+                reporter.watch.listed.send_replace(true);
                 if fault.kind == FaultKind::Refused {
-                    if !std::mem::replace(&mut keeper.is_refused, true) {
-                        let (source, code, text) = (&keeper.watch.config.name, &fault.error.code, &fault.error.text);
+                    if !std::mem::replace(&mut reporter.is_refused, true) {
+                        let (source, code, text) = (&reporter.watch.config.name, &fault.error.code, &fault.error.text);
                         tracing::info!(%source, resource = "nodes", code, text,
                             "cannot be read: only events tell of nodes");
                     }
                     // The operator has to fix that: no hurry.
-                    tokio::time::sleep(keeper.watch.config.pace.longest_pause).await;
+                    tokio::time::sleep(reporter.watch.config.pace.longest_pause).await;
                 }
             }
         }

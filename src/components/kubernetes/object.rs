@@ -32,7 +32,7 @@ pub(crate) struct Meta {
 /// What describes an object: read only for rules that look at it, because annotations can be large.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
-pub(crate) struct SchemaOnly {
+pub(crate) struct DescribedObject {
     /// Metadata.
     pub metadata: Describing,
 }

@@ -130,7 +130,7 @@ fn responses(good: Value, refusals: &[u16]) -> Value {
             429 => "Too many wrong tokens from this address.",
             _ => "The store cannot be read at the moment.",
         };
-        let wrong = content(json!({"$ref": "#/components/schemas/Wrong"}));
+        let wrong = content(json!({"$ref": "#/components/schemas/ErrorBody"}));
         all.insert(status.to_string(), json!({"description": why, "content": wrong}));
     }
     Value::Object(all)
@@ -152,5 +152,25 @@ mod tests {
         for field in fields {
             assert!(LISTS.iter().any(|list| list.filters.contains(&field.as_str())), "{field} filters nothing");
         }
+    }
+
+    #[test]
+    fn every_reference_of_the_document_leads_somewhere() {
+        let document = document();
+        let mut open = vec![&document];
+        let mut references = 0;
+        while let Some(value) = open.pop() {
+            if let Some(reference) = value.get("$ref").and_then(Value::as_str) {
+                let pointer = reference.strip_prefix('#').expect("a reference within the document");
+                assert!(document.pointer(pointer).is_some(), "{reference} leads nowhere");
+                references += 1;
+            }
+            match value {
+                Value::Object(map) => open.extend(map.values()),
+                Value::Array(list) => open.extend(list),
+                _ => {}
+            }
+        }
+        assert!(references > 10, "{references}");
     }
 }

@@ -67,7 +67,7 @@ pub(crate) fn concurrency(requests_per_second: NonZeroU32) -> usize {
     usize::try_from(requests_per_second.get()).unwrap_or(usize::MAX).clamp(16, 256)
 }
 
-/// Polls until told to stop (or the sender of `stop` is gone, or nobody listens any more).
+/// Polls until told to stop, or until nobody listens any more.
 pub(crate) async fn run<R: TargetReader>(
     reader: Arc<R>,
     plan: PollerConfig,

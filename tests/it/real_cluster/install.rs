@@ -23,7 +23,7 @@ fn namespace(rules: Rules) -> &'static str {
 pub async fn clear() {
     let namespaces = Rules::ALL.map(namespace);
     for kind in ["namespace", "persistentvolume"] {
-        cluster(&["kubectl", "delete", kind, namespaces[0], namespaces[1], "--ignore-not-found", "--timeout=60s"])
+        cluster(&["kubectl", "delete", kind, namespaces[0], namespaces[1], "--ignore-not-found", "--timeout=300s"])
             .await;
     }
 }
@@ -35,7 +35,7 @@ pub async fn install_all(destination: impl Fn(Rules) -> String) {
         install(rules, &destination(rules));
     }
     for namespace in Rules::ALL.map(namespace) {
-        cluster(&["kubectl", "-n", namespace, "rollout", "status", "statefulset/podbell", "--timeout=120s"]).await;
+        cluster(&["kubectl", "-n", namespace, "rollout", "status", "statefulset/podbell", "--timeout=300s"]).await;
     }
 }
 
@@ -119,7 +119,7 @@ pub async fn were_restarted(before: &[u32]) {
                 turns.tick().await;
             }
         };
-        if tokio::time::timeout(Duration::from_secs(120), again).await.is_err() {
+        if tokio::time::timeout(Duration::from_secs(300), again).await.is_err() {
             let pod = cluster(&["kubectl", "-n", namespace(rules), "describe", "pod", "podbell-0"]).await;
             let log = cluster(&["kubectl", "-n", namespace(rules), "logs", "podbell-0", "--tail=20"]).await;
             panic!("podbell is not started again\n{pod}\n{log}");

@@ -18,7 +18,7 @@ use crate::support::receiver::{Answer, Receiver};
 /// Where the cluster's network reaches this test.
 const ADDRESS: &str = "10.99.0.1:9001";
 /// Enough for a pod that starts, or a file that the kubelet delivers.
-const PATIENCE: Duration = Duration::from_secs(180);
+const PATIENCE: Duration = Duration::from_secs(300);
 const DOCTOR: &str = "kubectl -n podbell exec podbell-0 -- podbell doctor --config /etc/podbell/podbell.yaml";
 const RESTART: &str =
     "kubectl -n podbell rollout restart statefulset/podbell\nkubectl -n podbell rollout status statefulset/podbell";

@@ -11,7 +11,7 @@ use super::window::Occurrences;
 use super::{Incident, Joining, LONGEST_SILENCE, Phase};
 use crate::reports;
 
-/// How much longer than the longest pause that was seen a pause may be.
+/// A pause may be this many times as long as the longest that was seen.
 const PAUSE_FACTOR: u32 = 2;
 
 /// The pauses of an incident's trouble, in seconds. Those that its reporter makes anyway are not among them.

@@ -45,7 +45,7 @@ struct AnswerTarget {
 }
 
 impl DingTalk {
-    /// Listens until it is cancelled, then finishes what is in hand.
+    /// Listens until `stop` is cancelled, then finishes what is in hand.
     pub async fn connect(self: Arc<Self>, stop: CancellationToken) {
         self.asker.keep_connected("Stream mode", self.timing.connection.pauses, &self, stop).await;
     }

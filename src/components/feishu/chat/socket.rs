@@ -31,7 +31,7 @@ const REFUSED: &str =
     "the app is refused: check `app_id`, `app_secret` and `api`, and that the app is published with a bot";
 
 impl Feishu {
-    /// Listens until it is cancelled, then finishes what is in hand.
+    /// Listens until `stop` is cancelled, then finishes what is in hand.
     pub async fn connect(self: Arc<Self>, stop: CancellationToken) {
         self.asker.keep_connected("the app", self.timing.connection.pauses, &self, stop).await;
     }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde_json::value::RawValue;
 
 use super::super::follow::Resource;
-use super::super::object::{Describing, SchemaOnly};
+use super::super::object::{DescribedObject, Describing};
 use super::super::place::{self, LONGEST_CHAIN};
 use super::{Entry, Labels, MAX_OBJECTS, Owners, SharedOwners, key, kind};
 use crate::clock;
@@ -129,7 +129,7 @@ pub(in super::super) fn read(object: &RawValue, keys: &BTreeSet<MetadataKey>) ->
     if keys.is_empty() {
         return None;
     }
-    let described: SchemaOnly = serde_json::from_str(object.get()).ok()?;
+    let described: DescribedObject = serde_json::from_str(object.get()).ok()?;
     let chosen = |mut all: Labels, labels: bool| {
         let of_kind = keys.iter().filter(move |key| key.is_label() == labels);
         of_kind.filter_map(move |key| all.remove_entry(key.key())).collect::<Vec<_>>()

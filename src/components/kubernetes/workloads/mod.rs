@@ -91,28 +91,28 @@ pub(super) async fn keep(mut watch: WorkloadWatch) {
     let (mut follower, mut wanted) = (follow(), watch.wanted.clone());
     let keys = wanted.borrow_and_update().clone();
     let (reported, shown) = (Reported::new(), HashSet::new());
-    let mut keeper = WorkloadReporter { watch, keys, reported, shown, began: None, failing: None, is_refused: false };
+    let mut reporter = WorkloadReporter { watch, keys, reported, shown, began: None, failing: None, is_refused: false };
     loop {
         let happening = tokio::select! {
             happening = follower.next() => happening,
-            keys = metadata::other_keys(&mut wanted, &keeper.keys) => {
+            keys = metadata::other_keys(&mut wanted, &reporter.keys) => {
                 // Rules want other keys now, which the cache lacks: list again.
-                keeper.starts_over();
-                keeper.watch.owners.forget_metadata(resource);
-                (keeper.keys, follower) = (keys, follow());
+                reporter.starts_over();
+                reporter.watch.owners.forget_metadata(resource);
+                (reporter.keys, follower) = (keys, follow());
                 continue;
             }
         };
         match happening {
-            WatchEvent::Page { items, last } => keeper.page(&items, last).await,
-            WatchEvent::ListsAgain => keeper.starts_over(),
-            WatchEvent::Changed(object) => keeper.changed(&object).await,
-            WatchEvent::Deleted(object) => keeper.deleted(&object).await,
-            WatchEvent::Opened | WatchEvent::Heard(_) => keeper.failing = None,
+            WatchEvent::Page { items, last } => reporter.page(&items, last).await,
+            WatchEvent::ListsAgain => reporter.starts_over(),
+            WatchEvent::Changed(object) => reporter.changed(&object).await,
+            WatchEvent::Deleted(object) => reporter.deleted(&object).await,
+            WatchEvent::Opened | WatchEvent::Heard(_) => reporter.failing = None,
             WatchEvent::Failed(fault) => {
-                if keeper.failed(&fault).await {
+                if reporter.failed(&fault).await {
                     // A watch that is taken up again would not show what does not change.
-                    follower.list_again(keeper.watch.config.pace.first_pause);
+                    follower.list_again(reporter.watch.config.pace.first_pause);
                 }
             }
         }

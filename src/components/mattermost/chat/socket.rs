@@ -51,7 +51,7 @@ pub(super) struct Position {
 const LEARNS_WITHIN: Duration = Duration::from_secs(1);
 
 impl Mattermost {
-    /// Listens until it is cancelled, then finishes what is in hand.
+    /// Listens until `stop` is cancelled, then finishes what is in hand.
     pub async fn connect(self: Arc<Self>, stop: CancellationToken) {
         let (Some(server), Some(token)) = (self.config.server.clone(), self.config.bot_token.clone()) else { return };
         let pauses = self.config.timing.connection.pauses;

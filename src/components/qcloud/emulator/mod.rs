@@ -21,7 +21,7 @@ use axum::response::{IntoResponse, Response};
 use secrecy::SecretString;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
-use tokio_util::sync::CancellationToken;
+use tokio_util::sync::{CancellationToken, DropGuard};
 
 pub use self::play::Play;
 use self::play::Shown;
@@ -52,7 +52,7 @@ pub struct EmulatorConfig {
 pub struct Emulator {
     addr: SocketAddr,
     state: Arc<Shared>,
-    stop: CancellationToken,
+    stop: DropGuard,
     task: JoinHandle<io::Result<()>>,
 }
 
@@ -80,10 +80,9 @@ impl Emulator {
             .layer(DefaultBodyLimit::max(MAX_FORM))
             .with_state(state.clone());
         let stop = CancellationToken::new();
-        let stopped = stop.clone();
-        let ended = stopped.cancelled_owned();
+        let ended = stop.clone().cancelled_owned();
         let task = tokio::spawn(async move { axum::serve(listener, app).with_graceful_shutdown(ended).await });
-        Ok(Self { addr, state, stop, task })
+        Ok(Self { addr, state, stop: stop.drop_guard(), task })
     }
 
     /// Where it listens.
@@ -108,7 +107,7 @@ impl Emulator {
 
     /// Stops. Answers in progress may finish, but are waited for at most a second.
     pub async fn stop(self) {
-        self.stop.cancel();
+        drop(self.stop);
         let abort = self.task.abort_handle();
         if tokio::time::timeout(Duration::from_secs(1), self.task).await.is_err() {
             abort.abort();

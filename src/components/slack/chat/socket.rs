@@ -1,8 +1,8 @@
 //! Socket Mode: connections that podbell opens, so that Slack need not reach it.
 //!
-//! A slot keeps one connection alive: it opens the next one before Slack renews the last, waits longer after each
-//! failure, and gives up only when Socket Mode was switched off. Every envelope is acknowledged and runs once, even
-//! if it comes again over another connection.
+//! Each connection is kept up: the next one is opened before Slack closes the last. podbell waits longer after each failure, and
+//! gives up only when Socket Mode was switched off. Every envelope is acknowledged and runs once, even if it comes again over
+//! another connection.
 //!
 //! Source: "Socket Mode implementation" (`apps.connections.open`, a ticket works once; at most 10
 //! connections; `disconnect` and its reasons).
@@ -53,13 +53,13 @@ impl ConnectionEnd {
 }
 
 impl Slack {
-    /// Listens over Socket Mode until it is cancelled, then finishes what is in hand.
+    /// Listens over Socket Mode until `stop` is cancelled, then finishes what is in hand.
     pub async fn connect(self: Arc<Self>, stop: CancellationToken) {
-        let mut slots = JoinSet::new();
+        let mut maintained = JoinSet::new();
         for _ in 0..self.config.connections.max(1) {
-            slots.spawn(maintain_connection(self.clone(), stop.clone()));
+            maintained.spawn(maintain_connection(self.clone(), stop.clone()));
         }
-        while let Some(ended) = slots.join_next().await {
+        while let Some(ended) = maintained.join_next().await {
             if let Err(error) = ended {
                 std::panic::resume_unwind(error.into_panic());
             }
@@ -103,7 +103,8 @@ async fn maintain_connection(slack: Arc<Slack>, stop: CancellationToken) {
                 }
                 Ok(ConnectionEnd::Disconnected(end)) => {
                     next.set(sleep(state.backoff.wait(&end)));
-                    (state.wanted, state.alone) = (true, matches!(end, Disconnect::Displaced(_)));
+                    state.wanted = true;
+                    state.alone |= matches!(end, Disconnect::Displaced(_));
                 }
                 Err(error) => std::panic::resume_unwind(error.into_panic()),
             },
@@ -112,7 +113,7 @@ async fn maintain_connection(slack: Arc<Slack>, stop: CancellationToken) {
     while lines.join_next().await.is_some() {}
 }
 
-/// What a slot knows of its state.
+/// What is known of a maintained connection.
 struct State {
     /// Another connection must be opened.
     wanted: bool,
@@ -171,7 +172,7 @@ async fn run_connection(slack: Arc<Slack>, words: mpsc::Sender<Word>, stop: Canc
 }
 
 async fn tell(words: &mpsc::Sender<Word>, word: Word) {
-    // The slot receives as long as it has connections.
+    // It is received as long as there are connections.
     let _ = words.send(word).await;
 }
 

@@ -29,7 +29,7 @@ async fn ticket(slack: &Slack) -> Result<String, Disconnect> {
     let redactor = Redactor::new("", std::slice::from_ref(token), &[]);
     let request = HttpRequest::post("{}", slack.now()).bearer(token);
     let reply = request.send(&slack.asker.deps.client, &url, &redactor).await;
-    let reply = reply.map_err(|_| Disconnect::lost("Slack cannot be reached"))?;
+    let reply = reply.map_err(|_| Disconnect::lost("Slack cannot be reached, or its answer broke off"))?;
     let failed = Disconnect::Lost { why: "Slack answers with an error", after: reply.retry_after };
     if !(200..300).contains(&reply.status) {
         return Err(failed);

@@ -84,13 +84,13 @@ impl Chat for TelegramConfig {
     }
 
     fn examine<'a>(&'a self, net: &'a Net, _: Option<&'a Url>) -> BoxFuture<'a, Checked> {
-        Box::pin(async move { self.context(net).await.into() })
+        Box::pin(async move { self.examine_bot(net).await.into() })
     }
 }
 
 impl TelegramConfig {
     /// Asks who the bot is and whether something else hears for it, and for no update.
-    async fn context(&self, net: &Net) -> Finding {
+    async fn examine_bot(&self, net: &Net) -> Finding {
         let (group, subject) = (Group::Chats, self.settings.name.as_str());
         let (client, token) = (net.client.clone(), self.token.clone());
         let api = Api { client, url: self.api.clone(), token, now: Arc::new(clock::now) };

@@ -122,7 +122,7 @@ impl Telegram {
         })
     }
 
-    /// Listens until it is cancelled, then finishes what is in hand.
+    /// Listens until `stop` is cancelled, then finishes what is in hand.
     pub async fn connect(self: Arc<Self>, stop: CancellationToken) {
         self.asker.keep_connected("the bot", self.timing.pauses, &self, stop).await;
     }

@@ -113,7 +113,7 @@ impl Bot {
         &self.asker.settings.name
     }
 
-    /// Listens until it is cancelled, then finishes what is in hand.
+    /// Listens until `stop` is cancelled, then finishes what is in hand.
     pub async fn connect(self: Arc<Self>, stop: CancellationToken) {
         let pauses = self.timing.connection.pauses;
         let backoff = Backoff::new(self.name(), "the bot", pauses, self.asker.deps.chance.clone());
