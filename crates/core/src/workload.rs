@@ -86,9 +86,10 @@ pub(crate) fn is_of_a_job(obj_type: &str, obj_name: &str) -> bool {
     obj_type == "Job" || obj_type == "Pod" && is_of_a_run()
 }
 
-/// Whether a pod's name has the hash of a template: then a deployment made the pod, and people named the deployment.
-pub(crate) fn is_of_a_template(obj_name: &str) -> bool {
-    dashed(obj_name.trim(), 5..=5, is_random).and_then(|rest| dashed(rest, 6..=10, is_hash)).is_some()
+/// The name of the replica set that made a pod, if the pod's name has the hash of a template: a deployment, which people named,
+/// and that hash.
+pub(crate) fn template_of(pod_name: &str) -> Option<&str> {
+    dashed(pod_name.trim(), 5..=5, is_random).filter(|rest| dashed(rest, 6..=10, is_hash).is_some())
 }
 
 /// Whether a pod's name can be one that a controller of this kind gives to the pods of a workload.

@@ -1,5 +1,6 @@
 //! The recording of a run, played in seconds: what it tells is what was told.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use regex::Regex;
@@ -22,7 +23,10 @@ fn read(file: &str) -> String {
 
 /// The notices that rules make of the recording.
 fn notices(rules: Rules) -> Vec<Value> {
-    let recording = folder().join("recording.jsonl");
+    notices_of(&folder().join("recording.jsonl"), rules)
+}
+
+fn notices_of(recording: &Path, rules: Rules) -> Vec<Value> {
     let mut args = vec!["backtest", recording.to_str().unwrap(), "--output", "json"];
     if rules == Rules::Shipped {
         args.extend(["--rules", "rules/kubernetes.yaml"]);
@@ -34,7 +38,10 @@ fn notices(rules: Rules) -> Vec<Value> {
 }
 
 fn replayed(rules: Rules) -> Vec<Row> {
-    let notices = notices(rules);
+    rows_of(&notices(rules))
+}
+
+fn rows_of(notices: &[Value]) -> Vec<Row> {
     let messages: Vec<Message<'_>> = notices.iter().filter_map(Message::of_backtest).collect();
     rows::rows(&messages, &Played::from_tsv(&read("trouble.tsv")))
 }
@@ -86,6 +93,91 @@ fn a_kill_for_memory_is_not_told_of_its_node_and_nodes_that_are_away_are_told_wi
         let after = opened(back, jiff::Timestamp::MAX);
         assert!(after.is_empty(), "{rules:?}: {after:?}");
     }
+}
+
+/// Another run of the same cluster, as far as chance makes it another one.
+struct Chance {
+    /// How many seconds older pods are when the troubles are made; less than 0: younger.
+    older: i64,
+    /// How many events a kubelet writes of one pod: 25 at once, by its own limit, and what it wrote before counts. Later it
+    /// writes one in five minutes; that one says how long it waits, which it tries to say more often than anything else.
+    events_of_pod: usize,
+    /// By how many seconds at most changes are read late.
+    lag: i64,
+}
+
+const CHANCES: [Chance; 7] = [
+    Chance { older: 0, events_of_pod: 12, lag: 0 },
+    Chance { older: -400, events_of_pod: 18, lag: 20 },
+    Chance { older: -280, events_of_pod: 25, lag: 0 },
+    Chance { older: -200, events_of_pod: 25, lag: 0 },
+    Chance { older: -200, events_of_pod: 18, lag: 30 },
+    Chance { older: -160, events_of_pod: 25, lag: 5 },
+    Chance { older: 3000, events_of_pod: 15, lag: 10 },
+];
+
+fn time_of(value: &Value) -> jiff::civil::DateTime {
+    value.as_str().unwrap().parse().unwrap()
+}
+
+fn seconds(number: i64) -> jiff::SignedDuration {
+    jiff::SignedDuration::from_secs(number)
+}
+
+impl Chance {
+    /// The recording, as it would be by this chance.
+    fn of(&self, recording: &str) -> String {
+        let mut records: Vec<Value> = recording.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        let begun = records.iter().map(|record| time_of(&record["at"])).min().unwrap();
+        let mut written: BTreeMap<String, usize> = BTreeMap::new();
+        let mut read: BTreeMap<String, jiff::civil::DateTime> = BTreeMap::new();
+        // Any numbers will do, as long as they are the same in each run.
+        let mut any = 1_u64;
+        for record in &mut records {
+            let at = time_of(&record["at"]);
+            let is_baseline = at < begun + seconds(3);
+            for event in record.get_mut("eventList").and_then(Value::as_array_mut).into_iter().flatten() {
+                for name in ["firstSeen", "lastSeen"] {
+                    if time_of(&event[name]) < begun {
+                        event[name] =
+                            (time_of(&event[name]) - seconds(self.older)).strftime("%F %T").to_string().into();
+                    }
+                }
+            }
+            if let Some(events) = record.get_mut("eventList").and_then(Value::as_array_mut).filter(|_| !is_baseline) {
+                events.retain(|event| {
+                    let limited = event["objType"] == "Pod" && event["signal"] != true && event["reason"] != "BackOff";
+                    let count = written.entry(event["objName"].to_string()).or_default();
+                    *count += usize::from(limited);
+                    !limited || *count <= self.events_of_pod
+                });
+            }
+            any = any.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            let late = i64::try_from(any >> 33).unwrap() % (self.lag + 1);
+            let service = read.entry(format!("{}/{}", record["namespace"], record["service"])).or_insert(at);
+            *service = (*service).max(if is_baseline { at } else { at + seconds(late) });
+            record["at"] = service.strftime("%F %T").to_string().into();
+        }
+        records.retain(|record| record["eventList"].as_array().is_none_or(|events| !events.is_empty()));
+        records.sort_by_key(|record| time_of(&record["at"]));
+        records.iter().map(|record| format!("{record}\n")).collect()
+    }
+}
+
+#[test]
+fn whatever_pods_age_and_however_much_a_kubelet_leaves_out_all_is_told_in_words_that_name_the_cause() {
+    let (folder, recording) = (tempfile::tempdir().unwrap(), read("recording.jsonl"));
+    let mut wrong = Vec::new();
+    for (number, chance) in CHANCES.iter().enumerate() {
+        let file = folder.path().join(format!("{number}.jsonl"));
+        std::fs::write(&file, chance.of(&recording)).unwrap();
+        for rules in Rules::ALL {
+            let rows = rows_of(&notices_of(&file, rules));
+            let all = rows.iter().flat_map(|row| row.wrong.iter().map(move |what| (&row.trouble, what)));
+            wrong.extend(all.map(|(trouble, what)| format!("chance {number}, {rules:?}, {trouble}: {what}")));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
 /// How a replayed row differs from the one that was told. How often something is told once more while it lasts is not compared:

@@ -143,13 +143,21 @@ impl Details {
             let family = clipped(crate::reports::family(event), MAX_FAMILY_CHARS);
             self.topics.push(Topic { key, words: topic_words(event), family });
         }
-        if quote::replaces(event, &self.newest, self.newest_seen, begins) {
+        let another = begins && (joining.open || !quote::is_of_the_same_pods(event, &self.newest));
+        if quote::replaces(event, &self.newest, self.newest_seen, another) {
             self.newest = newest(event);
             self.newest_seen = event.last_seen;
             // Keep the known labels if this event has none.
             self.metadata = event.metadata.clone().or_else(|| self.metadata.take());
         }
         self.episodes.len() < MAX_EPISODES && insert_sorted(&mut self.episodes, fold(joining.episode))
+    }
+
+    /// Quotes an event of another incident instead, if that is why it happens.
+    pub(super) fn quote_cause(&mut self, event: &Newest, seen: Time) {
+        if quote::explains((event, seen), (&self.newest, self.newest_seen)) {
+            (self.newest, self.newest_seen) = (event.clone(), seen);
+        }
     }
 
     fn record_reason(&mut self, reason: String, new: u64) {

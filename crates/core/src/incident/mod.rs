@@ -26,6 +26,7 @@ use super::enrichment::PodState;
 use super::event::{Event, Target};
 use super::health::Status;
 use super::mute::Acknowledged;
+use super::notice::Newest;
 use super::rollout::Rollout;
 use super::rules::rule::{Destination, Field, RuleKey, RuleSettings};
 use super::time::Time;
@@ -242,6 +243,11 @@ impl Incident {
         if window::count_matured(&mut self.recent, &mut self.runs, still_fail, rule.open_when, now) {
             self.open(rule, now);
         }
+    }
+
+    /// Quotes an event of another incident of the same workload instead, if that is why this one happens.
+    pub(crate) fn quote_cause(&mut self, event: &Newest, seen: Time) {
+        self.details.change(|details| details.quote_cause(event, seen));
     }
 
     /// All that gathered has ended: starts to gather anew.

@@ -9,6 +9,7 @@ use std::time::Duration;
 use crate::event::Event;
 use crate::notice::Newest;
 use crate::time::Time;
+use crate::workload::template_of;
 
 /// How long a cause is quoted rather than its consequences. A kubelet that still fails says the cause again within its
 /// own 5 minutes; after three of them it may be another one.
@@ -28,58 +29,125 @@ enum About {
     Node,
     /// A job or another controller whose pods fail.
     Pods,
+    /// How many pods of a workload run.
+    Workload,
+}
+
+/// How far an event's text leads towards the cause.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Depth {
+    /// It says what a workload lacks because its pods do not run.
+    Outcome,
+    /// It says that something else failed before it.
+    Consequence,
+    /// It says how something ended, but not who ended it: a container that a probe's failure or its node has killed.
+    Symptom,
+    Cause,
 }
 
 /// Whether an event replaces the quoted one. `anew`: nothing of the present trouble was quoted yet.
 pub(super) fn replaces(event: &Event<'_>, old: &Newest, old_seen: Time, anew: bool) -> bool {
     let newer = event.last_seen >= old_seen;
-    let (new_about, new_telling) = of(&event.reason, &event.message);
-    let (old_about, old_telling) = of(&old.reason, &old.message);
-    if anew || new_about.is_none() || new_about != old_about || new_telling == old_telling {
+    let (new_about, new_depth) = of(&event.reason, &event.message);
+    let (old_about, old_depth) = of(&old.reason, &old.message);
+    let of_same = new_about == old_about || follows(new_about, old_about) || follows(old_about, new_about);
+    if anew || new_about.is_none() || !of_same || new_depth == old_depth {
         return newer;
     }
     let (first, last) = if newer { (old_seen, event.last_seen) } else { (event.last_seen, old_seen) };
     let near = last.since(first) < HOLDS;
-    if new_telling { newer || near } else { newer && !near }
+    if new_depth > old_depth { newer || near } else { newer && !near }
 }
 
-/// What an event is about, and whether it says more than that something else failed before it.
-fn of(reason: &str, message: &str) -> (Option<About>, bool) {
+/// Whether the one is about a workload, the other about why its pods do not run.
+fn follows(one: Option<About>, other: Option<About>) -> bool {
+    one == Some(About::Workload) && other.is_some_and(About::keeps_pods_from_running)
+}
+
+/// Whether an event may be another sign of the trouble that was quoted last, even if pods seemed well in between. A container
+/// that is killed again and again is ready for a while each time.
+pub(super) fn is_of_the_same_pods(event: &Event<'_>, old: &Newest) -> bool {
+    are_same_pods((event.obj_type.trim(), event.obj_name.trim()), (&old.obj_type, &old.obj_name))
+}
+
+/// Whether `other`, which another incident quotes, leads to the cause of what `quoted` says.
+pub(super) fn explains(other: (&Newest, Time), quoted: (&Newest, Time)) -> bool {
+    let ((other, other_seen), (quoted, quoted_seen)) = (other, quoted);
+    let (about, depth) = of(&other.reason, &other.message);
+    let (quoted_about, quoted_depth) = of(&quoted.reason, &quoted.message);
+    about.is_some()
+        && about == quoted_about
+        && depth > quoted_depth
+        && quoted_seen.since(other_seen) < HOLDS
+        && are_same_pods((&other.obj_type, &other.obj_name), (&quoted.obj_type, &quoted.obj_name))
+}
+
+/// Whether both are the same pod, or pods of the same template.
+fn are_same_pods((kind, name): (&str, &str), (other_kind, other): (&str, &str)) -> bool {
+    let same_template = || template_of(name).is_some_and(|template| Some(template) == template_of(other));
+    (kind, other_kind) == ("Pod", "Pod") && (name == other || same_template())
+}
+
+impl About {
+    fn keeps_pods_from_running(self) -> bool {
+        matches!(self, Self::Image | Self::Container | Self::Mount | Self::Sandbox)
+    }
+}
+
+/// What an event is about, and how far its text leads towards the cause.
+fn of(reason: &str, message: &str) -> (Option<About>, Depth) {
     let message = message.trim();
     let says = |words: &[&str]| words.iter().any(|word| message.contains(word));
+    let cause_if = |is_cause: bool| if is_cause { Depth::Cause } else { Depth::Consequence };
     let image = says(&["ImagePullBackOff", "ErrImagePull", "ull image", "ulling image", "ErrImageNeverPull"]);
     // "Error: ErrImagePull" is a state, not a cause; "…: ErrImagePull: rpc error: …" includes the cause.
     let cause = says(&["rpc error", "ErrImagePull: ", "ErrImagePull: \"", "CrashLoopBackOff: \"rpc"]);
     let state = message.strip_prefix("Error: ").is_some_and(|state| state.chars().all(char::is_alphanumeric));
-    match reason.trim() {
-        "ErrImagePull" | "ImagePullBackOff" if message.is_empty() => (Some(About::Image), false),
+    let (about, depth) = match reason.trim() {
+        "ErrImagePull" | "ImagePullBackOff" if message.is_empty() => (About::Image, Depth::Consequence),
         "Failed" | "BackOff" | "FailedSync" | "ErrImagePull" | "ImagePullBackOff" | "pod启动失败" | "操作重试"
             if image =>
         {
-            (Some(About::Image), cause || !(state || says(&["ack-off", "BackOff"])))
+            (About::Image, cause_if(cause || !(state || says(&["ack-off", "BackOff"]))))
         }
-        "Failed" | "FailedPostStartHook" | "OOMKilled" => (Some(About::Container), !state && !message.is_empty()),
-        "BackOff" | "CrashLoopBackOff" | "pod启动失败" | "操作重试" => (Some(About::Container), false),
-        // Of a container that was never started, `Failed` says why.
-        "ContainerCrashed" => (Some(About::Container), !says(&["(StartError)", "(ContainerCannotRun)"])),
-        "FailedSync" => (Some(About::Container), cause),
-        "Unhealthy" | "ProbeError" => (Some(About::Container), says(&["Liveness", "Startup"])),
+        "Failed" | "FailedPostStartHook" | "OOMKilled" => (About::Container, cause_if(!state && !message.is_empty())),
+        "BackOff" | "CrashLoopBackOff" | "pod启动失败" | "操作重试" => (About::Container, Depth::Consequence),
+        "ContainerCrashed" => (About::Container, depth_of_crash(message)),
+        "FailedSync" => (About::Container, cause_if(cause)),
+        "Unhealthy" | "ProbeError" => (About::Container, cause_if(says(&["Liveness", "Startup"]))),
         "FailedMount" | "FailedAttachVolume" | "FailedMapVolume" => {
             let follows = says(&["timed out waiting for the condition", "context deadline exceeded", "failed to sync"]);
-            (Some(About::Mount), !follows)
+            (About::Mount, cause_if(!follows))
         }
-        "FailedCreatePodSandBox" | "FailedPodSandBoxStatus" => (Some(About::Sandbox), true),
-        "SandboxChanged" => (Some(About::Sandbox), false),
-        "NodeNotReady" => (Some(About::Node), message != "Node is not ready"),
-        "FailedComputeMetricsReplicas" => (Some(About::Metrics), false),
+        "FailedCreatePodSandBox" | "FailedPodSandBoxStatus" => (About::Sandbox, Depth::Cause),
+        "SandboxChanged" => (About::Sandbox, Depth::Consequence),
+        "Unavailable" => (About::Workload, Depth::Outcome),
+        "NodeNotReady" => (About::Node, cause_if(message != "Node is not ready")),
+        "FailedComputeMetricsReplicas" => (About::Metrics, Depth::Consequence),
         "FailedGetResourceMetric"
         | "FailedGetContainerResourceMetric"
         | "FailedGetPodsMetric"
         | "FailedGetExternalMetric"
-        | "FailedGetObjectMetric" => (Some(About::Metrics), true),
-        "FailedCreate" | "FailedDelete" => (Some(About::Pods), true),
-        "RecreatingFailedPod" | "ReplicaFailure" => (Some(About::Pods), false),
-        _ => (None, true),
+        | "FailedGetObjectMetric" => (About::Metrics, Depth::Cause),
+        "FailedCreate" | "FailedDelete" => (About::Pods, Depth::Cause),
+        "RecreatingFailedPod" | "ReplicaFailure" => (About::Pods, Depth::Consequence),
+        _ => return (None, Depth::Cause),
+    };
+    (Some(about), depth)
+}
+
+/// Of a container that was never started, `Failed` says why where the container's state does not. One that was killed or asked to
+/// end (128 and the signal's number) did not end by itself.
+fn depth_of_crash(message: &str) -> Depth {
+    const NOT_STARTED: [&str; 2] = ["(StartError)", "(ContainerCannotRun)"];
+    const KILLED: [&str; 2] = ["ended with exit code 137", "ended with exit code 143"];
+    let says = |words: &[&str]| words.iter().any(|word| message.contains(word));
+    if says(&NOT_STARTED) {
+        if message.contains("): ") || message.contains(" time: ") { Depth::Cause } else { Depth::Consequence }
+    } else if says(&KILLED) {
+        Depth::Symptom
+    } else {
+        Depth::Cause
     }
 }
 
@@ -140,7 +208,18 @@ mod tests {
             ("ContainerCrashed", "Container web ended with exit code 1, for the 2nd time", 0),
             ("BackOff", "Back-off restarting failed container", 1),
         ];
-        for events in [&image[..], &command[..], &mount[..], &never_started, &crash] {
+        // The kubelet kills a container that does not answer; `Unavailable` is what podbell says of its workload.
+        let liveness = [
+            ("Unhealthy", "Liveness probe failed: HTTP probe failed with statuscode: 404", 0),
+            ("ContainerCrashed", "Container web ended with exit code 137", 2),
+            ("BackOff", "Back-off restarting failed container", 30),
+            ("Unavailable", "No pod is ready", 300),
+        ];
+        let says_why = [
+            ("ContainerCrashed", "Container web ended with exit code 128 (StartError): no such file or directory", 0),
+            ("BackOff", "Back-off restarting failed container", 9),
+        ];
+        for events in [&image[..], &command[..], &mount[..], &never_started, &crash, &liveness, &says_why] {
             let mut backwards = events.to_vec();
             backwards.reverse();
             assert_eq!(quoted(events), events[0].1);
@@ -160,10 +239,27 @@ mod tests {
     }
 
     #[test]
+    fn only_pods_of_one_template_are_the_same() {
+        let old = super::super::newest(&event("Unhealthy", "", 0));
+        let same = |old_name: &str, name: &str| {
+            let old = Newest { obj_name: old_name.to_owned(), ..old.clone() };
+            is_of_the_same_pods(&Event { obj_name: name.to_owned().into(), ..event("BackOff", "", 1) }, &old)
+        };
+        assert!(same("db-0", "db-0") && same("web-6ddcdcc9b9-pgl84", "web-6ddcdcc9b9-g4484"));
+        assert!(!same("db-0", "db-1") && !same("web-6ddcdcc9b9-pgl84", "web-6498dc999b-ns5wz"));
+    }
+
+    #[test]
     fn newer_kubelets_say_the_cause_within_the_back_off() {
         let says = "Back-off pulling image \"x:1\": ErrImagePull: failed to pull and unpack image \"x:1\": not found";
-        assert!(of("BackOff", says).1);
-        assert!(!of("BackOff", "Back-off pulling image \"x:1\"").1);
-        assert!(!of("Failed", "Error: ImagePullBackOff").1 && !of("Failed", "Error: ErrImagePull").1);
+        assert_eq!(of("BackOff", says).1, Depth::Cause);
+        let follows = [
+            ("BackOff", "Back-off pulling image \"x:1\""),
+            ("Failed", "Error: ImagePullBackOff"),
+            ("Failed", "Error: ErrImagePull"),
+        ];
+        for (reason, message) in follows {
+            assert_eq!(of(reason, message).1, Depth::Consequence, "{message}");
+        }
     }
 }

@@ -55,7 +55,7 @@ impl Deletions {
     pub(super) fn has_gone_for_good(&self, target: &Target, event: &Event<'_>) -> bool {
         let (kind, name) = (event.obj_type.trim(), event.obj_name.trim());
         kind == "Pod"
-            && workload::is_of_a_template(name)
+            && workload::template_of(name).is_some()
             && self.at.contains_key(&key([&target.source, &target.namespace, kind, name]))
     }
 }

@@ -77,7 +77,7 @@ impl State {
             let gone = gone.iter().map(|one| Deleted::One(&one.kind, &one.name));
             // Nothing new comes under the name of a pod that a template named.
             let at = |one: Deleted<'_>| match one.object() {
-                ("Pod", name) if workload::is_of_a_template(name) => cx.now,
+                ("Pod", name) if workload::template_of(name).is_some() => cx.now,
                 _ => at,
             };
             let ended =

@@ -275,7 +275,6 @@ impl State {
         if let Some(incident) = self.incidents.get_mut(&id) {
             incident.count_matured(rule, still_fail, cx.now);
             cx.writes.incidents.insert(id);
-            self.ask_about_newest_pod(id, cx);
         }
     }
 

@@ -42,11 +42,13 @@ impl State {
         }
     }
 
-    /// An incident opened without a new event: asks its source how the newest pod is.
-    pub(super) fn ask_about_newest_pod(&self, id: u64, cx: &mut StepContext<'_>) {
-        let Some(incident) = self.incidents.get(&id).filter(|incident| incident.phase == Phase::Open) else { return };
-        let (Some(target), newest) = (incident.targets.first(), &incident.details.newest) else { return };
-        if newest.obj_type.trim() == "Pod" {
+    /// An incident opened, because of an event of this target if there is one: what it quotes may say why, and its source is
+    /// asked how the quoted pod is.
+    pub(super) fn opened(&mut self, id: u64, target: Option<&Target>, cx: &mut StepContext<'_>) {
+        self.quote_cause(id, cx.setup);
+        let Some(incident) = self.incidents.get(&id) else { return };
+        let newest = &incident.details.newest;
+        if let Some(target) = target.or(incident.targets.first()).filter(|_| newest.obj_type.trim() == "Pod") {
             cx.writes.questions.push(PodQuestion {
                 incident: id,
                 source: target.source.clone(),
@@ -89,6 +91,7 @@ impl State {
             return;
         };
         let (holds, shows) = (self.holds(cx.setup, incident, cx.now), self.shows(incident));
+        let was_open = incident.phase == Phase::Open;
         let Some(incident) = self.incidents.get_mut(&id) else { return };
         if let Some(at) = incident.expires_at(rule).filter(|at| *at <= cx.now) {
             if incident.owes_end() {
@@ -110,10 +113,12 @@ impl State {
             {
                 incident.open_by_lasting(rule, cx.now);
                 cx.writes.incidents.insert(id);
-                self.ask_about_newest_pod(id, cx);
             }
         }
         self.count_matured(id, rule, cx);
+        if !was_open && self.incidents.get(&id).is_some_and(|one| one.phase == Phase::Open) {
+            self.opened(id, None, cx);
+        }
         let Some(incident) = self.incidents.get_mut(&id) else { return };
         if incident.take_steps(rule, cx.now) {
             cx.writes.incidents.insert(id);

@@ -6,7 +6,6 @@ use std::time::Duration;
 use super::held::note_inhibiting;
 use super::incidents::note;
 use super::{Setup, State, StepContext};
-use crate::enrichment::PodQuestion;
 use crate::event::Subject;
 use crate::incident::{Incident, Joining, Phase};
 use crate::reports;
@@ -91,15 +90,10 @@ impl State {
         if incident.targets.contains(joining.target) {
             note(&mut self.by_target, joining.target, id);
         }
-        if before != Phase::Open && incident.phase == Phase::Open && joining.event.obj_type.trim() == "Pod" {
-            cx.writes.questions.push(PodQuestion {
-                incident: id,
-                source: joining.target.source.clone(),
-                namespace: joining.target.namespace.clone(),
-                pod: joining.event.obj_name.trim().to_owned(),
-            });
-        }
         cx.writes.incidents.insert(id);
+        if before != Phase::Open && incident.phase == Phase::Open {
+            self.opened(id, Some(joining.target), cx);
+        }
         self.schedule(id, cx.setup, cx.now);
         Some(Joined { id, before, over: joining.over, counts_from })
     }
@@ -147,6 +141,23 @@ impl State {
         })
     }
 
+    /// Quotes what says why, if that is among what related rules gather of the same group and do not tell.
+    pub(super) fn quote_cause(&mut self, id: u64, setup: &Setup) {
+        let Some(incident) = self.incidents.get(&id) else { return };
+        let Some(rule) = setup.rules.find(&incident.rule) else { return };
+        let group = incident.group.clone();
+        for relative in setup.rules.relatives(rule) {
+            let problem = self.identities.problem(&setup.rules.get(*relative).settings.key, &group);
+            let gathers = self.by_problem.get(&problem).and_then(|id| self.incidents.get(id));
+            let quoted = gathers
+                .filter(|one| one.phase != Phase::Open)
+                .map(|one| (one.details.newest.clone(), one.details.newest_seen));
+            if let (Some((event, seen)), Some(incident)) = (quoted, self.incidents.get_mut(&id)) {
+                incident.quote_cause(&event, seen);
+            }
+        }
+    }
+
     /// The first incident of many workloads with generated names that report the same within an hour: runs of one
     /// thing, which share a notice.
     fn runs_of_one_maker(
@@ -157,7 +168,7 @@ impl State {
         now: Time,
     ) -> Option<u64> {
         // A pod with a template hash belongs to a workload whose name somebody chose.
-        if joining.event.obj_type.trim() == "Pod" && workload::is_of_a_template(&joining.event.obj_name) {
+        if joining.event.obj_type.trim() == "Pod" && workload::template_of(&joining.event.obj_name).is_some() {
             return None;
         }
         let (shape, sure) = self.shape_of(rule, group)?;

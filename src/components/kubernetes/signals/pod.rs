@@ -15,6 +15,8 @@ const BACK_OFF_FORGETS: Duration = Duration::from_secs(600);
 const DISRUPTED: [&str; 5] = ["Terminated", "NodeShutdown", "Shutdown", "Evicted", "Preempting"];
 /// How long a pod may look for a node before that is a signal: the scheduler says so itself, but its event may be lost.
 const UNSCHEDULABLE_AFTER: Duration = Duration::from_secs(300);
+/// How much is kept of what a container runtime says.
+const MAX_WHY_BYTES: usize = 1000;
 
 /// The part of a pod that tells why its containers ended.
 #[derive(Debug, Default, Deserialize)]
@@ -95,6 +97,8 @@ struct ContainerState {
 #[serde(rename_all = "camelCase", default)]
 struct Terminated {
     reason: Option<String>,
+    /// What the container runtime says of a container that it could not start; else what the program left there.
+    message: Option<String>,
     exit_code: i64,
     started_at: Option<String>,
     finished_at: Option<String>,
@@ -151,7 +155,8 @@ impl Pod {
         }
         let reason = how.reason.as_deref().filter(|reason| !["", "Error"].contains(reason));
         let reason = reason.map(|reason| format!(" ({reason})")).unwrap_or_default();
-        let message = format!("Container {container} ended with exit code {}{reason}{restarts}", how.exit_code);
+        let why = how.why_not_started().map(|why| format!(": {why}")).unwrap_or_default();
+        let message = format!("Container {container} ended with exit code {}{reason}{restarts}{why}", how.exit_code);
         Some(self.signal("ContainerCrashed", message, at).now())
     }
 
@@ -184,6 +189,16 @@ impl Pod {
         let Meta { name, namespace, .. } = &self.metadata;
         let node = &self.spec.node_name;
         Signal { level: Level::Warning, kind: "Pod", namespace, name, node, reason, message, at }
+    }
+}
+
+impl Terminated {
+    /// The first line of what kept the container from being started.
+    fn why_not_started(&self) -> Option<&str> {
+        let never_started = ["StartError", "ContainerCannotRun"].contains(&self.reason.as_deref()?);
+        let line = self.message.as_deref()?.trim().lines().next()?;
+        (never_started && !line.is_empty())
+            .then(|| line.get(..line.floor_char_boundary(MAX_WHY_BYTES)).unwrap_or_default())
     }
 }
 
@@ -285,6 +300,21 @@ mod tests {
             words(&of(ended("ContainerCannotRun", 127, AT, late), 4)),
             ["ContainerCrashed: Container web ended with exit code 127 (ContainerCannotRun), for the 4th time"],
             "it had run for half an hour"
+        );
+        let mut not_started = ended("StartError", 128, AT, AT);
+        not_started["terminated"]["message"] = json!("exec: \"/usr/bin/web\": no such file or directory\nusage: …");
+        assert_eq!(
+            words(&of(not_started, 1)),
+            [
+                "ContainerCrashed: Container web ended with exit code 128 (StartError): exec: \"/usr/bin/web\": no such file or directory"
+            ]
+        );
+        let mut left = ended("Error", 1, AT, AT);
+        left["terminated"]["message"] = json!("password=hunter2");
+        assert_eq!(
+            words(&of(left, 1)),
+            ["ContainerCrashed: Container web ended with exit code 1"],
+            "what a program leaves behind is not for everyone"
         );
         assert!(words(&of(ended("Error", 1, AT, AT), 2)).is_empty(), "the kubelet backs off, and says so");
         assert!(words(&of(ended("Completed", 0, AT, AT), 1)).is_empty(), "it ended well");
