@@ -106,10 +106,11 @@ struct Chance {
     lag: i64,
 }
 
-const CHANCES: [Chance; 7] = [
+const CHANCES: [Chance; 8] = [
     Chance { older: 0, events_of_pod: 12, lag: 0 },
     Chance { older: -400, events_of_pod: 18, lag: 20 },
     Chance { older: -280, events_of_pod: 25, lag: 0 },
+    Chance { older: -220, events_of_pod: 25, lag: 10 },
     Chance { older: -200, events_of_pod: 25, lag: 0 },
     Chance { older: -200, events_of_pod: 18, lag: 30 },
     Chance { older: -160, events_of_pod: 25, lag: 5 },

@@ -413,7 +413,9 @@ impl Incident {
         let stands = self.lasts_at(rule, VisibleEnds::ALL).map(|at| at.max(self.last_at).plus(READ_WITHIN));
         // Kept until events from before its end that are written late have arrived, so that they do not open another one.
         let ended = self.signs.ended().map(|at| at.plus(READ_WITHIN));
-        [counted, stands, ended].into_iter().flatten().max().unwrap_or(self.last_at)
+        // What no longer counts of young objects may still be why an incident of a related rule opens.
+        let quotable = rule.open_when.settled.map(|_| self.last_at.plus(quote::HOLDS));
+        [counted, stands, ended, quotable].into_iter().flatten().max().unwrap_or(self.last_at)
     }
 
     fn record(&mut self, joining: &Joining<'_>, now: Time) {

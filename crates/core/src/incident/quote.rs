@@ -13,7 +13,7 @@ use crate::workload::template_of;
 
 /// How long a cause is quoted rather than its consequences. A kubelet that still fails says the cause again within its
 /// own 5 minutes; after three of them it may be another one.
-const HOLDS: Duration = Duration::from_secs(15 * 60);
+pub(super) const HOLDS: Duration = Duration::from_secs(15 * 60);
 
 /// What an event's text is about, whatever its reason. Of two texts about the same, the more informative one is quoted; of
 /// two about different things, the newer.
