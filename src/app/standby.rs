@@ -6,6 +6,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::clock;
 use crate::health::HealthStatus;
+use podbell_core::backoff::jittered;
 use podbell_store::{Claim, ErrorKind, Holder, Location, StoreError, Writer};
 
 /// How often the store is asked for, at most: each wait is between a half and the whole of it, so that replicas that
@@ -53,7 +54,7 @@ pub(super) async fn claim(
             // It panicked, which was printed; the next attempt may not.
             Err(_) => health.set_standby(None),
         }
-        let wait = ASK_EVERY.mul_f64(0.5 + rand::random::<f64>() / 2.0);
+        let wait = jittered(ASK_EVERY, rand::random());
         tokio::select! {
             () = tokio::time::sleep(wait) => {}
             () = stopped.cancelled() => return Ok(None),

@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use podbell_core::backoff::doubled;
 use podbell_core::outbox::Outcome;
 use podbell_core::outbox::pace::Pace;
 use podbell_core::time::Time;
@@ -99,7 +100,9 @@ impl AnswerDelivery<'_> {
                     }
                     None => break,
                 },
-                Posted::Later(after) => after.unwrap_or_else(|| self.again * 2_u32.pow(attempt.min(DOUBLINGS))),
+                Posted::Later(after) => {
+                    after.unwrap_or_else(|| doubled(self.again, attempt.min(DOUBLINGS), Duration::MAX))
+                }
             };
             if attempt + 1 == most || (self.deps.now)().since(started).saturating_add(wait) > self.within {
                 break;

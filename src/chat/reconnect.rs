@@ -9,6 +9,7 @@ use futures_util::future::BoxFuture;
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
+use podbell_core::backoff::{doubled, jittered};
 use podbell_core::outbox::Outcome;
 
 /// How a connection ended.
@@ -141,10 +142,10 @@ impl Backoff {
 
     /// How long to wait after this end. Logs trouble once, until the connection works again.
     pub(crate) fn wait(&mut self, end: &Disconnect) -> Duration {
-        let chance = (self.chance)().clamp(0.0, 1.0);
-        let jittered = |wait: Duration| wait.mul_f64(0.5 + chance / 2.0);
+        let chance = (self.chance)();
+        let jittered = |wait| jittered(wait, chance);
         let Pauses { first, most, refused, displaced } = self.pauses;
-        let backed_off = first.saturating_mul(2_u32.saturating_pow(self.tries)).min(most);
+        let backed_off = doubled(first, self.tries, most);
         self.tries = self.tries.saturating_add(1);
         let (wait, why) = match *end {
             Disconnect::Stopped => return Duration::ZERO,
@@ -189,7 +190,7 @@ mod tests {
     fn backoff() -> Backoff {
         let seconds = Duration::from_secs;
         let pauses = Pauses { first: seconds(1), most: seconds(60), refused: seconds(300), displaced: seconds(900) };
-        Backoff::new("ops", "the bot", pauses, Arc::new(|| 1.0))
+        Backoff::new("ops", "the bot", pauses, Arc::new(|| 0.0))
     }
 
     #[test]

@@ -21,6 +21,7 @@ use url::Url;
 
 use self::post::ExportOutcome;
 use crate::clock;
+use podbell_core::backoff::{doubled, jittered};
 use podbell_core::notice::Notice;
 use podbell_core::step::decision::Decision;
 
@@ -210,8 +211,8 @@ impl Task {
                     }
                     let asked = after.unwrap_or_default().min(LONGEST_ASKED);
                     // Between half of it and all of it, so that many clients do not come back at once.
-                    tokio::time::sleep(asked.max(wait.mul_f64(rand::random_range(0.5..1.0)))).await;
-                    wait = wait.saturating_mul(2).min(LONGEST_WAIT);
+                    tokio::time::sleep(asked.max(jittered(wait, rand::random()))).await;
+                    wait = doubled(wait, 1, LONGEST_WAIT);
                 }
             }
         }

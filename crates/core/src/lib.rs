@@ -6,6 +6,7 @@
 #![warn(unreachable_pub)]
 
 pub mod ask;
+pub mod backoff;
 pub mod backtest;
 pub mod diagnostic;
 pub mod diff;

@@ -12,6 +12,7 @@ use super::api::{Api, Line, Lines, WatchStart};
 use super::fault::{Fault, FaultKind};
 use super::object;
 use crate::clock;
+use podbell_core::backoff::{doubled, jittered};
 use podbell_core::health::WorkloadKind;
 use podbell_core::time::Time;
 
@@ -480,9 +481,7 @@ impl Follower {
     /// `Retry-After`.
     fn pause(&mut self, retry_after: Option<Duration>) {
         let pace = &self.config.pace;
-        let doubled = pace.first_pause.saturating_mul(1u32.checked_shl(self.failures).unwrap_or(u32::MAX));
-        let longest = doubled.min(pace.longest_pause);
-        let pause = longest.mul_f64(0.5 + rand::random::<f64>() / 2.0);
+        let pause = jittered(doubled(pace.first_pause, self.failures, pace.longest_pause), rand::random());
         self.failures = (self.failures + 1).min(16);
         self.not_before = Some(clock::monotonic() + pause.max(retry_after.unwrap_or_default()));
     }

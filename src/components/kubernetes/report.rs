@@ -22,6 +22,7 @@ use super::signals::{Change, Signals};
 use crate::clock;
 use crate::sources::SourceEvent;
 use crate::sources::receipt::Counter;
+use podbell_core::backoff::doubled;
 use podbell_core::event::{Event, Target};
 use podbell_core::series::EpisodeKey;
 use podbell_core::source::{Covers, PartialObservation};
@@ -197,7 +198,7 @@ impl Reporter {
         }
         self.lost_at = Some(now);
         self.losses = (self.losses + 1).min(7);
-        self.config.pace.first_pause.saturating_mul(1 << self.losses)
+        doubled(self.config.pace.first_pause, self.losses, Duration::MAX)
     }
 
     fn start_over(&mut self) {

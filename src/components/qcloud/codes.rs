@@ -3,6 +3,8 @@
 
 use std::time::Duration;
 
+use podbell_core::backoff::doubled;
+
 /// What to do about an error within one poll.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Retry {
@@ -21,7 +23,7 @@ impl Retry {
     /// How long to wait before retry number `retry` (0 is the first), before jitter.
     pub(crate) fn delay(self, retry: u32, base: Duration) -> Duration {
         match self {
-            Self::Later { factor } => base.saturating_mul(factor).saturating_mul(2_u32.saturating_pow(retry)),
+            Self::Later { factor } => doubled(base.saturating_mul(factor), retry, Duration::MAX),
             Self::Afresh | Self::Operator => Duration::ZERO,
         }
     }

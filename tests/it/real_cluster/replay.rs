@@ -100,7 +100,7 @@ struct Chance {
     /// How many seconds older pods are when the troubles are made; less than 0: younger.
     older: i64,
     /// How many events a kubelet writes of one pod: 25 at once, by its own limit, and what it wrote before counts. Later it
-    /// writes one in five minutes; that one says how long it waits, which it tries to say more often than anything else.
+    /// writes one in five minutes, mostly `BackOff`, which is not left out here.
     events_of_pod: usize,
     /// By how many seconds at most changes are read late.
     lag: i64,
@@ -131,7 +131,7 @@ impl Chance {
         let mut records: Vec<Value> = recording.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
         let begun = records.iter().map(|record| time_of(&record["at"])).min().unwrap();
         let mut written: BTreeMap<String, usize> = BTreeMap::new();
-        let mut read: BTreeMap<String, jiff::civil::DateTime> = BTreeMap::new();
+        let mut newest: BTreeMap<String, jiff::civil::DateTime> = BTreeMap::new();
         // Any numbers will do, as long as they are the same in each run.
         let mut any = 1_u64;
         for record in &mut records {
@@ -139,10 +139,10 @@ impl Chance {
             let is_baseline = at < begun + seconds(3);
             for event in record.get_mut("eventList").and_then(Value::as_array_mut).into_iter().flatten() {
                 for name in ["firstSeen", "lastSeen"] {
-                    if time_of(&event[name]) < begun {
-                        event[name] =
-                            (time_of(&event[name]) - seconds(self.older)).strftime("%F %T").to_string().into();
-                    }
+                    let seen = time_of(&event[name]);
+                    // Nothing is dated after it was read.
+                    let other = if seen < begun { (seen - seconds(self.older)).min(at) } else { seen };
+                    event[name] = other.strftime("%F %T").to_string().into();
                 }
             }
             if let Some(events) = record.get_mut("eventList").and_then(Value::as_array_mut).filter(|_| !is_baseline) {
@@ -155,7 +155,7 @@ impl Chance {
             }
             any = any.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
             let late = i64::try_from(any >> 33).unwrap() % (self.lag + 1);
-            let service = read.entry(format!("{}/{}", record["namespace"], record["service"])).or_insert(at);
+            let service = newest.entry(format!("{}/{}", record["namespace"], record["service"])).or_insert(at);
             *service = (*service).max(if is_baseline { at } else { at + seconds(late) });
             record["at"] = service.strftime("%F %T").to_string().into();
         }
@@ -173,7 +173,11 @@ fn whatever_pods_age_and_however_much_a_kubelet_leaves_out_all_is_told_in_words_
         let file = folder.path().join(format!("{number}.jsonl"));
         std::fs::write(&file, chance.of(&recording)).unwrap();
         for rules in Rules::ALL {
-            let rows = rows_of(&notices_of(&file, rules));
+            let notices = notices_of(&file, rules);
+            let first = notices.iter().find(|notice| notice["workload"] == "checkout").unwrap();
+            let text = first["text"].as_str().unwrap();
+            assert!(text.contains("Liveness probe failed"), "chance {number}, {rules:?}: the first message is {text}");
+            let rows = rows_of(&notices);
             let all = rows.iter().flat_map(|row| row.wrong.iter().map(move |what| (&row.trouble, what)));
             wrong.extend(all.map(|(trouble, what)| format!("chance {number}, {rules:?}, {trouble}: {what}")));
         }

@@ -483,6 +483,6 @@ pub fn chat(
         timing,
     };
     change(&mut config);
-    let deps = ChatDeps { queries, client: client(), now: Arc::new(podbell::clock::now), chance: Arc::new(|| 1.0) };
+    let deps = ChatDeps { queries, client: client(), now: Arc::new(podbell::clock::now), chance: Arc::new(|| 0.0) };
     DingTalk::new(config, deps)
 }

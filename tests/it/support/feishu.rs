@@ -361,6 +361,6 @@ pub fn app(server: &FakeFeishu, queries: Arc<FakeQueries>, secret: &str, access:
     let api = server.base.parse().unwrap();
     let config =
         FeishuConfig { settings, app_id: "cli_a1".into(), app_secret: secret.into(), api, subscription: None, timing };
-    let deps = ChatDeps { queries, client: client(), now: Arc::new(podbell::clock::now), chance: Arc::new(|| 1.0) };
+    let deps = ChatDeps { queries, client: client(), now: Arc::new(podbell::clock::now), chance: Arc::new(|| 0.0) };
     Feishu::new(config, deps)
 }

@@ -316,6 +316,6 @@ pub fn bot_for(server: &FakeMattermost, queries: Arc<FakeQueries>, token: &str, 
         actions_url: Some("https://podbell.example.com/mattermost/mm".parse().unwrap()),
         timing,
     };
-    let deps = ChatDeps { queries, client: client(), now: Arc::new(podbell::clock::now), chance: Arc::new(|| 1.0) };
+    let deps = ChatDeps { queries, client: client(), now: Arc::new(podbell::clock::now), chance: Arc::new(|| 0.0) };
     Mattermost::new(config, deps)
 }

@@ -450,7 +450,7 @@ pub fn chat(config: SlackConfig, queries: Arc<FakeQueries>, now: Option<Time>) -
         queries,
         client: client(),
         now: Arc::new(move || now.unwrap_or_else(podbell::clock::now)),
-        chance: Arc::new(|| 0.0),
+        chance: Arc::new(|| 1.0),
     };
     Slack::new(config, deps, guarded)
 }

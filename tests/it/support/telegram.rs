@@ -319,6 +319,6 @@ pub fn bot(
     let mut config =
         TelegramConfig { settings, token: TOKEN.into(), api: telegram.base.parse().unwrap(), timing: quick() };
     change(&mut config);
-    let deps = ChatDeps { queries, client: client(), now: Arc::new(podbell::clock::now), chance: Arc::new(|| 1.0) };
+    let deps = ChatDeps { queries, client: client(), now: Arc::new(podbell::clock::now), chance: Arc::new(|| 0.0) };
     Telegram::new(config, deps)
 }

@@ -136,15 +136,13 @@ impl Details {
             reasons.push(reason.clone());
         }
         self.record_reason(reason, joining.new);
-        let key = clipped(&crate::topic::of(event, joining.workload), MAX_NAME_CHARS);
         // What is too young to open an incident is no news for an open one.
         let too_young = joining.open && joining.settles_at.is_some_and(|at| now < at);
-        if !too_young && self.topics.len() < MAX_TOPICS && !self.topics.iter().any(|known| known.key == key) {
-            let family = clipped(crate::reports::family(event), MAX_FAMILY_CHARS);
-            self.topics.push(Topic { key, words: topic_words(event), family });
+        if !too_young {
+            self.record_topic(event, joining.workload);
         }
-        let another = begins && (joining.open || !quote::is_of_the_same_pods(event, &self.newest));
-        if quote::replaces(event, &self.newest, self.newest_seen, another) {
+        let anew = begins && (joining.open || !quote::is_of_the_same_pods(event, &self.newest));
+        if quote::replaces(event, &self.newest, self.newest_seen, anew) {
             self.newest = newest(event);
             self.newest_seen = event.last_seen;
             // Keep the known labels if this event has none.
@@ -153,10 +151,11 @@ impl Details {
         self.episodes.len() < MAX_EPISODES && insert_sorted(&mut self.episodes, fold(joining.episode))
     }
 
-    /// Quotes an event of another incident instead, if that is why it happens.
-    pub(super) fn quote_cause(&mut self, event: &Newest, seen: Time) {
-        if quote::explains((event, seen), (&self.newest, self.newest_seen)) {
-            (self.newest, self.newest_seen) = (event.clone(), seen);
+    pub(super) fn record_topic(&mut self, event: &Event<'_>, workload: &str) {
+        let key = clipped(&crate::topic::of(event, workload), MAX_NAME_CHARS);
+        if self.topics.len() < MAX_TOPICS && !self.topics.iter().any(|known| known.key == key) {
+            let family = clipped(crate::reports::family(event), MAX_FAMILY_CHARS);
+            self.topics.push(Topic { key, words: topic_words(event), family });
         }
     }
 

@@ -26,7 +26,6 @@ use super::enrichment::PodState;
 use super::event::{Event, Target};
 use super::health::Status;
 use super::mute::Acknowledged;
-use super::notice::Newest;
 use super::rollout::Rollout;
 use super::rules::rule::{Destination, Field, RuleKey, RuleSettings};
 use super::time::Time;
@@ -202,8 +201,13 @@ impl Incident {
             let named = self.group.iter().any(|(field, value)| *field == Field::Workload && value != joining.workload);
             self.shape = super::workload::shape(joining.workload).filter(|_| named).map(|shape| shape.text);
         }
-        if self.phase == Phase::Gathering && self.signs.is_over() && !joining.over {
-            self.gather_anew(joining, now);
+        if self.phase == Phase::Gathering && !joining.over {
+            if self.signs.is_over() {
+                self.details.change(|details| details.newest_seen = Time::default());
+                self.gather_anew(joining, now);
+            } else if self.occurrences > 0 && self.counts_until(rule) < now {
+                self.gather_anew(joining, now);
+            }
         }
         let topics = self.details.topics.len();
         self.record(joining, now);
@@ -245,12 +249,25 @@ impl Incident {
         }
     }
 
-    /// Quotes an event of another incident of the same workload instead, if that is why this one happens.
-    pub(crate) fn quote_cause(&mut self, event: &Newest, seen: Time) {
-        self.details.change(|details| details.quote_cause(event, seen));
+    /// It opens: quotes what one of these incidents of the same workload quotes instead, if that is why it happens.
+    pub(crate) fn quote_cause_of<'a>(&mut self, others: impl Iterator<Item = &'a Self>) {
+        let quoted = (&self.details.newest, self.details.newest_seen);
+        let others: Vec<&Self> = others.filter(|one| !one.signs.is_over()).collect();
+        let quotes = others.iter().map(|one| (&one.details.newest, one.details.newest_seen));
+        let Some((cause, seen)) = quote::cause_among(quotes, quoted) else { return };
+        let metadata = others.iter().find(|one| std::ptr::eq(&one.details.newest, cause));
+        let metadata = metadata.and_then(|one| one.details.metadata.clone());
+        let cause = cause.clone();
+        self.details.change(|details| {
+            (details.newest, details.newest_seen) = (cause, seen);
+            details.metadata = metadata.or_else(|| details.metadata.take());
+        });
+        let (event, workload) = (self.newest_event().into_owned(), self.workload.clone());
+        // What is shown now is no news later.
+        self.details.change(|details| details.record_topic(&event, &workload));
     }
 
-    /// All that gathered has ended: starts to gather anew.
+    /// All that gathered has ended, or no longer counts: starts to gather anew.
     fn gather_anew(&mut self, joining: &Joining<'_>, now: Time) {
         let at = if joining.late { joining.times.last } else { now };
         (self.occurrences, self.older, self.first_seen) = (0, 0, joining.event.first_seen);
@@ -280,6 +297,11 @@ impl Incident {
     /// The time from its first occurrence to its newest.
     pub(crate) fn lived(&self) -> Duration {
         self.last_at.since(self.first_at)
+    }
+
+    /// Whether its rule groups by workload, so that it is about one.
+    pub(crate) fn is_of_one_workload(&self) -> bool {
+        self.group.iter().any(|(field, _)| *field == Field::Workload)
     }
 
     /// Whether it is about workloads that are runs of one thing.
@@ -408,14 +430,19 @@ impl Incident {
     }
 
     fn gathers_until(&self, rule: &RuleSettings) -> Time {
+        // What no longer counts of young objects may still be why an incident of a related rule opens.
+        let quotable = rule.open_when.settled.map(|_| self.last_at.plus(quote::HOLDS));
+        self.counts_until(rule).max(quotable.unwrap_or_default())
+    }
+
+    /// Until when what gathered may open it.
+    fn counts_until(&self, rule: &RuleSettings) -> Time {
         let counted = window::gathers_until(&self.recent, &self.runs, rule.open_when);
         // A standing trouble is taken to last: it waits until it has lasted long enough, and then for a good read.
         let stands = self.lasts_at(rule, VisibleEnds::ALL).map(|at| at.max(self.last_at).plus(READ_WITHIN));
         // Kept until events from before its end that are written late have arrived, so that they do not open another one.
         let ended = self.signs.ended().map(|at| at.plus(READ_WITHIN));
-        // What no longer counts of young objects may still be why an incident of a related rule opens.
-        let quotable = rule.open_when.settled.map(|_| self.last_at.plus(quote::HOLDS));
-        [counted, stands, ended, quotable].into_iter().flatten().max().unwrap_or(self.last_at)
+        [counted, stands, ended].into_iter().flatten().max().unwrap_or(self.last_at)
     }
 
     fn record(&mut self, joining: &Joining<'_>, now: Time) {

@@ -36,13 +36,22 @@ enum About {
 /// How far an event's text leads towards the cause.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Depth {
-    /// It says what a workload lacks because its pods do not run.
+    /// How many pods of a workload run, not why.
     Outcome,
-    /// It says that something else failed before it.
+    /// What the cluster does or sees because something failed.
     Consequence,
-    /// It says how something ended, but not who ended it: a container that a probe's failure or its node has killed.
-    Symptom,
+    /// A container was killed or asked to end: its exit code does not say why.
+    Killed,
+    /// A probe failed for which the kubelet kills the container; where the program ends by itself, probes fail, too.
+    Probe,
     Cause,
+}
+
+impl Depth {
+    /// Whether it may be why something else fails.
+    fn is_cause(self) -> bool {
+        self >= Self::Probe
+    }
 }
 
 /// Whether an event replaces the quoted one. `anew`: nothing of the present trouble was quoted yet.
@@ -51,7 +60,8 @@ pub(super) fn replaces(event: &Event<'_>, old: &Newest, old_seen: Time, anew: bo
     let (new_about, new_depth) = of(&event.reason, &event.message);
     let (old_about, old_depth) = of(&old.reason, &old.message);
     let of_same = new_about == old_about || follows(new_about, old_about) || follows(old_about, new_about);
-    if anew || new_about.is_none() || !of_same || new_depth == old_depth {
+    let as_deep = new_depth == old_depth || (new_depth.is_cause() && old_depth.is_cause());
+    if anew || new_about.is_none() || !of_same || as_deep {
         return newer;
     }
     let (first, last) = if newer { (old_seen, event.last_seen) } else { (event.last_seen, old_seen) };
@@ -70,16 +80,25 @@ pub(super) fn is_of_the_same_pods(event: &Event<'_>, old: &Newest) -> bool {
     are_same_pods((event.obj_type.trim(), event.obj_name.trim()), (&old.obj_type, &old.obj_name))
 }
 
-/// Whether `other`, which another incident quotes, leads to the cause of what `quoted` says.
-pub(super) fn explains(other: (&Newest, Time), quoted: (&Newest, Time)) -> bool {
-    let ((other, other_seen), (quoted, quoted_seen)) = (other, quoted);
-    let (about, depth) = of(&other.reason, &other.message);
-    let (quoted_about, quoted_depth) = of(&quoted.reason, &quoted.message);
-    about.is_some()
-        && about == quoted_about
-        && depth > quoted_depth
-        && quoted_seen.since(other_seen) < HOLDS
-        && are_same_pods((&other.obj_type, &other.obj_name), (&quoted.obj_type, &quoted.obj_name))
+/// Of what other incidents of the same workload quote, the event that is why `quoted` happened.
+pub(super) fn cause_among<'a>(
+    others: impl Iterator<Item = (&'a Newest, Time)>,
+    (quoted, quoted_seen): (&Newest, Time),
+) -> Option<(&'a Newest, Time)> {
+    let (about, depth) = of(&quoted.reason, &quoted.message);
+    if depth.is_cause() || quoted_seen.is_unknown() {
+        return None;
+    }
+    let explains = |(other, seen): &(&Newest, Time)| {
+        let (other_about, other_depth) = of(&other.reason, &other.message);
+        let of_same = other_about.is_some() && other_about == about && is_same_pod(other, quoted);
+        (of_same || follows(about, other_about)) && other_depth > depth && quoted_seen.since(*seen) < HOLDS
+    };
+    others.filter(explains).max_by_key(|(other, seen)| (of(&other.reason, &other.message).1, *seen))
+}
+
+fn is_same_pod(one: &Newest, other: &Newest) -> bool {
+    are_same_pods((&one.obj_type, &one.obj_name), (&other.obj_type, &other.obj_name))
 }
 
 /// Whether both are the same pod, or pods of the same template.
@@ -114,10 +133,11 @@ fn of(reason: &str, message: &str) -> (Option<About>, Depth) {
         "BackOff" | "CrashLoopBackOff" | "pod启动失败" | "操作重试" => (About::Container, Depth::Consequence),
         "ContainerCrashed" => (About::Container, depth_of_crash(message)),
         "FailedSync" => (About::Container, cause_if(cause)),
-        "Unhealthy" | "ProbeError" => (About::Container, cause_if(says(&["Liveness", "Startup"]))),
+        "Unhealthy" | "ProbeError" if says(&["Liveness", "Startup"]) => (About::Container, Depth::Probe),
+        "Unhealthy" | "ProbeError" => (About::Container, Depth::Consequence),
         "FailedMount" | "FailedAttachVolume" | "FailedMapVolume" => {
-            let follows = says(&["timed out waiting for the condition", "context deadline exceeded", "failed to sync"]);
-            (About::Mount, cause_if(!follows))
+            let again = says(&["timed out waiting for the condition", "context deadline exceeded", "failed to sync"]);
+            (About::Mount, cause_if(!again))
         }
         "FailedCreatePodSandBox" | "FailedPodSandBoxStatus" => (About::Sandbox, Depth::Cause),
         "SandboxChanged" => (About::Sandbox, Depth::Consequence),
@@ -145,7 +165,7 @@ fn depth_of_crash(message: &str) -> Depth {
     if says(&NOT_STARTED) {
         if message.contains("): ") || message.contains(" time: ") { Depth::Cause } else { Depth::Consequence }
     } else if says(&KILLED) {
-        Depth::Symptom
+        Depth::Killed
     } else {
         Depth::Cause
     }
@@ -215,11 +235,21 @@ mod tests {
             ("BackOff", "Back-off restarting failed container", 30),
             ("Unavailable", "No pod is ready", 300),
         ];
+        // In the words of the signals of pods.
         let says_why = [
             ("ContainerCrashed", "Container web ended with exit code 128 (StartError): no such file or directory", 0),
             ("BackOff", "Back-off restarting failed container", 9),
         ];
-        for events in [&image[..], &command[..], &mount[..], &never_started, &crash, &liveness, &says_why] {
+        let says_why_again = [
+            (
+                "ContainerCrashed",
+                "Container web ended with exit code 128 (StartError), for the 2nd time: no such file",
+                0,
+            ),
+            ("BackOff", "Back-off restarting failed container", 9),
+        ];
+        let all = [&image[..], &command[..], &mount[..], &never_started, &crash, &liveness, &says_why, &says_why_again];
+        for events in all {
             let mut backwards = events.to_vec();
             backwards.reverse();
             assert_eq!(quoted(events), events[0].1);
@@ -236,6 +266,39 @@ mod tests {
         assert_eq!(quoted(&[("Failed", NO_COMMAND, 0), ("BackOff", crash, 16 * 60)]), crash);
         let old = super::super::newest(&event("Failed", NO_COMMAND, 0));
         assert!(replaces(&event("BackOff", crash, 60), &old, Time::default(), true), "of what goes on now");
+    }
+
+    #[test]
+    fn what_other_incidents_quote_explains_what_does_not_say_why_itself() {
+        let at = |reason: &str, message: &str, seen| (super::super::newest(&event(reason, message, seen)), seen);
+        let probe = at("Unhealthy", "Startup probe failed: connection refused", 30);
+        let killed = at("ContainerCrashed", "Container web ended with exit code 137", 40);
+        let exit = at("ContainerCrashed", "Container web ended with exit code 1", 10);
+        let missing = at("Failed", MISSING, 20);
+        let mut elsewhere = at("Failed", NO_COMMAND, 20);
+        elsewhere.0.obj_name = "web-2".to_owned();
+        let all = [&probe, &killed, &exit, &missing, &elsewhere];
+        let seconds = |at: i64| Time::from_millis(at * 1000);
+        let cause = |quoted: &(Newest, i64), others: &[&(Newest, i64)]| {
+            let others = others.iter().map(|(other, seen)| (other, seconds(*seen)));
+            let of_others = cause_among(others.collect::<Vec<_>>().into_iter(), (&quoted.0, seconds(quoted.1)));
+            of_others.map(|(other, _)| other.message.clone())
+        };
+        let backs_off = at("BackOff", "Back-off restarting failed container", 60);
+        // In whatever order the rules stand.
+        let mut backwards = all;
+        backwards.reverse();
+        for others in [all, backwards] {
+            assert_eq!(cause(&backs_off, &others), Some(exit.0.message.clone()), "the program ended by itself");
+        }
+        assert_eq!(cause(&backs_off, &[&probe, &killed]), Some(probe.0.message.clone()));
+        assert_eq!(cause(&backs_off, &[&killed, &missing, &elsewhere]), Some(killed.0.message.clone()));
+        let mut down = at("Unavailable", "No pod is ready", 300);
+        (down.0.obj_type, down.0.obj_name) = ("Deployment".to_owned(), "web".to_owned());
+        assert_eq!(cause(&down, &[&probe, &killed]), Some(probe.0.message.clone()));
+        assert_eq!(cause(&probe, &all), None, "it says why itself");
+        let late = at("BackOff", "Back-off restarting failed container", 16 * 60);
+        assert_eq!(cause(&late, &[&probe, &exit]), None, "that was another trouble");
     }
 
     #[test]

@@ -36,6 +36,7 @@ pub(super) fn of(newest: &Newest) -> Option<Help> {
         "Evicted" | "TaintManagerEviction" => Help::Evicted,
         "OOMKilling" | "SystemOOM" => Help::OutOfMemory,
         "OOMKilled" => Help::OverMemoryLimit,
+        "ContainerCrashed" if lacks_executable(message) => Help::NoExecutable,
         "ContainerCrashed" if says(&["(StartError)", "(ContainerCannotRun)"]) => Help::ContainerStart,
         "ContainerCrashed" => Help::CrashLoop,
         "RolloutStalled" => Help::RolloutStalled,
@@ -282,6 +283,11 @@ mod tests {
             ("ContainerCrashed", "Container web ended with exit code 1", Some(Help::CrashLoop)),
             // It was never started, so there is no log.
             ("ContainerCrashed", "Container web ended with exit code 128 (StartError)", Some(Help::ContainerStart)),
+            (
+                "ContainerCrashed",
+                "Container web ended with exit code 128 (StartError): exec: \"/web\": stat /web: no such file or directory",
+                Some(Help::NoExecutable),
+            ),
             ("Failed", "Error: cannot create", None),
             ("FailedScheduling", "0/3 nodes are available: 3 Insufficient cpu.", Some(Help::NoRoom)),
             ("FailedScheduling", "pod has unbound immediate PersistentVolumeClaims", Some(Help::UnboundVolume)),

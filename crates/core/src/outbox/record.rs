@@ -7,6 +7,7 @@ use super::{
     Delivery, DeliveryId, DeliveryState, DestinationState, OpenSend, Outbox, OutboxWrites, Parent, Paused, SendId,
     Signal, Thread, storm::Arrived,
 };
+use crate::backoff::{doubled, jittered};
 use crate::rules::Severity;
 use crate::rules::rule::Destination;
 use crate::source::Problem;
@@ -87,8 +88,8 @@ const FEW: usize = 3;
 /// longer than a sixth of the outage (4 s at least). `chance` (0 to 1) shortens that by up to a half, so that many
 /// processes do not come back in step.
 pub fn backoff(failures: u32, outage: Duration, chance: f64) -> Duration {
-    let doubled = Duration::from_secs(1).saturating_mul(2u32.saturating_pow(failures.clamp(1, 16) - 1));
-    jittered(doubled.min(YOUNG.max(outage / PART_OF_AGE)).min(LONGEST), chance)
+    let longest = YOUNG.max(outage / PART_OF_AGE).min(LONGEST);
+    jittered(doubled(Duration::from_secs(1), failures.saturating_sub(1), longest), chance)
 }
 
 /// How a send ended, for those who look into the store.
@@ -135,10 +136,6 @@ impl SendResult {
 fn rest(refused: u32, chance: f64) -> Duration {
     let grown = 1.3f64.powi(i32::try_from(refused.clamp(1, 40)).unwrap_or(40) - 1);
     jittered(FIRST_REST.mul_f64(grown).min(LONGEST_REST), chance)
-}
-
-fn jittered(whole: Duration, chance: f64) -> Duration {
-    whole.mul_f64(1.0 - chance.clamp(0.0, 1.0) / 2.0)
 }
 
 impl Outbox {

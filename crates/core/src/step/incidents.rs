@@ -6,7 +6,7 @@ use crate::event::{Subject, Target};
 use crate::incident::hold::Holds;
 use crate::incident::notification_state::Due;
 use crate::incident::standing::VisibleEnds;
-use crate::incident::{Incident, Phase};
+use crate::incident::{Incident, Joining, Phase};
 use crate::map::FastMap;
 use crate::notice::{CloseReason, Notice, NoticeBody, NoticeKind};
 use crate::outbox::MessageState;
@@ -42,18 +42,25 @@ impl State {
         }
     }
 
-    /// An incident opened, because of an event of this target if there is one: what it quotes may say why, and its source is
-    /// asked how the quoted pod is.
-    pub(super) fn opened(&mut self, id: u64, target: Option<&Target>, cx: &mut StepContext<'_>) {
+    /// An incident opened, because of a change if there is one: what it quotes may say why, and a source is asked how its pod is.
+    pub(super) fn opened(&mut self, id: u64, joined: Option<&Joining<'_>>, cx: &mut StepContext<'_>) {
         self.quote_cause(id, cx.setup);
         let Some(incident) = self.incidents.get(&id) else { return };
-        let newest = &incident.details.newest;
-        if let Some(target) = target.or(incident.targets.first()).filter(|_| newest.obj_type.trim() == "Pod") {
+        let quoted = &incident.details.newest;
+        // Of several workloads, the quoted pod may be of another target.
+        let (target, kind, pod) = match joined {
+            Some(joining) if incident.is_of_one_workload() => {
+                (Some(joining.target), &*quoted.obj_type, &*quoted.obj_name)
+            }
+            Some(joining) => (Some(joining.target), &*joining.event.obj_type, &*joining.event.obj_name),
+            None => (incident.targets.first(), &*quoted.obj_type, &*quoted.obj_name),
+        };
+        if let Some(target) = target.filter(|_| kind.trim() == "Pod") {
             cx.writes.questions.push(PodQuestion {
                 incident: id,
                 source: target.source.clone(),
                 namespace: target.namespace.clone(),
-                pod: newest.obj_name.trim().to_owned(),
+                pod: pod.trim().to_owned(),
             });
         }
     }

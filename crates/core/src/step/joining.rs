@@ -92,7 +92,7 @@ impl State {
         }
         cx.writes.incidents.insert(id);
         if before != Phase::Open && incident.phase == Phase::Open {
-            self.opened(id, Some(joining.target), cx);
+            self.opened(id, Some(joining), cx);
         }
         self.schedule(id, cx.setup, cx.now);
         Some(Joined { id, before, over: joining.over, counts_from })
@@ -141,21 +141,18 @@ impl State {
         })
     }
 
-    /// Quotes what says why, if that is among what related rules gather of the same group and do not tell.
+    /// Quotes what says why, if that is among what related rules gather of the same workload.
     pub(super) fn quote_cause(&mut self, id: u64, setup: &Setup) {
-        let Some(incident) = self.incidents.get(&id) else { return };
-        let Some(rule) = setup.rules.find(&incident.rule) else { return };
-        let group = incident.group.clone();
-        for relative in setup.rules.relatives(rule) {
-            let problem = self.identities.problem(&setup.rules.get(*relative).settings.key, &group);
-            let gathers = self.by_problem.get(&problem).and_then(|id| self.incidents.get(id));
-            let quoted = gathers
-                .filter(|one| one.phase != Phase::Open)
-                .map(|one| (one.details.newest.clone(), one.details.newest_seen));
-            if let (Some((event, seen)), Some(incident)) = (quoted, self.incidents.get_mut(&id)) {
-                incident.quote_cause(&event, seen);
-            }
+        let Some(mut incident) = self.incidents.remove(&id) else { return };
+        if let Some(rule) = setup.rules.find(&incident.rule).filter(|_| incident.is_of_one_workload()) {
+            let keys = setup.rules.relatives(rule).iter().map(|one| &setup.rules.get(*one).settings.key);
+            let problems: Vec<ProblemId> = keys.map(|key| self.identities.problem(key, &incident.group)).collect();
+            let known = problems.iter().filter_map(|problem| self.by_problem.get(problem));
+            let gather = known.filter_map(|id| self.incidents.get(id)).filter(|one| one.phase == Phase::Gathering);
+            let gather: Vec<&Incident> = gather.map(|one| &**one).collect();
+            incident.quote_cause_of(gather.into_iter());
         }
+        self.incidents.insert(id, incident);
     }
 
     /// The first incident of many workloads with generated names that report the same within an hour: runs of one

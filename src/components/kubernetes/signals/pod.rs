@@ -97,7 +97,7 @@ struct ContainerState {
 #[serde(rename_all = "camelCase", default)]
 struct Terminated {
     reason: Option<String>,
-    /// What the container runtime says of a container that it could not start; else what the program left there.
+    /// Of a container that could not be started, what the container runtime says; else what the program left there.
     message: Option<String>,
     exit_code: i64,
     started_at: Option<String>,
@@ -155,9 +155,13 @@ impl Pod {
         }
         let reason = how.reason.as_deref().filter(|reason| !["", "Error"].contains(reason));
         let reason = reason.map(|reason| format!(" ({reason})")).unwrap_or_default();
-        let why = how.why_not_started().map(|why| format!(": {why}")).unwrap_or_default();
-        let message = format!("Container {container} ended with exit code {}{reason}{restarts}{why}", how.exit_code);
-        Some(self.signal("ContainerCrashed", message, at).now())
+        let message = format!("Container {container} ended with exit code {}{reason}{restarts}", how.exit_code);
+        let mut signal = self.signal("ContainerCrashed", message, at).now();
+        if let Some(why) = how.why_not_started() {
+            // Not before: the kubelet may append to these words, and the signal is the same.
+            signal.event.event.message.to_mut().push_str(&format!(": {why}"));
+        }
+        Some(signal)
     }
 
     /// Whether the kubelet or the scheduler stopped it, as when its node is shut down.

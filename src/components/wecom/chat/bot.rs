@@ -27,6 +27,7 @@ use crate::chat::ChatDeps;
 use crate::chat::asker::{Asker, ChatAnswer, ChatSettings, Incoming, Rejection};
 use crate::chat::reconnect::{Backoff, Connection, ConnectionTiming, Disconnect, Pauses, keep, open_in_time};
 use crate::chat::websocket::{self, BROKE_OFF, Link, Pings};
+use podbell_core::backoff::doubled;
 
 /// Where WeCom listens.
 pub const ENDPOINT: &str = "wss://openws.work.weixin.qq.com";
@@ -184,7 +185,7 @@ impl Bot {
             _ if self.outbox.has_moved(&job.id, &req_id) => self.outbox.push(job),
             // Busy, or more than 30 a minute in one conversation: try again later.
             -1 | 45009 if job.tries < MAX_TRIES => {
-                let wait = self.timing.again.saturating_mul(2_u32.saturating_pow(job.tries));
+                let wait = doubled(self.timing.again, job.tries, Duration::MAX);
                 job.tries += 1;
                 let bot = self.clone();
                 tokio::spawn(async move {
