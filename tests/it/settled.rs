@@ -3,6 +3,7 @@
 use podbell::sources::{Receipt, SourceEvent};
 use podbell_core::event::{Event, Level};
 use podbell_core::health::{Health, HealthReport, WorkloadKind};
+use podbell_core::notice::{Notice, NoticeBody, Story};
 use podbell_core::source::{Covers, PartialObservation};
 
 use crate::support::events::warning;
@@ -268,4 +269,68 @@ fn what_a_new_pod_does_is_no_news_of_an_open_incident_either_unless_it_goes_on()
         let told: Vec<String> = world.told().iter().map(|line| line.split(' ').nth(2).unwrap().to_owned()).collect();
         assert_eq!(told, kinds, "its probe fails until {until}");
     }
+}
+
+fn story(notice: &Notice) -> &Story {
+    let NoticeBody::Incident(story) = &notice.body else { panic!("not about an incident") };
+    story
+}
+
+/// Rules of one family: the probes of new pods do not count.
+fn family(reversed: bool) -> String {
+    let mut rules = [
+        "{name: probe, match: {reason: Unhealthy}, open_when: {count: 3, within: 15m, settled: 5m}}",
+        "{name: crash, match: {reason: ContainerCrashed}, open_when: {count: 3, within: 1h}}",
+        "{name: loop, match: {reason: BackOff}}",
+        "{name: down, match: {reason: Unavailable}}",
+    ];
+    if reversed {
+        rules.reverse();
+    }
+    format!("version: 1\ndefaults: {{notify: [team], family: pods}}\nrules:\n  - {}\n", rules.join("\n  - "))
+}
+
+#[test]
+fn what_a_new_pod_did_and_was_not_told_is_quoted_by_what_follows_from_it_unless_that_is_over() {
+    let liveness = |last: i64| warning(POD, "Unhealthy", "Liveness probe failed: timeout", 5, 100, last);
+    let killed = warning(POD, "ContainerCrashed", "Container web ended with exit code 137", 1, 150, 150);
+    let crashed = warning(POD, "ContainerCrashed", "Container web ended with exit code 1", 1, 150, 150);
+    let loops = |at: i64| warning(OTHER, "BackOff", "Back-off restarting failed container", 1, at, at);
+    let mut down = warning("web", "Unavailable", "No pod is ready", 1, 500, 500);
+    down.obj_type = "Deployment".into();
+    // What was seen, and what the first message says.
+    let cases = [
+        (vec![liveness(140), killed.clone(), loops(500)], "Liveness probe failed: timeout"),
+        (vec![liveness(160), killed.clone(), loops(500)], "Liveness probe failed: timeout"),
+        (vec![liveness(140), killed, down], "Liveness probe failed: timeout"),
+        (vec![liveness(140), crashed, loops(500)], "Container web ended with exit code 1"),
+        (vec![liveness(140), loops(2000)], "Back-off restarting failed container"),
+    ];
+    for reversed in [false, true] {
+        for (events, expected) in &cases {
+            let mut world = world(&family(reversed));
+            health(&mut world, 3, false);
+            play(&mut world, 120, 2100, |now| {
+                let seen = events.iter().filter(|event| event.last_seen <= crate::support::events::at(now));
+                seen.cloned().chain([scheduled(POD, 90)]).collect()
+            });
+            let told: Vec<&str> = world.log.iter().map(|one| &*story(&one.notices[0]).newest.message).collect();
+            assert_eq!(told[0], *expected, "{reversed}: {:?}", world.told());
+        }
+    }
+}
+
+#[test]
+fn what_new_pods_of_an_earlier_rollout_did_is_not_counted_with_that_of_the_next() {
+    const NEXT: &str = "web-7f9c4d5b88-k2zvp";
+    let mut world = world(RULES);
+    health(&mut world, 3, false);
+    play(&mut world, 120, 1500, |now| {
+        let first = [vec![scheduled(POD, 90)], failing(POD, 100, 180, now)].concat();
+        let next = [vec![scheduled(NEXT, 780)], failing(NEXT, 790, 1500, now)].concat();
+        [first, if now >= 780 { next } else { Vec::new() }].concat()
+    });
+    let story = story(&world.log[0].notices[0]);
+    let first = crate::support::events::at(790);
+    assert!(story.first_at >= first && story.object_names == [NEXT], "{story:?}");
 }
