@@ -69,7 +69,7 @@ pub(crate) struct AnswerDelivery<'a> {
     /// How long the platform takes an answer.
     pub within: Duration,
     /// How often it takes one, where it counts.
-    pub most: Option<u32>,
+    pub max_posts: Option<u32>,
 }
 
 impl AnswerDelivery<'_> {
@@ -82,8 +82,8 @@ impl AnswerDelivery<'_> {
     {
         let started: Time = (self.deps.now)();
         let (mut body, mut plain) = (body, Some(plain));
-        let most = self.most.unwrap_or(MAX_POSTS);
-        for attempt in 0..most {
+        let max_posts = self.max_posts.unwrap_or(MAX_POSTS);
+        for attempt in 0..max_posts {
             if !self.takes_a_place(started).await {
                 break;
             }
@@ -104,7 +104,7 @@ impl AnswerDelivery<'_> {
                     after.unwrap_or_else(|| doubled(self.again, attempt.min(DOUBLINGS), Duration::MAX))
                 }
             };
-            if attempt + 1 == most || (self.deps.now)().since(started).saturating_add(wait) > self.within {
+            if attempt + 1 == max_posts || (self.deps.now)().since(started).saturating_add(wait) > self.within {
                 break;
             }
             tokio::time::sleep(wait).await;

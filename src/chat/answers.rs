@@ -212,7 +212,7 @@ impl Answers<'_> {
         let own = self.store.services(&sees)?;
         let failing: Vec<Time> = own.iter().filter_map(|service| service.failing_since).collect();
         let wanted: Option<Wanted<'_>> = if everything { None } else { Some(&sees) };
-        let (_, open) = self.store.incidents(Listed::Open, Paging { skip: 0, most: 0 }, wanted)?;
+        let (_, open) = self.store.incidents(Listed::Open, Paging { skip: 0, limit: 0 }, wanted)?;
         let (waiting, dead) = self.store.deliveries()?;
         Ok(Answer::Status(Status {
             heartbeat: self.store.heartbeat()?,
@@ -299,7 +299,7 @@ impl Answers<'_> {
 
 /// Pages count from 1.
 fn page_of(page: u32) -> Paging {
-    Paging { skip: (page.max(1) - 1).saturating_mul(PAGE as u32), most: PAGE as u32 }
+    Paging { skip: (page.max(1) - 1).saturating_mul(PAGE as u32), limit: PAGE as u32 }
 }
 
 /// The answer that there is no such incident. An incident that the reader may not see gets the same answer, so that

@@ -267,7 +267,7 @@ impl Asker {
 
     /// An [`AnswerDelivery`] of this chat that has no pace and posts as often as podbell wants.
     pub(crate) fn delivery(&self, again: Duration, within: Duration) -> AnswerDelivery<'_> {
-        AnswerDelivery { chat: &self.settings.name, deps: &self.deps, rate: None, again, within, most: None }
+        AnswerDelivery { chat: &self.settings.name, deps: &self.deps, rate: None, again, within, max_posts: None }
     }
 
     /// Keeps a connection of this chat, which `what` names in the log, until `stop` is cancelled; then finishes what is

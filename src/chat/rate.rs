@@ -50,7 +50,7 @@ mod tests {
 
     #[test]
     fn each_conversation_has_its_own_window() {
-        let rate = Rate::new(Pace { most: 2, per: Duration::from_secs(1), kept_for_critical: 0 });
+        let rate = Rate::new(Pace { limit: 2, per: Duration::from_secs(1), kept_for_critical: 0 });
         assert_eq!([rate.take("a", at(0)), rate.take("a", at(100))], [Ok(()), Ok(())]);
         assert_eq!(rate.take("a", at(300)), Err(Duration::from_millis(700)));
         assert_eq!(rate.take("b", at(300)), Ok(()));

@@ -87,7 +87,7 @@ pub struct Pauses {
     /// After the first loss; doubles each time.
     pub first: Duration,
     /// The longest after a loss.
-    pub most: Duration,
+    pub longest: Duration,
     /// After a refusal.
     pub refused: Duration,
     /// After it was displaced: two that displace each other without end answer nobody.
@@ -97,7 +97,7 @@ pub struct Pauses {
 impl Default for Pauses {
     fn default() -> Self {
         let seconds = Duration::from_secs;
-        Self { first: seconds(1), most: seconds(60), refused: seconds(5 * 60), displaced: seconds(5 * 60) }
+        Self { first: seconds(1), longest: seconds(60), refused: seconds(5 * 60), displaced: seconds(5 * 60) }
     }
 }
 
@@ -144,8 +144,8 @@ impl Backoff {
     pub(crate) fn wait(&mut self, end: &Disconnect) -> Duration {
         let chance = (self.chance)();
         let jittered = |wait| jittered(wait, chance);
-        let Pauses { first, most, refused, displaced } = self.pauses;
-        let backed_off = doubled(first, self.tries, most);
+        let Pauses { first, longest, refused, displaced } = self.pauses;
+        let backed_off = doubled(first, self.tries, longest);
         self.tries = self.tries.saturating_add(1);
         let (wait, why) = match *end {
             Disconnect::Stopped => return Duration::ZERO,
@@ -189,7 +189,7 @@ mod tests {
 
     fn backoff() -> Backoff {
         let seconds = Duration::from_secs;
-        let pauses = Pauses { first: seconds(1), most: seconds(60), refused: seconds(300), displaced: seconds(900) };
+        let pauses = Pauses { first: seconds(1), longest: seconds(60), refused: seconds(300), displaced: seconds(900) };
         Backoff::new("ops", "the bot", pauses, Arc::new(|| 0.0))
     }
 

@@ -143,11 +143,11 @@ impl Answers<'_> {
         let (ids, open) = match skipped.checked_add(PAGE).filter(|until| *until <= MAX_SORTED) {
             Some(_) => {
                 let (ids, open) =
-                    self.store.incidents(Incidents::Open, Paging { skip: 0, most: MAX_SORTED }, wanted)?;
+                    self.store.incidents(Incidents::Open, Paging { skip: 0, limit: MAX_SORTED }, wanted)?;
                 let sorted = self.by_need(ids)?;
                 (sorted.into_iter().skip(skipped as usize).take(PAGE as usize).collect(), open)
             }
-            None => self.store.incidents(Incidents::Open, Paging { skip: skipped, most: PAGE }, wanted)?,
+            None => self.store.incidents(Incidents::Open, Paging { skip: skipped, limit: PAGE }, wanted)?,
         };
         let escalated = self.store.escalated_since(self.now.minus(LATELY))?;
         let mutes = self.store.mutes(self.now)?;

@@ -48,10 +48,10 @@ const KIND: Key<TableEntry<NotifierKind>> = Key::required(
 );
 
 /// Reads `notifiers:`.
-pub(super) fn read(node: &Node, around: &ConfiguredChats, reader: &mut Reader) -> Vec<NotifierConfig<Unresolved>> {
+pub(super) fn read(node: &Node, chats: &ConfiguredChats, reader: &mut Reader) -> Vec<NotifierConfig<Unresolved>> {
     let mut names = HashSet::new();
     let items = reader.list(node, "a list of notifiers");
-    items.iter().filter_map(|item| notifier(item, around, &mut names, reader)).collect()
+    items.iter().filter_map(|item| notifier(item, chats, &mut names, reader)).collect()
 }
 
 /// The names alone, including those of notifiers with other mistakes: a mistake in one notifier must not flag every
@@ -72,7 +72,7 @@ pub(super) fn names(node: &Node) -> Vec<String> {
 
 fn notifier(
     node: &Node,
-    around: &ConfiguredChats,
+    chats: &ConfiguredChats,
     names: &mut HashSet<String>,
     reader: &mut Reader,
 ) -> Option<NotifierConfig<Unresolved>> {
@@ -87,7 +87,7 @@ fn notifier(
     let people = kind.audience.is_people();
     let digest_after = if people { digest_after(&mut map, reader) } else { None };
     let daily = if people { DAILY.take(&mut map, reader) } else { None };
-    let platform = reader.within(&name, |reader| (kind.read)(&mut map, around, reader));
+    let platform = reader.within(&name, |reader| (kind.read)(&mut map, chats, reader));
     map.finish_with(reader, |key| (kind.elsewhere)(key).or_else(|| elsewhere(key)));
     Some(NotifierConfig {
         name: name.into(),

@@ -179,8 +179,8 @@ pub(super) fn read(root: &Node, reader: &mut Reader) -> Parsed {
     let sources = section(&SOURCES, &mut map, reader, sources::read).unwrap_or_default();
     let notifiers_node = NOTIFIERS.node(&mut map, reader);
     let chats = section(&CHATS, &mut map, reader, chats::read).unwrap_or_default();
-    let around = ConfiguredChats { chats: chats.kinds };
-    let read = |node| reader.within("notifiers", |reader| notifiers::read(node, &around, reader));
+    let configured_chats = ConfiguredChats { kinds: chats.kinds };
+    let read = |node| reader.within("notifiers", |reader| notifiers::read(node, &configured_chats, reader));
     let notifiers = notifiers_node.map(read).unwrap_or_default();
     let mentions = section(&MENTIONS, &mut map, reader, notifiers::mentions).unwrap_or_default();
     let destinations = notifiers_node.map(notifiers::names).unwrap_or_default();

@@ -80,7 +80,7 @@ pub struct NotifierForm {
 #[derive(Clone, Debug, Default)]
 pub struct ConfiguredChats {
     /// The kinds of the chats that receive what people press.
-    pub chats: Vec<&'static str>,
+    pub kinds: Vec<&'static str>,
 }
 
 /// Who reads what a notifier tells.

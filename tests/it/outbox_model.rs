@@ -17,7 +17,7 @@ use proptest::prelude::*;
 
 use crate::support::events::START;
 
-const PACE: Pace = Pace { most: 4, per: Duration::from_secs(20), kept_for_critical: 1 };
+const PACE: Pace = Pace { limit: 4, per: Duration::from_secs(20), kept_for_critical: 1 };
 
 /// How often a platform wants to hear of an open incident, where it does.
 const REPEAT_EVERY: Duration = Duration::from_secs(120);
@@ -227,8 +227,8 @@ impl Model {
             self.requests.push(self.now);
             self.in_flight.push((send, body));
         }
-        for window in self.requests.windows(PACE.most + 1) {
-            prop_assert!(window[PACE.most].since(window[0]) >= PACE.per, "over the pace");
+        for window in self.requests.windows(PACE.limit + 1) {
+            prop_assert!(window[PACE.limit].since(window[0]) >= PACE.per, "over the pace");
         }
         Ok(())
     }
@@ -388,7 +388,7 @@ proptest! {
 
     #[test]
     fn nothing_is_lost_nothing_leaves_early_and_order_holds(ops in prop::collection::vec(op(), 1..80), threads: bool, repeats: bool) {
-        let changes = Pace { most: 3, per: Duration::from_secs(30), kept_for_critical: 0 };
+        let changes = Pace { limit: 3, per: Duration::from_secs(30), kept_for_critical: 0 };
         let upkeep = if repeats { Upkeep::ChangesAndEvery(REPEAT_EVERY) } else { Upkeep::Changes };
         let threads = threads.then(|| ThreadPolicy { place: "p".into(), endpoint: "t".into(), pace: changes, upkeep });
         let mut model = Model::new(threads);

@@ -283,6 +283,7 @@ fn family(reversed: bool) -> String {
         "{name: crash, match: {reason: ContainerCrashed}, open_when: {count: 3, within: 1h}}",
         "{name: loop, match: {reason: BackOff}}",
         "{name: down, match: {reason: Unavailable}}",
+        "{name: image, match: {reason: Failed}, open_when: {count: 3, within: 20m}}",
     ];
     if reversed {
         rules.reverse();
@@ -291,20 +292,24 @@ fn family(reversed: bool) -> String {
 }
 
 #[test]
-fn what_a_new_pod_did_and_was_not_told_is_quoted_by_what_follows_from_it_unless_that_is_over() {
+fn what_a_new_pod_did_and_was_not_told_is_quoted_by_what_follows_from_it_unless_that_is_over_or_long_ago() {
     let liveness = |last: i64| warning(POD, "Unhealthy", "Liveness probe failed: timeout", 5, 100, last);
     let killed = warning(POD, "ContainerCrashed", "Container web ended with exit code 137", 1, 150, 150);
     let crashed = warning(POD, "ContainerCrashed", "Container web ended with exit code 1", 1, 150, 150);
     let loops = |at: i64| warning(OTHER, "BackOff", "Back-off restarting failed container", 1, at, at);
     let mut down = warning("web", "Unavailable", "No pod is ready", 1, 500, 500);
     down.obj_type = "Deployment".into();
+    let not_found = warning(POD, "Failed", "Failed to pull image \"web:v2\": not found", 1, 140, 140);
+    let pulled = normal("Pod", POD, "Pulled", "Successfully pulled image \"web:v2\"", 200);
     // What was seen, and what the first message says.
     let cases = [
         (vec![liveness(140), killed.clone(), loops(500)], "Liveness probe failed: timeout"),
         (vec![liveness(160), killed.clone(), loops(500)], "Liveness probe failed: timeout"),
-        (vec![liveness(140), killed, down], "Liveness probe failed: timeout"),
+        (vec![liveness(140), killed, down.clone()], "Liveness probe failed: timeout"),
         (vec![liveness(140), crashed, loops(500)], "Container web ended with exit code 1"),
         (vec![liveness(140), loops(2000)], "Back-off restarting failed container"),
+        (vec![not_found.clone(), down.clone()], "Failed to pull image \"web:v2\": not found"),
+        (vec![not_found, pulled, down], "No pod is ready"),
     ];
     for reversed in [false, true] {
         for (events, expected) in &cases {
@@ -333,4 +338,22 @@ fn what_new_pods_of_an_earlier_rollout_did_is_not_counted_with_that_of_the_next(
     let story = story(&world.log[0].notices[0]);
     let first = crate::support::events::at(790);
     assert!(story.first_at >= first && story.object_names == [NEXT], "{story:?}");
+}
+
+#[test]
+fn what_was_read_late_counts_together_however_old_it_is() {
+    let pods = [POD, OTHER, "web-6d4cf56db6-k2zvp"];
+    let rules = RULES.replace("within: 10m", "within: 5m");
+    let mut world = world(&rules);
+    world.run_until(60);
+    world.poll(&web(), &pods.map(|pod| scheduled(pod, -3000)));
+    // Nothing was read for a while.
+    world.run_until(1200);
+    let failed = |(number, pod): (usize, &str)| {
+        let at = 660 + 30 * i64::try_from(number).unwrap();
+        probe(pod, 1, at, at)
+    };
+    world.poll(&web(), &pods.into_iter().enumerate().map(failed).collect::<Vec<_>>());
+    world.run_until(1300);
+    assert_eq!(told(&world).len(), 1, "{:?}", world.told());
 }

@@ -226,7 +226,7 @@ async fn numbers_that_begin_anew_are_heard() {
 #[tokio::test]
 async fn many_answers_in_one_group_wait_for_its_pace_and_all_arrive() {
     let run = start(|config| {
-        config.timing.answers.pace = Pace { most: 2, per: Duration::from_millis(200), kept_for_critical: 0 };
+        config.timing.answers.pace = Pace { limit: 2, per: Duration::from_millis(200), kept_for_critical: 0 };
     })
     .await;
     run.telegram.limit(2, Duration::from_millis(150));

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-/// `first`, doubled so often, but no longer than `longest`.
+/// `first`, doubled `times` times, but no longer than `longest`.
 pub fn doubled(first: Duration, times: u32, longest: Duration) -> Duration {
     first.saturating_mul(2_u32.saturating_pow(times)).min(longest)
 }

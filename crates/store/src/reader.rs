@@ -122,7 +122,7 @@ pub struct Paging {
     /// How many are skipped.
     pub skip: u32,
     /// How many follow at most.
-    pub most: u32,
+    pub limit: u32,
 }
 
 /// A service that is watched.

@@ -36,10 +36,10 @@ const REPEAT_EVERY: Duration = Duration::from_secs(300);
 /// How long an open alert stands without another word: long enough for a restart of podbell, and for a repetition that fails.
 const STANDS_FOR: Duration = Duration::from_secs(1200);
 /// Alertmanager has no limit of its own.
-const PACE: Pace = Pace { most: 300, per: Duration::from_secs(60), kept_for_critical: 60 };
+const PACE: Pace = Pace { limit: 300, per: Duration::from_secs(60), kept_for_critical: 60 };
 /// The pace of changes and repetitions, which leave room for news. All of 4,000 open alerts are repeated before the first of them
 /// ends.
-const REPEATS: Pace = Pace { most: 200, per: Duration::from_secs(60), kept_for_critical: 0 };
+const REPEATS: Pace = Pace { limit: 200, per: Duration::from_secs(60), kept_for_critical: 0 };
 /// How long other members may take for an alert that one has taken.
 const OTHERS_WITHIN: Duration = Duration::from_secs(1);
 /// How long members may take that did not answer within `OTHERS_WITHIN`, until `REPEAT_EVERY` has passed.

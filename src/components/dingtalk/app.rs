@@ -35,7 +35,7 @@ const CREATE: [&str; 4] = ["v1.0", "card", "instances", "createAndDeliver"];
 const DELIVER: [&str; 4] = ["v1.0", "card", "instances", "deliver"];
 const CHANGE: [&str; 3] = ["v1.0", "card", "instances"];
 /// The pace of changes; an application may make 20 requests a second.
-const CHANGES: Pace = Pace { most: 1, per: Duration::from_millis(250), kept_for_critical: 0 };
+const CHANGES: Pace = Pace { limit: 1, per: Duration::from_millis(250), kept_for_critical: 0 };
 /// The API.
 const API: &str = "https://api.dingtalk.com";
 pub(super) const APP_KEY: Key<Custom<String>> = Key::required(
@@ -84,11 +84,11 @@ pub(crate) const NOTIFIER: NotifierKind = NotifierKind {
     },
 };
 
-fn read(map: &mut MapReader<'_>, around: &ConfiguredChats, reader: &mut Reader) -> Option<Draft<dyn Notifier>> {
+fn read(map: &mut MapReader<'_>, chats: &ConfiguredChats, reader: &mut Reader) -> Option<Draft<dyn Notifier>> {
     let (key, secret, api) = (APP_KEY.take(map, reader), APP_SECRET.take(map, reader), API_URL.take(map, reader));
     let (robot_code, conversation) = (ROBOT_CODE.take(map, reader), CONVERSATION.take(map, reader));
     let cards = CARDS.take(map, reader).unwrap_or(false);
-    let cards = cards.then(|| Cards { buttons: around.chats.contains(&chat::CHAT.name) });
+    let cards = cards.then(|| Cards { buttons: chats.kinds.contains(&chat::CHAT.name) });
     let (key, secret, api, conversation) = (key?, secret?, api?, conversation?);
     let robot_code = robot_code.unwrap_or_else(|| key.clone());
     Some(Draft::<dyn Notifier>::new(move |secrets| {
@@ -269,7 +269,7 @@ impl Notifier for App {
         });
         // Answers to presses on cards are messages to the same group.
         let pace = match self.cards {
-            Some(Cards { buttons: true }) => Pace { most: PACE.most - chat::PRESS_PACE.most, ..PACE },
+            Some(Cards { buttons: true }) => Pace { limit: PACE.limit - chat::PRESS_PACE.limit, ..PACE },
             _ => PACE,
         };
         Policy { pace: Some(pace), threads, ..Policy::of(endpoint, all) }

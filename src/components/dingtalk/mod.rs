@@ -38,7 +38,7 @@ use podbell_core::yaml::{MapReader, Reader};
 
 /// 20 in any 60 s, 5 of them reserved for critical; one second of reserve for the network. Whoever is faster is blocked
 /// for ten minutes.
-const PACE: Pace = Pace { most: 20, per: Duration::from_secs(61), kept_for_critical: 5 };
+const PACE: Pace = Pace { limit: 20, per: Duration::from_secs(61), kept_for_critical: 5 };
 /// How long a robot is blocked that was too fast.
 const BLOCKED: Duration = Duration::from_secs(600);
 const PATH: &str = "/robot/send";

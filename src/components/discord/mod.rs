@@ -25,9 +25,9 @@ use podbell_core::yaml::key::{Bool, Key};
 use podbell_core::yaml::{MapReader, Reader};
 
 /// 5 in 2 s and 30 in a minute are allowed: one each 2.1 s satisfies both. Whoever ignores refusals is banned by address.
-const PACE: Pace = Pace { most: 1, per: Duration::from_millis(2100), kept_for_critical: 0 };
+const PACE: Pace = Pace { limit: 1, per: Duration::from_millis(2100), kept_for_critical: 0 };
 /// The pace of changes, which have a limit of their own.
-const CHANGES: Pace = Pace { most: 20, per: Duration::from_secs(61), kept_for_critical: 0 };
+const CHANGES: Pace = Pace { limit: 20, per: Duration::from_secs(61), kept_for_critical: 0 };
 const REPLIES: Replies = Replies {
     what: "Discord webhook",
     public: &["api", "webhooks"],
@@ -70,10 +70,10 @@ pub(crate) const NOTIFIER: NotifierKind = NotifierKind {
     preview: |url| Arc::new(Webhook::new(url)),
 };
 
-fn read(map: &mut MapReader<'_>, around: &ConfiguredChats, reader: &mut Reader) -> Option<Draft<dyn Notifier>> {
+fn read(map: &mut MapReader<'_>, chats: &ConfiguredChats, reader: &mut Reader) -> Option<Draft<dyn Notifier>> {
     if ["token", "channel"].iter().any(|key| map.has(key)) {
         let (token, channel, api) = (TOKEN.take(map, reader), CHANNEL.take(map, reader), API.take(map, reader));
-        let buttons = BUTTONS.take(map, reader).unwrap_or_else(|| around.chats.contains(&chat::CHAT.name));
+        let buttons = BUTTONS.take(map, reader).unwrap_or_else(|| chats.kinds.contains(&chat::CHAT.name));
         let (token, channel, api) = (token?, channel?, api?);
         return Some(Draft::<dyn Notifier>::new(move |secrets| {
             Some(Arc::new(Bot { token: secrets.get(&token)?, channel, api, buttons }))

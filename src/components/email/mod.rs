@@ -24,7 +24,7 @@ use podbell_core::outbox::pace::Pace;
 use podbell_core::outbox::{Outcome, Policy};
 
 /// Slow enough for the limits of mail providers on what one sender may send.
-const PACE: Pace = Pace { most: 20, per: Duration::from_secs(61), kept_for_critical: 5 };
+const PACE: Pace = Pace { limit: 20, per: Duration::from_secs(61), kept_for_critical: 5 };
 /// Of this many mails podbell knows which recipients have them, while others do not.
 const MAX_PARTLY: usize = 1_000;
 

@@ -30,9 +30,9 @@ use podbell_core::yaml::key::{Bool, Custom, Key};
 use podbell_core::yaml::{MapReader, Node, Reader};
 
 /// All bots of a chat share 5 messages a second.
-pub(super) const PACE: Pace = Pace { most: 1, per: Duration::from_millis(500), kept_for_critical: 0 };
+pub(super) const PACE: Pace = Pace { limit: 1, per: Duration::from_millis(500), kept_for_critical: 0 };
 /// The pace of changes: a message can be changed 5 times a second.
-const CHANGES: Pace = Pace { most: 1, per: Duration::from_millis(250), kept_for_critical: 0 };
+const CHANGES: Pace = Pace { limit: 1, per: Duration::from_millis(250), kept_for_critical: 0 };
 
 pub(super) const APP_ID: Key<Custom<String>> =
     Key::required("app_id", Custom { read: read_app, schema: app_schema }, "Of the app, cli_….");
@@ -68,10 +68,10 @@ pub(crate) const APP: NotifierKind = NotifierKind {
     preview: |url| Arc::new(Chat::new(Api::new(url, String::new(), SecretString::from("")), String::new(), false)),
 };
 
-fn read(map: &mut MapReader<'_>, around: &ConfiguredChats, reader: &mut Reader) -> Option<Draft<dyn Notifier>> {
+fn read(map: &mut MapReader<'_>, chats: &ConfiguredChats, reader: &mut Reader) -> Option<Draft<dyn Notifier>> {
     let (app, secret) = (APP_ID.take(map, reader), APP_SECRET.take(map, reader));
     let (chat, api) = (CHAT.take(map, reader), API.take(map, reader));
-    let buttons = BUTTONS.take(map, reader).unwrap_or_else(|| around.chats.contains(&chat::CHAT.name));
+    let buttons = BUTTONS.take(map, reader).unwrap_or_else(|| chats.kinds.contains(&chat::CHAT.name));
     let (app, secret, chat, api) = (app?, secret?, chat?, api?);
     Some(Draft::<dyn Notifier>::new(move |secrets| {
         let api = Api::new(api, app, secrets.get(&secret)?);

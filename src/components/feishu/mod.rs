@@ -38,7 +38,7 @@ use podbell_core::yaml::{MapReader, Reader};
 pub(crate) use app::APP;
 
 /// 100 a minute and 5 a second are allowed: one each 700 ms satisfies both.
-const PACE: Pace = Pace { most: 1, per: Duration::from_millis(700), kept_for_critical: 0 };
+const PACE: Pace = Pace { limit: 1, per: Duration::from_millis(700), kept_for_critical: 0 };
 const REPLIES: Replies = Replies {
     what: "Feishu robot",
     public: &["open-apis"],

@@ -38,7 +38,7 @@ use podbell_core::yaml::key::{Custom, Key};
 use podbell_core::yaml::{MapReader, Node, Reader};
 
 /// The pace of changes.
-const CHANGES: Pace = Pace { most: 40, per: Duration::from_secs(61), kept_for_critical: 0 };
+const CHANGES: Pace = Pace { limit: 40, per: Duration::from_secs(61), kept_for_critical: 0 };
 const WEBHOOK: HookForm = HookForm {
     replies: Replies {
         what: "Mattermost webhook",

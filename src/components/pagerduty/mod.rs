@@ -30,7 +30,7 @@ use podbell_core::yaml::{MapReader, Reader};
 /// The Events API.
 const API: &str = "https://events.pagerduty.com/v2/enqueue";
 /// 120 a minute are allowed for an integration.
-const PACE: Pace = Pace { most: 120, per: Duration::from_secs(61), kept_for_critical: 30 };
+const PACE: Pace = Pace { limit: 120, per: Duration::from_secs(61), kept_for_critical: 30 };
 
 const KEY: Key<Secret> =
     Key::required("routing_key", Secret(SecretKind::Any), "Of an Events API v2 integration of the service.");

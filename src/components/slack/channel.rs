@@ -18,7 +18,7 @@ use podbell_core::outbox::{Outcome, Policy, ThreadPolicy, Upkeep};
 
 /// The pace of message updates. An app may make 50 a minute in a workspace, and its other actions need some of
 /// them.
-const CHANGES: Pace = Pace { most: 40, per: std::time::Duration::from_secs(61), kept_for_critical: 0 };
+const CHANGES: Pace = Pace { limit: 40, per: std::time::Duration::from_secs(61), kept_for_critical: 0 };
 
 /// A channel, and the app that posts there.
 pub(super) struct Channel {

@@ -68,16 +68,16 @@ pub(crate) const NOTIFIER: NotifierKind = NotifierKind {
 /// The registry row of the chat.
 pub(crate) use chat::CHAT;
 
-fn read(map: &mut MapReader<'_>, around: &ConfiguredChats, reader: &mut Reader) -> Option<Draft<dyn Notifier>> {
+fn read(map: &mut MapReader<'_>, chats: &ConfiguredChats, reader: &mut Reader) -> Option<Draft<dyn Notifier>> {
     if ["token", "channel"].iter().any(|key| map.has(key)) {
-        return read_app(map, around, reader);
+        return read_app(map, chats, reader);
     }
     let url = URL.take(map, reader)?;
     Some(Draft::<dyn Notifier>::new(move |secrets| Some(Arc::new(HookNotifier::new(secrets.url(&url)?, &WEBHOOK)))))
 }
 
 /// Reads an app's token and a channel, for threads and updates of messages.
-fn read_app(map: &mut MapReader<'_>, around: &ConfiguredChats, reader: &mut Reader) -> Option<Draft<dyn Notifier>> {
+fn read_app(map: &mut MapReader<'_>, chats: &ConfiguredChats, reader: &mut Reader) -> Option<Draft<dyn Notifier>> {
     let node = TOKEN.node(map, reader);
     let token = node.and_then(|node| {
         let token = TOKEN.read(node, reader)?;
@@ -89,7 +89,7 @@ fn read_app(map: &mut MapReader<'_>, around: &ConfiguredChats, reader: &mut Read
     });
     let channel = CHANNEL.take(map, reader);
     let api = WEB_API.take(map, reader);
-    let buttons = BUTTONS.take(map, reader).unwrap_or_else(|| around.chats.contains(&CHAT.name));
+    let buttons = BUTTONS.take(map, reader).unwrap_or_else(|| chats.kinds.contains(&CHAT.name));
     let (token, channel, api) = (token?, channel?, api?);
     Some(Draft::<dyn Notifier>::new(move |secrets| {
         let token = secrets.get(&token)?;

@@ -38,9 +38,9 @@ use podbell_core::yaml::{MapReader, Node, Reader};
 /// The Bot API.
 const API: &str = "https://api.telegram.org";
 /// 20 a minute are allowed in a group, 5 of them reserved for critical; one second of reserve for the network.
-const PACE: Pace = Pace { most: 20, per: Duration::from_secs(61), kept_for_critical: 5 };
+const PACE: Pace = Pace { limit: 20, per: Duration::from_secs(61), kept_for_critical: 5 };
 /// The pace of changes.
-const CHANGES: Pace = Pace { most: 15, per: Duration::from_secs(61), kept_for_critical: 0 };
+const CHANGES: Pace = Pace { limit: 15, per: Duration::from_secs(61), kept_for_critical: 0 };
 
 const TOKEN: Key<Secret> =
     Key::required("token", Secret(SecretKind::Any), "Of the bot, 123456:ABC-…, from @BotFather.");
@@ -75,9 +75,9 @@ pub(crate) const NOTIFIER: NotifierKind = NotifierKind {
     preview: |url| Arc::new(Chat::new(SecretString::from(url.path().to_owned()), "0", url, false)),
 };
 
-fn read(map: &mut MapReader<'_>, around: &ConfiguredChats, reader: &mut Reader) -> Option<Draft<dyn Notifier>> {
+fn read(map: &mut MapReader<'_>, chats: &ConfiguredChats, reader: &mut Reader) -> Option<Draft<dyn Notifier>> {
     let (token, chat, api) = (TOKEN.take(map, reader), CHAT.take(map, reader), BOT_API.take(map, reader));
-    let buttons = BUTTONS.take(map, reader).unwrap_or_else(|| around.chats.contains(&chat::CHAT.name));
+    let buttons = BUTTONS.take(map, reader).unwrap_or_else(|| chats.kinds.contains(&chat::CHAT.name));
     let (token, chat, api) = (token?, chat?, api?);
     Some(Draft::<dyn Notifier>::new(move |secrets| {
         let token = secrets.get(&token)?;

@@ -25,7 +25,7 @@ const FORM: HookForm = HookForm {
         is_about_content,
     },
     // 20 in any 60 s, 5 of them reserved for critical; one second of reserve for the network.
-    pace: Pace { most: 20, per: Duration::from_secs(61), kept_for_critical: 5 },
+    pace: Pace { limit: 20, per: Duration::from_secs(61), kept_for_critical: 5 },
     query: None,
     body: |rendering| {
         let mentions = rendering.mentioned(NOTIFIER.name);

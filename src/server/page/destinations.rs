@@ -80,5 +80,5 @@ fn pace(cx: &Context<'_>, pace: Option<Pace>) -> String {
         0 => cx.words.seconds(&pace.per.as_secs_f64().to_string()),
         minutes => cx.say().duration(minutes * 60),
     };
-    cx.words.per(pace.most, &per)
+    cx.words.per(pace.limit, &per)
 }

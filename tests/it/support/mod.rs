@@ -57,7 +57,7 @@ use podbell::chat::reconnect::{ConnectionTiming, Pauses};
 use podbell_core::outbox::pace::Pace;
 
 /// Faster than any test asks.
-pub const FAST: Pace = Pace { most: 10_000, per: Duration::from_secs(1), kept_for_critical: 0 };
+pub const FAST: Pace = Pace { limit: 10_000, per: Duration::from_secs(1), kept_for_critical: 0 };
 /// Answers are posted again at once.
 pub const QUICK_ANSWERS: AnswerTiming = AnswerTiming { again: Duration::from_millis(5), pace: FAST };
 /// A connection that is opened again at once.
@@ -67,7 +67,7 @@ pub const QUICK_CONNECTION: ConnectionTiming = ConnectionTiming {
     silence: Duration::from_secs(1),
     pauses: Pauses {
         first: Duration::from_millis(5),
-        most: Duration::from_millis(50),
+        longest: Duration::from_millis(50),
         refused: Duration::from_millis(50),
         displaced: Duration::from_millis(50),
     },

@@ -414,7 +414,7 @@ impl Queries for FakeQueries {
 /// Less patience than in earnest.
 pub fn quick() -> Timing {
     let millis = Duration::from_millis;
-    let pauses = Pauses { first: millis(10), most: millis(2000), refused: millis(2000), displaced: millis(100) };
+    let pauses = Pauses { first: millis(10), longest: millis(2000), refused: millis(2000), displaced: millis(100) };
     Timing {
         inline: millis(2500),
         answers: QUICK_ANSWERS,

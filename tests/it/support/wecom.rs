@@ -252,7 +252,7 @@ fn disconnected() -> String {
 pub fn quick() -> BotTiming {
     let millis = Duration::from_millis;
     let pauses =
-        Pauses { first: millis(10), most: millis(100), refused: millis(100), displaced: Duration::from_secs(3600) };
+        Pauses { first: millis(10), longest: millis(100), refused: millis(100), displaced: Duration::from_secs(3600) };
     BotTiming {
         inline: millis(2000),
         connection: ConnectionTiming { silence: millis(5000), pauses, ..QUICK_CONNECTION },

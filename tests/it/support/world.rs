@@ -60,7 +60,7 @@ impl Renderer for Plain {
 }
 
 /// A pace of a platform that takes few messages: 20 a minute, 5 of them kept for critical ones.
-pub const TWENTY_A_MINUTE: Pace = Pace { most: 20, per: Duration::from_secs(61), kept_for_critical: 5 };
+pub const TWENTY_A_MINUTE: Pace = Pace { limit: 20, per: Duration::from_secs(61), kept_for_critical: 5 };
 
 /// One request that reached a receiver.
 #[derive(Clone, Debug)]

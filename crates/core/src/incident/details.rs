@@ -38,7 +38,7 @@ pub struct Details {
     pub reasons: Vec<ReasonCount>,
     /// Its topics in order of joining, each with words for people.
     pub topics: Vec<Topic>,
-    /// The event that messages quote: the newest, or the newest that names the cause.
+    /// The event that messages quote: the newest, or the newest that names the cause. It may be one that a related rule gathered.
     pub newest: Newest,
     /// The cluster's date of `newest`.
     pub newest_seen: Time,
@@ -141,8 +141,7 @@ impl Details {
         if !too_young {
             self.record_topic(event, joining.workload);
         }
-        let anew = begins && (joining.open || !quote::is_of_the_same_pods(event, &self.newest));
-        if quote::replaces(event, &self.newest, self.newest_seen, anew) {
+        if quote::replaces(event, &self.newest, self.newest_seen, begins) {
             self.newest = newest(event);
             self.newest_seen = event.last_seen;
             // Keep the known labels if this event has none.

@@ -40,7 +40,7 @@ use packed::Packed;
 use rhythm::Rhythm;
 use standing::{EndEvidence, EndedBy, VisibleEnds};
 use unacknowledged::Unacknowledged;
-use window::{ObjectOccurrences, OpenCheck, Run};
+use window::{ObjectOccurrences, Occurrences, OpenCheck, Run};
 
 /// How long a trouble that has lasted long enough waits for the good read that confirms it.
 const READ_WITHIN: Duration = Duration::from_secs(3600);
@@ -201,13 +201,8 @@ impl Incident {
             let named = self.group.iter().any(|(field, value)| *field == Field::Workload && value != joining.workload);
             self.shape = super::workload::shape(joining.workload).filter(|_| named).map(|shape| shape.text);
         }
-        if self.phase == Phase::Gathering && !joining.over {
-            if self.signs.is_over() {
-                self.details.change(|details| details.newest_seen = Time::default());
-                self.gather_anew(joining, now);
-            } else if self.occurrences > 0 && self.counts_until(rule) < now {
-                self.gather_anew(joining, now);
-            }
+        if self.phase == Phase::Gathering && self.signs.is_over() && !joining.over {
+            self.gather_anew(joining, now);
         }
         let topics = self.details.topics.len();
         self.record(joining, now);
@@ -267,7 +262,7 @@ impl Incident {
         self.details.change(|details| details.record_topic(&event, &workload));
     }
 
-    /// All that gathered has ended, or no longer counts: starts to gather anew.
+    /// All that gathered has ended: starts to gather anew.
     fn gather_anew(&mut self, joining: &Joining<'_>, now: Time) {
         let at = if joining.late { joining.times.last } else { now };
         (self.occurrences, self.older, self.first_seen) = (0, 0, joining.event.first_seen);
@@ -299,9 +294,15 @@ impl Incident {
         self.last_at.since(self.first_at)
     }
 
-    /// Whether its rule groups by workload, so that it is about one.
+    /// Whether its rule groups by what names a workload, so that it is about one.
     pub(crate) fn is_of_one_workload(&self) -> bool {
-        self.group.iter().any(|(field, _)| *field == Field::Workload)
+        let of = |wanted: Field| self.group.iter().any(|(field, _)| *field == wanted);
+        of(Field::Cluster) && of(Field::Namespace) && of(Field::Workload)
+    }
+
+    /// Whether nothing that it gathered counts together with new occurrences: it is kept only to be quoted.
+    pub(crate) fn is_outlived_by(&self, new: &Occurrences, rule: &RuleSettings) -> bool {
+        self.phase == Phase::Gathering && rule.open_when.settled.is_some() && self.counts_until(rule) < new.first
     }
 
     /// Whether it is about workloads that are runs of one thing.
@@ -419,20 +420,18 @@ impl Incident {
     /// no longer reopen.
     pub(crate) fn expires_at(&self, rule: &RuleSettings) -> Option<Time> {
         match self.phase {
-            Phase::Gathering => Some(self.gathers_until(rule)),
+            Phase::Gathering => {
+                // What no longer counts of young objects may still be why an incident of a related rule opens.
+                let quotable = rule.open_when.settled.map(|_| self.last_at.plus(quote::HOLDS));
+                Some(self.counts_until(rule).max(quotable.unwrap_or_default()))
+            }
             // Without occurrences that may still reopen it, only `reopen_within` counts.
             Phase::Resolved { at } if self.recent.is_empty() && self.runs.is_empty() && self.signs.standing == 0 => {
                 Some(at.plus(rule.reopen_within))
             }
-            Phase::Resolved { at } => Some(at.plus(rule.reopen_within).max(self.gathers_until(rule))),
+            Phase::Resolved { at } => Some(at.plus(rule.reopen_within).max(self.counts_until(rule))),
             Phase::Open => None,
         }
-    }
-
-    fn gathers_until(&self, rule: &RuleSettings) -> Time {
-        // What no longer counts of young objects may still be why an incident of a related rule opens.
-        let quotable = rule.open_when.settled.map(|_| self.last_at.plus(quote::HOLDS));
-        self.counts_until(rule).max(quotable.unwrap_or_default())
     }
 
     /// Until when what gathered may open it.

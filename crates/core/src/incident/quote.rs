@@ -16,7 +16,7 @@ use crate::workload::template_of;
 pub(super) const HOLDS: Duration = Duration::from_secs(15 * 60);
 
 /// What an event's text is about, whatever its reason. Of two texts about the same, the more informative one is quoted; of
-/// two about different things, the newer.
+/// two about different things, the newer, but for a workload that lacks pods: why they do not run is quoted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum About {
     Image,
@@ -74,12 +74,6 @@ fn follows(one: Option<About>, other: Option<About>) -> bool {
     one == Some(About::Workload) && other.is_some_and(About::keeps_pods_from_running)
 }
 
-/// Whether an event may be another sign of the trouble that was quoted last, even if pods seemed well in between. A container
-/// that is killed again and again is ready for a while each time.
-pub(super) fn is_of_the_same_pods(event: &Event<'_>, old: &Newest) -> bool {
-    are_same_pods((event.obj_type.trim(), event.obj_name.trim()), (&old.obj_type, &old.obj_name))
-}
-
 /// Of what other incidents of the same workload quote, the event that is why `quoted` happened.
 pub(super) fn cause_among<'a>(
     others: impl Iterator<Item = (&'a Newest, Time)>,
@@ -91,20 +85,16 @@ pub(super) fn cause_among<'a>(
     }
     let explains = |(other, seen): &(&Newest, Time)| {
         let (other_about, other_depth) = of(&other.reason, &other.message);
-        let of_same = other_about.is_some() && other_about == about && is_same_pod(other, quoted);
+        let of_same = other_about.is_some() && other_about == about && are_same_pods(other, quoted);
         (of_same || follows(about, other_about)) && other_depth > depth && quoted_seen.since(*seen) < HOLDS
     };
     others.filter(explains).max_by_key(|(other, seen)| (of(&other.reason, &other.message).1, *seen))
 }
 
-fn is_same_pod(one: &Newest, other: &Newest) -> bool {
-    are_same_pods((&one.obj_type, &one.obj_name), (&other.obj_type, &other.obj_name))
-}
-
-/// Whether both are the same pod, or pods of the same template.
-fn are_same_pods((kind, name): (&str, &str), (other_kind, other): (&str, &str)) -> bool {
-    let same_template = || template_of(name).is_some_and(|template| Some(template) == template_of(other));
-    (kind, other_kind) == ("Pod", "Pod") && (name == other || same_template())
+/// Whether both are about the same pod, or pods of the same template.
+fn are_same_pods(one: &Newest, other: &Newest) -> bool {
+    let same_template = || template_of(&one.obj_name).is_some_and(|name| Some(name) == template_of(&other.obj_name));
+    (&*one.obj_type, &*other.obj_type) == ("Pod", "Pod") && (one.obj_name == other.obj_name || same_template())
 }
 
 impl About {
@@ -303,11 +293,8 @@ mod tests {
 
     #[test]
     fn only_pods_of_one_template_are_the_same() {
-        let old = super::super::newest(&event("Unhealthy", "", 0));
-        let same = |old_name: &str, name: &str| {
-            let old = Newest { obj_name: old_name.to_owned(), ..old.clone() };
-            is_of_the_same_pods(&Event { obj_name: name.to_owned().into(), ..event("BackOff", "", 1) }, &old)
-        };
+        let of = |name: &str| Newest { obj_name: name.to_owned(), ..super::super::newest(&event("Unhealthy", "", 0)) };
+        let same = |one: &str, other: &str| are_same_pods(&of(one), &of(other));
         assert!(same("db-0", "db-0") && same("web-6ddcdcc9b9-pgl84", "web-6ddcdcc9b9-g4484"));
         assert!(!same("db-0", "db-1") && !same("web-6ddcdcc9b9-pgl84", "web-6498dc999b-ns5wz"));
     }

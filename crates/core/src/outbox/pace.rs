@@ -13,7 +13,7 @@ use crate::time::{Jump, Time};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Pace {
     /// The most attempts in any span.
-    pub most: usize,
+    pub limit: usize,
     /// The length of a span.
     pub per: Duration,
     /// How many of the attempts are reserved for critical messages.
@@ -23,7 +23,7 @@ pub struct Pace {
 impl Pace {
     /// One message a second, the usual limit of a chat. A little longer than a second, because the network can bring
     /// two requests closer together.
-    pub const ONE_A_SECOND: Self = Self { most: 1, per: Duration::from_millis(1100), kept_for_critical: 0 };
+    pub const ONE_A_SECOND: Self = Self { limit: 1, per: Duration::from_millis(1100), kept_for_critical: 0 };
 }
 
 /// The attempts at one endpoint that still count.
@@ -63,9 +63,9 @@ impl RateWindow {
             self.attempts.pop_front();
         }
         let most = if severity == Severity::Critical {
-            pace.most
+            pace.limit
         } else {
-            pace.most.saturating_sub(pace.kept_for_critical).max(1)
+            pace.limit.saturating_sub(pace.kept_for_critical).max(1)
         };
         // The attempt that must leave the window before another one fits.
         match self.attempts.len().checked_sub(most).and_then(|at| self.attempts.get(at)) {
@@ -82,7 +82,7 @@ mod tests {
     #[test]
     fn any_window_holds_at_most_the_pace_and_critical_has_its_own_reserve() {
         let t = |s: i64| Time::from_seconds(1000 + s);
-        let pace = Pace { most: 20, per: Duration::from_secs(61), kept_for_critical: 5 };
+        let pace = Pace { limit: 20, per: Duration::from_secs(61), kept_for_critical: 5 };
         let mut window = RateWindow::default();
         for n in 0..15 {
             assert_eq!(window.free_at(pace, Severity::Warning, t(n)), t(n));

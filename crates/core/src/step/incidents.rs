@@ -42,7 +42,8 @@ impl State {
         }
     }
 
-    /// An incident opened, because of a change if there is one: what it quotes may say why, and a source is asked how its pod is.
+    /// An incident opened. What related rules gathered may say why, and a source is asked how its pod is. `joined`: the change
+    /// that opened it, if one did.
     pub(super) fn opened(&mut self, id: u64, joined: Option<&Joining<'_>>, cx: &mut StepContext<'_>) {
         self.quote_cause(id, cx.setup);
         let Some(incident) = self.incidents.get(&id) else { return };

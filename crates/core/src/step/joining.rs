@@ -10,7 +10,7 @@ use crate::event::Subject;
 use crate::incident::{Incident, Joining, Phase};
 use crate::reports;
 use crate::rules::RuleId;
-use crate::rules::rule::{Destination, Field, OpenWhen, RuleKey};
+use crate::rules::rule::{Destination, Field, OpenWhen, RuleKey, RuleSettings};
 use crate::series::ProblemId;
 use crate::time::Time;
 use crate::{topic, workload};
@@ -51,7 +51,7 @@ impl State {
         let matched = &cx.setup.rules.get(rule).settings;
         let (rule, own) = self.place(cx.setup, rule, own, &group, joining);
         let settings = &cx.setup.rules.get(rule).settings;
-        let own = own.filter(|id| !self.is_another_trouble(*id, joining, cx));
+        let own = own.filter(|id| !self.is_another_trouble(*id, settings, joining, cx));
         let id = match own {
             Some(id) => id,
             // No new incident: another service showed all of the occurrences before, or the trouble is over.
@@ -194,13 +194,20 @@ impl State {
         Some((self.identities.problem(rule, &of_shape), shape.sure))
     }
 
-    /// Whether an incident is resolved and was about something else: the change is not its return, so it ends for good.
-    fn is_another_trouble(&mut self, id: u64, joining: &Joining<'_>, cx: &mut StepContext<'_>) -> bool {
-        let Some(incident) = self.incidents.get(&id) else { return false };
-        let other = matches!(incident.phase, Phase::Resolved { .. })
-            && joining.new > 0
+    /// Whether an incident is resolved and was about something else, or gathered what counts no more: the change is not its
+    /// return, so it ends for good.
+    fn is_another_trouble(
+        &mut self,
+        id: u64,
+        rule: &RuleSettings,
+        joining: &Joining<'_>,
+        cx: &mut StepContext<'_>,
+    ) -> bool {
+        let Some(incident) = self.incidents.get(&id).filter(|_| joining.new > 0) else { return false };
+        let of_something_else = matches!(incident.phase, Phase::Resolved { .. })
             && !incident.owes_end()
             && !incident.is_about(joining.event);
+        let other = of_something_else || !joining.over && incident.is_outlived_by(&joining.times, rule);
         if other {
             self.end(id, cx);
         }

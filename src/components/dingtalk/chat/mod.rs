@@ -53,7 +53,7 @@ impl fmt::Debug for DingTalkConfig {
 }
 
 /// How fast presses on cards are answered.
-pub(super) const PRESS_PACE: Pace = Pace { most: 5, kept_for_critical: 0, ..PACE };
+pub(super) const PRESS_PACE: Pace = Pace { limit: 5, kept_for_critical: 0, ..PACE };
 
 /// How long things take; tests have less patience.
 #[derive(Clone, Copy, Debug)]

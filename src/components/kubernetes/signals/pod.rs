@@ -158,7 +158,7 @@ impl Pod {
         let message = format!("Container {container} ended with exit code {}{reason}{restarts}", how.exit_code);
         let mut signal = self.signal("ContainerCrashed", message, at).now();
         if let Some(why) = how.why_not_started() {
-            // Not before: the kubelet may append to these words, and the signal is the same.
+            // The signal's id is of the text without these words, to which the kubelet may append.
             signal.event.event.message.to_mut().push_str(&format!(": {why}"));
         }
         Some(signal)

@@ -30,7 +30,8 @@ pub(super) async fn send(slack: &Slack, received: &Received, said: &ChatAnswer) 
     let [body, plain] =
         [Content::Full, Content::Minimal].map(|content| answer::answer_body(said, content, settings.language));
     let deps = &slack.asker.deps;
-    let delivery = AnswerDelivery { most: Some(MAX_POSTS), ..slack.asker.delivery(timing.answers.again, POSTS_WITHIN) };
+    let delivery =
+        AnswerDelivery { max_posts: Some(MAX_POSTS), ..slack.asker.delivery(timing.answers.again, POSTS_WITHIN) };
     let incoming = &received.incoming;
     match &received.answer {
         AnswerTo::Command(address) | AnswerTo::Button { address, .. } => {
@@ -49,10 +50,10 @@ pub(super) async fn send(slack: &Slack, received: &Received, said: &ChatAnswer) 
                 return delivery.post(body, plain, send).await;
             }
             // The last post that Slack takes there is for the change.
-            AnswerDelivery { most: Some(MAX_POSTS - 1), ..delivery }.post(body, plain, send).await;
+            AnswerDelivery { max_posts: Some(MAX_POSTS - 1), ..delivery }.post(body, plain, send).await;
             if let Some(anew) = slack.asker.shown_anew(incoming, said).await {
                 let anew = answer::anew(&anew);
-                AnswerDelivery { most: Some(1), ..delivery }.post(anew.clone(), anew, send).await;
+                AnswerDelivery { max_posts: Some(1), ..delivery }.post(anew.clone(), anew, send).await;
             }
         }
         AnswerTo::Message { thread, direct } => {
@@ -82,7 +83,7 @@ pub(super) async fn send(slack: &Slack, received: &Received, said: &ChatAnswer) 
                 }
             };
             let rate = Some((&slack.rate, &*incoming.channel));
-            AnswerDelivery { rate, most: None, ..delivery }.post(body, plain, send).await;
+            AnswerDelivery { rate, max_posts: None, ..delivery }.post(body, plain, send).await;
         }
     }
 }

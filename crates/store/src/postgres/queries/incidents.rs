@@ -92,7 +92,7 @@ impl IncidentQueries for Snapshot<'_> {
         let all_of_them = which == Incidents::All;
         let Some(wanted) = wanted else {
             let call = Call::new(if all_of_them { ALL } else { OPEN });
-            let ids = self.ids(call.number(i64::from(page.most)).number(i64::from(page.skip)))?;
+            let ids = self.ids(call.number(i64::from(page.limit)).number(i64::from(page.skip)))?;
             let mut all = self.count(Call::new(COUNT_OPEN).text("open"))?;
             if all_of_them {
                 all += self.count(Call::new(COUNT_OPEN).text("resolved"))? + self.count(Call::new(COUNT_OVER))?;
@@ -109,7 +109,7 @@ impl IncidentQueries for Snapshot<'_> {
             Ok(())
         })?;
         let all = found.len() as u64;
-        Ok((found.into_iter().skip(page.skip as usize).take(page.most as usize).collect(), all))
+        Ok((found.into_iter().skip(page.skip as usize).take(page.limit as usize).collect(), all))
     }
 
     fn incidents_below(&self, below: u64, most: u32, which: Incidents) -> Result<Vec<u64>, StoreError> {

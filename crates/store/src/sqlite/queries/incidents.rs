@@ -78,7 +78,7 @@ impl IncidentQueries for Snapshot<'_> {
     ) -> Result<(Vec<u64>, u64), StoreError> {
         let Some(wanted) = wanted else {
             let ids =
-                self.query(if which == Incidents::All { ALL } else { OPEN }, params![page.most, page.skip], |row| {
+                self.query(if which == Incidents::All { ALL } else { OPEN }, params![page.limit, page.skip], |row| {
                     load::id(row, 0)
                 })?;
             let mut all = self.count(COUNT_OPEN, ["open"])?;
@@ -99,7 +99,7 @@ impl IncidentQueries for Snapshot<'_> {
             Ok(())
         })?;
         let all = found.len() as u64;
-        Ok((found.into_iter().skip(page.skip as usize).take(page.most as usize).collect(), all))
+        Ok((found.into_iter().skip(page.skip as usize).take(page.limit as usize).collect(), all))
     }
 
     fn open_of_service(&self, cluster: &str, namespace: &str, service: &str) -> Result<Vec<u64>, StoreError> {
