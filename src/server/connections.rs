@@ -67,22 +67,22 @@ struct OpenConnections {
     open: BTreeMap<u64, Open>,
     each: HashMap<IpAddr, usize>,
     next: u64,
-    most: usize,
+    limit: usize,
 }
 
 impl OpenConnections {
-    fn of(most: usize) -> Self {
-        Self { open: BTreeMap::new(), each: HashMap::new(), next: 0, most }
+    fn new(limit: usize) -> Self {
+        Self { open: BTreeMap::new(), each: HashMap::new(), next: 0, limit }
     }
 
     /// Makes room for one more connection of a caller. Returns whether there is room.
     fn make_room(&mut self, caller: IpAddr) -> bool {
         let own = self.each.get(&caller).copied().unwrap_or_default();
         // One caller gets half of the places at most.
-        if own >= (self.most / 2).max(1) {
+        if own >= (self.limit / 2).max(1) {
             return self.push_out(caller);
         }
-        if self.open.len() < self.most {
+        if self.open.len() < self.limit {
             return true;
         }
         // Of callers with equally many connections, prefer another than the new one's.
@@ -125,7 +125,7 @@ impl OpenConnections {
 /// Serves until `stopped` is cancelled.
 pub(super) async fn serve(listener: TcpListener, routes: Router, stopped: CancellationToken) {
     let mut running = JoinSet::new();
-    let mut places = OpenConnections::of(files::most_connections());
+    let mut places = OpenConnections::new(files::most_connections());
     loop {
         tokio::select! {
             () = stopped.cancelled() => break,
@@ -209,7 +209,7 @@ mod tests {
     #[tokio::test]
     async fn whoever_comes_finds_a_place_and_the_greediest_silent_caller_makes_it() {
         let callers: [IpAddr; 3] = ["192.0.2.1", "192.0.2.2", "192.0.2.3"].map(|text| text.parse().unwrap());
-        let mut places = OpenConnections::of(8);
+        let mut places = OpenConnections::new(8);
         let mut tasks = JoinSet::new();
         let mut come = |places: &mut OpenConnections, caller: usize, doing: u8| {
             let room = places.make_room(callers[caller]);
@@ -227,7 +227,7 @@ mod tests {
             assert!(come(&mut places, 2, Activity::SILENT), "somebody else finds a place");
         }
         assert_eq!((places.open.len(), places.each[&callers[2]]), (8, 4));
-        let mut working = OpenConnections::of(4);
+        let mut working = OpenConnections::new(4);
         assert!(come(&mut working, 0, Activity::WORKING) && come(&mut working, 0, Activity::ANSWERED));
         assert!(come(&mut working, 0, Activity::WORKING), "what was answered makes room");
         assert!(!come(&mut working, 0, Activity::WORKING), "what is worked on does not");

@@ -302,7 +302,10 @@ impl Incident {
 
     /// Whether nothing that it gathered counts together with new occurrences: it is kept only to be quoted.
     pub(crate) fn is_outlived_by(&self, new: &Occurrences, rule: &RuleSettings) -> bool {
-        self.phase == Phase::Gathering && rule.open_when.settled.is_some() && self.counts_until(rule) < new.first
+        let until = self.counts_until(rule);
+        // Where the first occurrence has no date, it lies after the one that was read before.
+        let counts_no_more = until < new.first || (!new.at_first && until == new.first);
+        self.phase == Phase::Gathering && rule.open_when.settled.is_some() && counts_no_more
     }
 
     /// Whether it is about workloads that are runs of one thing.

@@ -62,13 +62,13 @@ impl RateWindow {
         while self.attempts.front().is_some_and(|first| first.plus(pace.per) <= now) {
             self.attempts.pop_front();
         }
-        let most = if severity == Severity::Critical {
+        let limit = if severity == Severity::Critical {
             pace.limit
         } else {
             pace.limit.saturating_sub(pace.kept_for_critical).max(1)
         };
         // The attempt that must leave the window before another one fits.
-        match self.attempts.len().checked_sub(most).and_then(|at| self.attempts.get(at)) {
+        match self.attempts.len().checked_sub(limit).and_then(|at| self.attempts.get(at)) {
             Some(leaving) => leaving.plus(pace.per).max(now),
             None => now,
         }
