@@ -42,6 +42,13 @@ pub struct Health {
     pub rolling_out: bool,
 }
 
+/// The reason of the signal that no pod of a workload is ready, and its message.
+pub const UNAVAILABLE: &str = "Unavailable";
+/// See [`UNAVAILABLE`].
+pub const NO_POD_IS_READY: &str = "No pod is ready";
+/// The reason of the signal that a rollout makes no progress.
+pub const ROLLOUT_STALLED: &str = "RolloutStalled";
+
 impl Health {
     /// Whether it is as it should be.
     pub fn is_whole(self) -> bool {
@@ -51,8 +58,8 @@ impl Health {
     /// Whether a message that shows it has said what this event says: the workload is down, or its rollout goes on.
     pub(crate) fn says(self, event: &Event<'_>) -> bool {
         match event.reason.trim() {
-            "Unavailable" => self.ready == 0,
-            "RolloutStalled" => self.rolling_out,
+            UNAVAILABLE => self.ready == 0,
+            ROLLOUT_STALLED => self.rolling_out,
             _ => false,
         }
     }

@@ -72,7 +72,7 @@ impl ObjectFailure {
 
 /// What is known of how a trouble is reported.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ReportingPattern {
+pub(crate) struct ReportingPattern {
     /// Which trouble.
     pub trouble: ObjectFailure,
     /// Its reporter repeats it at least this often while it lasts; `None`: it is reported once.
@@ -83,7 +83,7 @@ pub struct ReportingPattern {
 
 /// What an event ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct EndEffect {
+pub(crate) struct EndEffect {
     /// The troubles that it ends.
     pub troubles: &'static [ObjectFailure],
     /// Whose troubles it ends.
@@ -94,7 +94,7 @@ pub struct EndEffect {
 
 /// Whose trouble an event ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum EndScope {
+pub(crate) enum EndScope {
     /// That of the object it is about.
     Object,
     /// That of every object of its workload.
@@ -125,7 +125,7 @@ pub(crate) fn slowest(event: &Event<'_>) -> Duration {
 }
 
 /// How the trouble of an event is reported; `None` if no other event is known to end it.
-pub fn of(event: &Event<'_>) -> Option<ReportingPattern> {
+pub(crate) fn of(event: &Event<'_>) -> Option<ReportingPattern> {
     let report =
         |trouble, repeats: Option<Duration>| Some(ReportingPattern { trouble, repeats, end_is_reported: true });
     // These may end without an event, so that silence ends them, too.
@@ -208,7 +208,7 @@ fn controller(event: &Event<'_>) -> bool {
 }
 
 /// What an event ends, if it ends anything.
-pub fn ended_by(event: &Event<'_>) -> Option<EndEffect> {
+pub(crate) fn ended_by(event: &Event<'_>) -> Option<EndEffect> {
     let object = |troubles| Some(EndEffect { troubles, of: EndScope::Object, same_kind: true });
     let workload = |troubles| Some(EndEffect { troubles, of: EndScope::Workload, same_kind: false });
     let runs = Some(EndEffect { troubles: OF_RUNS, of: EndScope::Runs, same_kind: false });

@@ -11,7 +11,7 @@ const NODE: &str = "node";
 
 /// What an event talks about: one of the built-in families, or its reason and kind of message.
 /// Two events of one topic are no news to each other.
-pub fn of(event: &Event<'_>, workload: &str) -> String {
+pub(crate) fn of(event: &Event<'_>, workload: &str) -> String {
     if let Some(family) = family(event) {
         return match event.node() {
             // Another node that goes away is news.

@@ -12,6 +12,7 @@ use podbell_core::incident::Incident;
 use podbell_core::metadata::Metadata;
 use podbell_core::mute::Acknowledged;
 use podbell_core::rollout::{RolloutOf, Rollouts};
+use podbell_core::rules::rule::RuleKey;
 use podbell_core::step::decision::Decision;
 use podbell_core::time::Time;
 
@@ -92,24 +93,42 @@ pub(crate) fn level(number: i64) -> Option<Level> {
 
 /// The names of the previous row: neighbouring rows share them.
 #[derive(Default)]
-pub(crate) struct SharedNames([Option<Arc<str>>; 3]);
+pub(crate) struct SharedNames {
+    target: [Option<Arc<str>>; 3],
+    rule: [Option<Arc<str>>; 2],
+}
 
 impl SharedNames {
     /// A target, in the order source, cluster, namespace, service.
     pub(crate) fn target(&mut self, [source, cluster, namespace, service]: [&str; 4]) -> Target {
         Target {
-            source: self.shared(0, source),
-            cluster: self.shared(1, cluster),
-            namespace: self.shared(2, namespace),
+            source: shared(&mut self.target[0], source),
+            cluster: shared(&mut self.target[1], cluster),
+            namespace: shared(&mut self.target[2], namespace),
             service: service.into(),
         }
     }
 
-    fn shared(&mut self, at: usize, text: &str) -> Arc<str> {
-        match &self.0[at] {
-            Some(same) if **same == *text => same.clone(),
-            _ => self.0[at].insert(text.into()).clone(),
+    /// Lets an incident use the names of the previous one where they are the same.
+    pub(crate) fn share(&mut self, incident: &mut Incident) {
+        for target in &mut incident.targets {
+            let Target { source, cluster, namespace, service: _ } = target;
+            for (last, name) in self.target.iter_mut().zip([source, cluster, namespace]) {
+                *name = shared(last, name);
+            }
         }
+        let RuleKey { file, name } = &mut incident.rule;
+        for (last, name) in self.rule.iter_mut().zip([file, name]) {
+            *name = shared(last, name);
+        }
+    }
+}
+
+/// This text as it was read last, if it is the same.
+fn shared(last: &mut Option<Arc<str>>, text: &str) -> Arc<str> {
+    match last {
+        Some(same) if **same == *text => same.clone(),
+        _ => last.insert(text.into()).clone(),
     }
 }
 

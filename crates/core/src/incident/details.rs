@@ -197,7 +197,7 @@ pub(super) fn controls_pods(object_key: &str) -> bool {
 }
 
 /// The identity of an object inside an incident.
-pub fn object_key(event: &Event<'_>) -> String {
+pub(crate) fn object_key(event: &Event<'_>) -> String {
     format!("{}/{}", clipped(event.obj_type.trim(), MAX_NAME_CHARS), clipped(event.obj_name.trim(), MAX_NAME_CHARS))
 }
 

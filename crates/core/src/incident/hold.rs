@@ -67,7 +67,7 @@ pub(crate) struct Holds {
     pub mute: Option<(u64, Time)>,
     /// Incidents that explain this one.
     pub inhibitors: Vec<Inhibitor>,
-    /// When one of its targets was last read.
+    /// When one of its targets was last read. Looked up only where a reminder may be due.
     pub read_at: Option<Time>,
 }
 

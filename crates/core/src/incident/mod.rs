@@ -32,7 +32,8 @@ use super::time::Time;
 
 pub use affected::JoinedRule;
 pub(crate) use affected::Relief;
-pub use details::{Details, Sighting, Topic, object_key};
+pub(crate) use details::object_key;
+pub use details::{Details, Sighting, Topic};
 use details::{MAX_FAMILY_CHARS, MAX_NAME_CHARS, clipped, newest};
 pub(crate) use joining::Joining;
 use notification_state::NotificationState;
@@ -236,30 +237,12 @@ impl Incident {
         window::settles_at(&self.runs)
     }
 
-    /// Objects are old enough now, and whether they still fail is known: what they did before counts or is forgotten.
-    /// It opens if that is enough.
+    /// Objects have reached the age of `settled`: what they did before counts if they still fail, and is forgotten
+    /// otherwise. Opens the incident if that is enough.
     pub(crate) fn count_matured(&mut self, rule: &RuleSettings, still_fail: bool, now: Time) {
         if window::count_matured(&mut self.recent, &mut self.runs, still_fail, rule.open_when, now) {
             self.open(rule, now);
         }
-    }
-
-    /// It opens: quotes what one of these incidents of the same workload quotes instead, if that is why it happens.
-    pub(crate) fn quote_cause_of<'a>(&mut self, others: impl Iterator<Item = &'a Self>) {
-        let quoted = (&self.details.newest, self.details.newest_seen);
-        let others: Vec<&Self> = others.filter(|one| !one.signs.is_over()).collect();
-        let quotes = others.iter().map(|one| (&one.details.newest, one.details.newest_seen));
-        let Some((cause, seen)) = quote::cause_among(quotes, quoted) else { return };
-        let metadata = others.iter().find(|one| std::ptr::eq(&one.details.newest, cause));
-        let metadata = metadata.and_then(|one| one.details.metadata.clone());
-        let cause = cause.clone();
-        self.details.change(|details| {
-            (details.newest, details.newest_seen) = (cause, seen);
-            details.metadata = metadata.or_else(|| details.metadata.take());
-        });
-        let (event, workload) = (self.newest_event().into_owned(), self.workload.clone());
-        // What is shown now is no news later.
-        self.details.change(|details| details.record_topic(&event, &workload));
     }
 
     /// All that gathered has ended: starts to gather anew.
@@ -300,10 +283,11 @@ impl Incident {
         of(Field::Cluster) && of(Field::Namespace) && of(Field::Workload)
     }
 
-    /// Whether nothing that it gathered counts together with new occurrences: it is kept only to be quoted.
+    /// Whether everything that it gathered is too old to count together with new occurrences. It is kept then only to be
+    /// quoted.
     pub(crate) fn is_outlived_by(&self, new: &Occurrences, rule: &RuleSettings) -> bool {
         let until = self.counts_until(rule);
-        // Where the first occurrence has no date, it lies after the one that was read before.
+        // Without a date of the first new occurrence, `new.first` is the time of the reading before: it happened after that.
         let counts_no_more = until < new.first || (!new.at_first && until == new.first);
         self.phase == Phase::Gathering && rule.open_when.settled.is_some() && counts_no_more
     }
@@ -369,7 +353,7 @@ impl Incident {
         self.details.change(|details| {
             if let Some(sighting) = details.objects.get_mut(key.as_str()) {
                 sighting.heard = now;
-                // A sustaining event proves that a trouble still stands, or else breaks the silence.
+                // The event says that the trouble which still stands goes on; if none does, the silence begins anew.
                 match sighting.standing.iter_mut().filter(|one| one.ended.is_none()).max_by_key(|one| one.heard) {
                     Some(one) => one.heard = now,
                     None => sighting.silent = Some(now),

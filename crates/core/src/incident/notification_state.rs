@@ -102,7 +102,7 @@ impl Incident {
         }
     }
 
-    /// The newest topic is of this event: it is no news where the last notice showed that the workload is not ready.
+    /// Takes the newest topic, which is of this event, as told where the last notice showed that the workload is not ready.
     pub(super) fn skip_shown_topic(&mut self, event: &Event<'_>) {
         let topics = self.details.topics.len();
         for (_, one) in &mut self.notifications {
@@ -216,6 +216,13 @@ impl Incident {
             }
         };
         self.notifications.iter().filter_map(moment).min()
+    }
+
+    /// Whether a reminder may be due by `now` that only waits for a target to be read.
+    pub(crate) fn may_remind(&self, rule: &RuleSettings, now: Time) -> bool {
+        let Some(every) = rule.remind_every else { return false };
+        let mut told = self.notifications.values().filter_map(|notifications| notifications.told);
+        told.any(|told| told.at.plus(every.max(rule.min_gap)) <= now)
     }
 
     /// Whether a destination was notified that it flaps, and not yet that it is over.

@@ -6,7 +6,9 @@
 
 use std::time::Duration;
 
+use super::Incident;
 use crate::event::Event;
+use crate::health::UNAVAILABLE;
 use crate::notice::Newest;
 use crate::time::Time;
 use crate::workload::template_of;
@@ -131,7 +133,7 @@ fn of(reason: &str, message: &str) -> (Option<About>, Depth) {
         }
         "FailedCreatePodSandBox" | "FailedPodSandBoxStatus" => (About::Sandbox, Depth::Cause),
         "SandboxChanged" => (About::Sandbox, Depth::Consequence),
-        "Unavailable" => (About::Workload, Depth::Outcome),
+        UNAVAILABLE => (About::Workload, Depth::Outcome),
         "NodeNotReady" => (About::Node, cause_if(message != "Node is not ready")),
         "FailedComputeMetricsReplicas" => (About::Metrics, Depth::Consequence),
         "FailedGetResourceMetric"
@@ -146,8 +148,8 @@ fn of(reason: &str, message: &str) -> (Option<About>, Depth) {
     (Some(about), depth)
 }
 
-/// Of a container that was never started, `Failed` says why where the container's state does not. One that was killed or asked to
-/// end (128 and the signal's number) did not end by itself.
+/// `Failed` says more of a container that was never started than the container's state does. Exit codes 137 and 143 (128 and
+/// the signal's number) say that it was killed or asked to end.
 fn depth_of_crash(message: &str) -> Depth {
     const NOT_STARTED: [&str; 2] = ["(StartError)", "(ContainerCannotRun)"];
     const KILLED: [&str; 2] = ["ended with exit code 137", "ended with exit code 143"];
@@ -158,6 +160,26 @@ fn depth_of_crash(message: &str) -> Depth {
         Depth::Killed
     } else {
         Depth::Cause
+    }
+}
+
+impl Incident {
+    /// It opens: quotes what one of these incidents of the same workload quotes instead, if that is why it happens.
+    pub(crate) fn quote_cause_of<'a>(&mut self, others: impl Iterator<Item = &'a Self>) {
+        let quoted = (&self.details.newest, self.details.newest_seen);
+        let others: Vec<&Self> = others.filter(|one| !one.signs.is_over()).collect();
+        let quotes = others.iter().map(|one| (&one.details.newest, one.details.newest_seen));
+        let Some((cause, seen)) = cause_among(quotes, quoted) else { return };
+        let metadata = others.iter().find(|one| std::ptr::eq(&one.details.newest, cause));
+        let metadata = metadata.and_then(|one| one.details.metadata.clone());
+        let cause = cause.clone();
+        self.details.change(|details| {
+            (details.newest, details.newest_seen) = (cause, seen);
+            details.metadata = metadata.or_else(|| details.metadata.take());
+        });
+        let (event, workload) = (self.newest_event().into_owned(), self.workload.clone());
+        // What is shown now is no news later.
+        self.details.change(|details| details.record_topic(&event, &workload));
     }
 }
 

@@ -170,7 +170,7 @@ impl Incident {
         recovered.max(self.last_sign.plus(self.rhythm.least_recovery())).max(others.unwrap_or(recovered))
     }
 
-    /// When nothing will have followed the event that ended its last trouble at `ended` for long enough.
+    /// When the quiet time is over that follows the event which ended its last trouble, at `ended`.
     fn quiet_after_end_at(&self, rule: &RuleSettings, ended: Time, quiet_for: Duration) -> Time {
         ended.plus(self.doubled(quiet_for.min(rule.resolve_after)))
     }
@@ -211,8 +211,8 @@ impl Incident {
         self.ended_by.as_ref().filter(|end| standing == 0 && silent.is_none_or(|silent| silent <= end.at))
     }
 
-    /// The silence that ends it: not shorter than its slowest reporter may keep or its trouble has paused before, unless
-    /// the rule wants silence alone. Each reopening doubles the rule's `resolve_after`, up to 4 h.
+    /// The silence that ends it: at least the interval of its slowest reporter and the longest pause so far, unless the
+    /// rule says `until: silence`. Each reopening doubles the rule's `resolve_after`, up to 4 h.
     pub(crate) fn silence(&self, rule: &RuleSettings) -> Duration {
         let known = match rule.until {
             EndsBy::Event => Duration::from_secs(self.slowest.into()).max(self.rhythm.least_silence()),

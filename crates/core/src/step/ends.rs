@@ -37,7 +37,7 @@ impl State {
                 let stands = |incident: &&Incident| incident.signs.nodes && incident.targets.iter().any(same);
                 self.incidents().filter(stands).map(|incident| incident.id).collect()
             }
-            _ => self.by_target.get(target).cloned().unwrap_or_default(),
+            _ => self.index.of_target(target).to_vec(),
         };
         for id in ids {
             let Some(incident) = self.incidents.get_mut(&id) else { continue };

@@ -120,7 +120,7 @@ impl State {
 
     /// A workload was deleted: neither that it was not ready nor what its pods said keeps an incident open any more.
     fn workload_deleted(&mut self, report: &HealthReport, cx: &mut StepContext<'_>) {
-        for id in self.by_target.get(&report.target).cloned().unwrap_or_default() {
+        for id in self.index.of_target(&report.target).to_vec() {
             let Some(incident) = self.incidents.get_mut(&id) else { continue };
             let held = incident.is_held_by_status();
             if held {

@@ -39,15 +39,26 @@ pub struct WindowBacklog {
     pub over: BTreeMap<u64, String>,
 }
 
+/// What became of an incident that windows hold.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Held {
+    /// It goes on.
+    Open,
+    /// It is over.
+    Over,
+}
+
 /// The destination, and the window that holds.
 pub type HeldKey = (Destination, Window);
 
 impl State {
     /// What holds an incident now.
     pub(crate) fn holds(&self, setup: &Setup, incident: &Incident, now: Time) -> Holds {
-        let read_at = incident.targets.iter().filter_map(|target| self.last_good(target)).max();
-        let Some(id) = setup.rules.find(&incident.rule) else { return Holds { read_at, ..Holds::default() } };
+        let Some(id) = setup.rules.find(&incident.rule) else { return Holds::default() };
         let rule = &setup.rules.get(id).settings;
+        // Looked up for a due reminder only: for each of ten thousand incidents it was a tenth of building the state.
+        let reads = || incident.targets.iter().filter_map(|target| self.last_good(target)).max();
+        let read_at = if incident.may_remind(rule, now) { reads() } else { None };
         Holds {
             window: window(setup, rule, incident, now),
             mute: self.muted(incident),
@@ -140,8 +151,8 @@ impl State {
         }
     }
 
-    /// Notes for the summary which incidents are held by windows.
-    pub(super) fn note_windows(&mut self, id: u64, over: bool, cx: &mut StepContext<'_>) {
+    /// Notes for the summary that an incident is held by windows, and whether it is over.
+    pub(super) fn note_windows(&mut self, id: u64, held: Held, cx: &mut StepContext<'_>) {
         let Some(incident) = self.incidents.get(&id) else { return };
         for (to, notifications) in &incident.notifications {
             let Some(HoldReason::Window { window, until }) = &notifications.held else { continue };
@@ -151,16 +162,16 @@ impl State {
             let key = (to.clone(), window.clone());
             let fresh =
                 || WindowBacklog { from: cx.now, until: *until, incidents: BTreeSet::new(), over: BTreeMap::new() };
-            let held = self.held.entry(key.clone()).or_insert_with(fresh);
-            let mut news = held.until != *until;
-            held.until = *until;
-            let room = held.incidents.len() < MAX_INCIDENTS;
-            if room || held.incidents.contains(&id) {
-                news |= held.incidents.insert(id);
+            let backlog = self.held.entry(key.clone()).or_insert_with(fresh);
+            let mut news = backlog.until != *until;
+            backlog.until = *until;
+            let room = backlog.incidents.len() < MAX_INCIDENTS;
+            if room || backlog.incidents.contains(&id) {
+                news |= backlog.incidents.insert(id);
             }
-            if over && !held.over.contains_key(&id) {
-                let named = held.over.len() < MAX_NAMED;
-                held.over.insert(id, if named { words(incident) } else { String::new() });
+            if held == Held::Over && !backlog.over.contains_key(&id) {
+                let named = backlog.over.len() < MAX_NAMED;
+                backlog.over.insert(id, if named { words(incident) } else { String::new() });
                 news = true;
             }
             if news {

@@ -1,5 +1,6 @@
 //! The life of incidents inside a step: scheduling, evaluating, notifying, ending for good.
 
+use super::held::Held;
 use super::{Ended, NoticeDraft, Setup, State, StepContext};
 use crate::enrichment::{PodQuestion, PodState};
 use crate::event::{Subject, Target};
@@ -7,7 +8,6 @@ use crate::incident::hold::Holds;
 use crate::incident::notification_state::Due;
 use crate::incident::standing::VisibleEnds;
 use crate::incident::{Incident, Joining, Phase};
-use crate::map::FastMap;
 use crate::notice::{CloseReason, Notice, NoticeBody, NoticeKind};
 use crate::outbox::MessageState;
 use crate::rules::rule::{EndsBy, RuleKey, RuleSettings};
@@ -31,7 +31,7 @@ impl State {
 
     /// Takes in an event that is no occurrence but keeps open the incidents that it is about.
     pub(super) fn sustain(&mut self, subject: &Subject<'_>, cx: &mut StepContext<'_>) {
-        let ids: Vec<u64> = self.by_target.get(subject.target).into_iter().flatten().copied().collect();
+        let ids: Vec<u64> = self.index.of_target(subject.target).to_vec();
         for id in ids {
             let Some(incident) = self.incidents.get_mut(&id) else { continue };
             let Some(rule) = cx.setup.rules.find(&incident.rule) else { continue };
@@ -77,7 +77,7 @@ impl State {
 
     /// After a good poll: evaluates the target's incidents, which may have waited for it.
     pub(super) fn after_poll(&mut self, target: &Target, cx: &mut StepContext<'_>) {
-        let ids: Vec<u64> = self.by_target.get(target).into_iter().flatten().copied().collect();
+        let ids: Vec<u64> = self.index.of_target(target).to_vec();
         for id in ids {
             self.evaluate(id, cx);
         }
@@ -105,7 +105,7 @@ impl State {
             if incident.owes_end() {
                 let mut dues = incident.take_end(NoticeKind::Resolved, Some(rule), &holds, at, cx.now);
                 dues.retain(|due| due.kind == NoticeKind::Resolved);
-                self.note_windows(id, true, cx);
+                self.note_windows(id, Held::Over, cx);
                 self.tell(id, Some(rule), dues, None, cx);
             }
             self.end(id, cx);
@@ -133,7 +133,7 @@ impl State {
         }
         if incident.note_held(rule, &holds, cx.now) {
             cx.writes.incidents.insert(id);
-            self.note_windows(id, false, cx);
+            self.note_windows(id, Held::Open, cx);
         }
         self.list_in_causes(id, &holds, cx);
         let Some(incident) = self.incidents.get_mut(&id) else { return };
@@ -164,7 +164,7 @@ impl State {
         incident.status = status;
         let rules: Vec<RuleKey> = incident.inhibiting_rules().cloned().collect();
         self.resolve(id, quiet_at, cx);
-        self.note_windows(id, true, cx);
+        self.note_windows(id, Held::Over, cx);
         self.tell(id, Some(rule), dues, None, cx);
         self.release(cx.setup, &rules);
     }
@@ -190,7 +190,7 @@ impl State {
             // Messages that stand for it must still show that it is over, though nobody is told.
             is_withheld = was_open && rule.is_some() && incident.withholds_end(&holds);
             let dues = incident.take_end(NoticeKind::Closed, rule, &holds, cx.now, cx.now);
-            self.note_windows(id, true, cx);
+            self.note_windows(id, Held::Over, cx);
             self.tell(id, rule, dues, Some(reason), cx);
         }
         if is_withheld {
@@ -207,26 +207,10 @@ impl State {
     /// Removes an incident that is over for good.
     pub(super) fn end(&mut self, id: u64, cx: &mut StepContext<'_>) {
         let Some(incident) = self.incidents.remove(&id) else { return };
-        self.by_problem.remove(&self.identities.problem(&incident.rule, &incident.group));
-        if let Some((shape, _)) = self.shape_of(&incident.rule, &incident.group)
-            && let Some(ids) = self.by_shape.get_mut(&shape)
-        {
-            ids.retain(|other| *other != id);
-            if ids.is_empty() {
-                self.by_shape.remove(&shape);
-            }
-        }
+        self.index.remove(&incident);
         for rule in incident.inhibiting_rules() {
             if let Some(ids) = self.inhibiting.get_mut(rule) {
                 ids.remove(&id);
-            }
-        }
-        for target in &incident.targets {
-            if let Some(ids) = self.by_target.get_mut(target) {
-                ids.retain(|other| *other != id);
-                if ids.is_empty() {
-                    self.by_target.remove(target);
-                }
             }
         }
         if let Some(at) = self.wake_at.remove(&id) {
@@ -243,7 +227,7 @@ impl State {
 
     /// Removes a target that is gone from its incidents; an incident without another target is closed.
     pub(super) fn leave(&mut self, target: &Target, reason: CloseReason, cx: &mut StepContext<'_>) {
-        for id in self.by_target.remove(target).unwrap_or_default() {
+        for id in self.index.forget_target(target) {
             let Some(incident) = self.incidents.get_mut(&id) else { continue };
             // Keep the last target: the story says where the problem was.
             if incident.targets.len() > 1 {
@@ -348,31 +332,8 @@ impl State {
         [told, quiet, lasts, settles, incident.expires_at(rule), step].into_iter().flatten().min()
     }
 
-    pub(super) fn index(&mut self, incident: &Incident) {
-        self.by_problem.insert(self.identities.problem(&incident.rule, &incident.group), incident.id);
-        if let Some((shape, _)) = self.shape_of(&incident.rule, &incident.group) {
-            self.by_shape.entry(shape).or_default().push(incident.id);
-        }
-        for target in &incident.targets {
-            note(&mut self.by_target, target, incident.id);
-        }
-    }
-
     pub(super) fn last_good(&self, target: &Target) -> Option<Time> {
         self.targets.get(target).and_then(|state| state.last_good)
-    }
-}
-
-/// Indexes that a target shows an incident.
-pub(super) fn note(by_target: &mut FastMap<Target, Vec<u64>>, target: &Target, id: u64) {
-    match by_target.get_mut(target) {
-        // Most targets show one incident, and most new incidents have the highest number.
-        None => drop(by_target.insert(target.clone(), vec![id])),
-        Some(ids) => {
-            if let Err(place) = ids.binary_search(&id) {
-                ids.insert(place, id);
-            }
-        }
     }
 }
 

@@ -4,14 +4,12 @@
 use std::time::Duration;
 
 use super::held::note_inhibiting;
-use super::incidents::note;
 use super::{Setup, State, StepContext};
 use crate::event::Subject;
 use crate::incident::{Incident, Joining, Phase};
 use crate::reports;
 use crate::rules::RuleId;
 use crate::rules::rule::{Destination, Field, OpenWhen, RuleKey, RuleSettings};
-use crate::series::ProblemId;
 use crate::time::Time;
 use crate::{topic, workload};
 
@@ -46,8 +44,7 @@ impl State {
         cx: &mut StepContext<'_>,
     ) -> Option<Joined> {
         let group = cx.setup.rules.group_key(rule, subject);
-        let own =
-            self.by_problem.get(&self.identities.problem(&cx.setup.rules.get(rule).settings.key, &group)).copied();
+        let own = self.index.of(&cx.setup.rules.get(rule).settings.key, &group);
         let matched = &cx.setup.rules.get(rule).settings;
         let (rule, own) = self.place(cx.setup, rule, own, &group, joining);
         let settings = &cx.setup.rules.get(rule).settings;
@@ -88,7 +85,7 @@ impl State {
             cx.writes.acknowledged.insert(id);
         }
         if incident.targets.contains(joining.target) {
-            note(&mut self.by_target, joining.target, id);
+            self.index.shows(joining.target, id);
         }
         cx.writes.incidents.insert(id);
         if before != Phase::Open && incident.phase == Phase::Open {
@@ -115,8 +112,7 @@ impl State {
         for relative in setup.rules.relatives(rule) {
             let settings = &setup.rules.get(*relative).settings;
             let hears = joining.destinations.iter().all(|to| settings.notify.contains(to));
-            let known = self.by_problem.get(&self.identities.problem(&settings.key, group)).copied();
-            if let Some(id) = known.filter(|id| hears && open(self, *id)) {
+            if let Some(id) = self.index.of(&settings.key, group).filter(|id| hears && open(self, *id)) {
                 return (*relative, Some(id));
             }
         }
@@ -131,8 +127,8 @@ impl State {
         let hearers: Vec<Destination> = incident.notifications.keys().cloned().collect();
         setup.rules.relatives(rule).iter().any(|relative| {
             let settings = &setup.rules.get(*relative).settings;
-            let known = self.by_problem.get(&self.identities.problem(&settings.key, &group));
-            let one = known.and_then(|id| self.incidents.get(id)).filter(|one| one.phase == Phase::Open);
+            let known = self.index.of(&settings.key, &group);
+            let one = known.and_then(|id| self.incidents.get(&id)).filter(|one| one.phase == Phase::Open);
             // Where the rule chooses destinations by the change, only those that were chosen count.
             let tells = |one: &Incident, to: &Destination| {
                 settings.notify.contains(to) && (settings.routing.is_none() || one.notifications.contains_key(to))
@@ -146,9 +142,8 @@ impl State {
         let Some(mut incident) = self.incidents.remove(&id) else { return };
         if let Some(rule) = setup.rules.find(&incident.rule).filter(|_| incident.is_of_one_workload()) {
             let keys = setup.rules.relatives(rule).iter().map(|one| &setup.rules.get(*one).settings.key);
-            let problems: Vec<ProblemId> = keys.map(|key| self.identities.problem(key, &incident.group)).collect();
-            let known = problems.iter().filter_map(|problem| self.by_problem.get(problem));
-            let gather = known.filter_map(|id| self.incidents.get(id)).filter(|one| one.phase == Phase::Gathering);
+            let known = keys.filter_map(|key| self.index.of(key, &incident.group));
+            let gather = known.filter_map(|id| self.incidents.get(&id)).filter(|one| one.phase == Phase::Gathering);
             let gather: Vec<&Incident> = gather.map(|one| &**one).collect();
             incident.quote_cause_of(gather.into_iter());
         }
@@ -168,7 +163,7 @@ impl State {
         if joining.event.obj_type.trim() == "Pod" && workload::template_of(&joining.event.obj_name).is_some() {
             return None;
         }
-        let (shape, sure) = self.shape_of(rule, group)?;
+        let (ids, sure) = self.index.of_shape(rule, group)?;
         let topic = topic::of(joining.event, joining.workload);
         let same = |incident: &&Incident| {
             let age = now.since(incident.last_at);
@@ -176,26 +171,15 @@ impl State {
             let of_a_run = sure || incident.is_of_many_names() || age >= SHORT_LIVED && incident.lived() < SHORT_LIVED;
             age < MAKER_MEMORY && of_a_run && incident.details.topics.first().is_some_and(|first| first.key == topic)
         };
-        let ids = self.by_shape.get(&shape)?;
-        let mut known = ids.iter().rev().filter_map(|id| self.incident(*id)).filter(same);
+        let mut known = ids.iter().rev().filter_map(|id| self.incidents.get(id).map(Box::as_ref)).filter(same);
         let id = known.clone().map(|incident| incident.id).min()?;
         let first = self.incidents.get(&id)?;
         let runs = if sure { MAKER_RUNS } else { UNSURE_RUNS };
         (first.is_of_many_names() || known.nth(runs - 1).is_some()).then_some(id)
     }
 
-    /// The identity of a group whose workload has a generated name, with the shape of the name in its place; and
-    /// whether the shape is sure.
-    pub(super) fn shape_of(&mut self, rule: &RuleKey, group: &[(Field, String)]) -> Option<(ProblemId, bool)> {
-        let at = group.iter().position(|(field, _)| *field == Field::Workload)?;
-        let shape = workload::shape(&group.get(at)?.1)?;
-        let mut of_shape = group.to_vec();
-        of_shape.get_mut(at)?.1 = shape.text;
-        Some((self.identities.problem(rule, &of_shape), shape.sure))
-    }
-
-    /// Whether an incident is resolved and was about something else, or gathered what counts no more: the change is not its
-    /// return, so it ends for good.
+    /// Whether the change begins a trouble of its own: the incident is resolved and was about something else, or what it
+    /// gathered is too old to count. Then it ends.
     fn is_another_trouble(
         &mut self,
         id: u64,
@@ -225,7 +209,7 @@ impl State {
         let id = self.next_incident;
         self.next_incident += 1;
         let incident = Incident::new(id, rule, group, joining, now);
-        self.index(&incident);
+        self.index.insert(&incident);
         note_inhibiting(&mut self.inhibiting, setup, &incident);
         self.incidents.insert(id, Box::new(incident));
         id

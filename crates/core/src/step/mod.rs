@@ -13,6 +13,7 @@ mod first_contact;
 mod health;
 mod held;
 mod incidents;
+mod index;
 mod joining;
 mod lag;
 mod observe;
@@ -35,8 +36,7 @@ pub use health::Workloads;
 pub use held::{HeldKey, WindowBacklog};
 pub use rollouts::WorkloadKey;
 pub use state::{Failing, Restored, State, TargetState};
-pub use target_list::GONE_AFTER;
-pub use trouble::{TroubleState, UNREADABLE_AFTER};
+pub use trouble::TroubleState;
 pub use user_actions::ActionRecord;
 pub use writes::{Ended, ReadabilityChange, SeriesRow, Tally, Writes};
 

@@ -226,7 +226,7 @@ impl State {
             cx.writes.decisions.push(decision);
         }
         self.end_troubles(&subject, times.last, cx);
-        if self.by_target.contains_key(target) && cx.setup.rules.could_sustain(&subject) {
+        if !self.index.of_target(target).is_empty() && cx.setup.rules.could_sustain(&subject) {
             self.sustain(&subject, cx);
         }
     }
@@ -291,7 +291,7 @@ impl State {
     }
 
     pub(super) fn was_blind(&mut self, target: &Target, from: Time, cx: &mut StepContext<'_>) {
-        for id in self.by_target.get(target).into_iter().flatten() {
+        for id in self.index.of_target(target) {
             if let Some(incident) = self.incidents.get_mut(id) {
                 incident.was_blind(from, cx.now);
                 cx.writes.incidents.insert(*id);

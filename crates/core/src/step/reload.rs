@@ -41,14 +41,10 @@ impl State {
     fn move_to(&mut self, id: u64, rule: RuleId, cx: &mut StepContext<'_>) {
         let key = cx.setup.rules.get(rule).settings.key.clone();
         let Some(incident) = self.incidents.get_mut(&id) else { return };
-        let new = self.identities.problem(&key, &incident.group);
-        if self.by_problem.contains_key(&new) {
-            return;
+        if self.index.give_to(incident, &key) {
+            incident.rule = key;
+            cx.writes.incidents.insert(id);
         }
-        self.by_problem.remove(&self.identities.problem(&incident.rule, &incident.group));
-        incident.rule = key;
-        self.by_problem.insert(new, id);
-        cx.writes.incidents.insert(id);
     }
 }
 

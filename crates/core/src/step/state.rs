@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::daily::Days;
 use super::held::note_inhibiting;
+use super::index::IncidentIndex;
 use super::{
     HeldKey, Setup, SourceState, TroubleState, WindowBacklog, WorkloadKey, Workloads, Writes, ages, deletions,
     rollouts, shared,
@@ -16,7 +17,7 @@ use crate::map::FastMap;
 use crate::mute::Mute;
 use crate::rollout::Rollouts;
 use crate::rules::rule::{Destination, RuleKey};
-use crate::series::{EpisodeKey, Identities, ProblemId};
+use crate::series::{EpisodeKey, Identities};
 use crate::time::Time;
 
 /// What is known of a target.
@@ -30,8 +31,8 @@ pub struct TargetState {
     pub discovered: bool,
     /// How many entries of its list cannot be understood, by what its source said since the start.
     pub unusable: u64,
-    /// Loaded lazily at the first poll of its namespace.
-    pub(super) readings: Option<TargetReadings>,
+    /// Loaded lazily at the first poll of its namespace; boxed, so that ten thousand targets without are small.
+    pub(super) readings: Option<Box<TargetReadings>>,
     /// How old objects are that were seen lately. In memory only: after a start, the first list tells it again.
     pub(super) ages: Option<ages::Ages>,
     /// Number of complete discoveries in a row that lacked it.
@@ -63,11 +64,7 @@ pub struct State {
     pub(super) targets: BTreeMap<Target, TargetState>,
     /// Boxed: moving ten thousand of them by value is a tenth of a start.
     pub(super) incidents: BTreeMap<u64, Box<Incident>>,
-    pub(super) by_problem: FastMap<ProblemId, u64>,
-    /// Incident numbers, ascending.
-    pub(super) by_target: FastMap<Target, Vec<u64>>,
-    /// Incidents of workloads with generated names, by rule, group and shape of the name; ascending by number.
-    pub(super) by_shape: FastMap<ProblemId, Vec<u64>>,
+    pub(super) index: IncidentIndex,
     /// The date of the newest event that ended a node's absence, by source and cluster. Events about the node's pods
     /// may be read later and are compared with it. In memory only.
     pub(super) nodes_back: HashMap<(Arc<str>, Arc<str>), Time>,
@@ -139,13 +136,19 @@ impl TargetState {
 impl State {
     /// Rebuilds the state from a store at `now`. Incidents whose rule is gone are closed with the first tick.
     pub fn restore(restored: Restored, setup: &Setup, now: Time) -> Self {
+        let identities = Identities::new(restored.seed);
+        let mut index = IncidentIndex::new(identities.clone(), restored.incidents.len());
+        let mut inhibiting = FastMap::default();
+        for incident in &restored.incidents {
+            index.insert(incident);
+            note_inhibiting(&mut inhibiting, setup, incident);
+        }
         let mut state = Self {
-            identities: Identities::new(restored.seed),
+            identities,
             targets: restored.targets.into_iter().collect(),
-            incidents: BTreeMap::new(),
-            by_problem: with_room(&restored.incidents),
-            by_target: with_room(&restored.incidents),
-            by_shape: FastMap::default(),
+            // Collect in one go: the rows are sorted already.
+            incidents: restored.incidents.into_iter().map(|incident| (incident.id, incident)).collect(),
+            index,
             nodes_back: HashMap::new(),
             deletions: deletions::Deletions::default(),
             wake_at: FastMap::default(),
@@ -154,7 +157,7 @@ impl State {
             sources: restored.sources.into_iter().collect(),
             held: restored.held.into_iter().collect(),
             mutes: restored.mutes.into_iter().map(|mute| (mute.id, mute)).collect(),
-            inhibiting: FastMap::default(),
+            inhibiting,
             released: BTreeSet::new(),
             days: restored.days,
             next_incident: restored.next_incident.max(1),
@@ -166,12 +169,6 @@ impl State {
             rollouts: restored.rollouts.into_iter().collect(),
             most_episodes: MAX_EPISODES,
         };
-        for incident in &restored.incidents {
-            state.index(incident);
-            note_inhibiting(&mut state.inhibiting, setup, incident);
-        }
-        // Collect in one go: the rows are sorted already.
-        state.incidents = restored.incidents.into_iter().map(|incident| (incident.id, incident)).collect();
         let next = |incident: &Incident| state.next_of(incident, setup, now);
         let wakes = state.incidents.values().filter_map(|incident| Some((incident.id, next(incident)?)));
         state.wake_at = wakes.collect();
@@ -197,7 +194,7 @@ impl State {
         let readings = TargetReadings::restored(state.last_good, rows);
         self.episodes += readings.len();
         readings.keys().for_each(|key| self.shared.note(key));
-        state.readings = Some(readings);
+        state.readings = Some(Box::new(readings));
     }
 
     /// When something is due without further input; a tick then carries it out.
@@ -292,8 +289,4 @@ impl State {
             (&sibling.source, &sibling.cluster, &sibling.namespace) == (&of.0, &of.1, &of.2)
         })
     }
-}
-
-fn with_room<K, V>(incidents: &[Box<Incident>]) -> FastMap<K, V> {
-    FastMap::with_capacity_and_hasher(incidents.len(), Default::default())
 }

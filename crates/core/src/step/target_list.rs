@@ -10,7 +10,7 @@ use crate::source::{Extent, TargetEntry};
 use crate::time::Time;
 
 /// A service is gone once it was absent from this many complete discoveries.
-pub const GONE_AFTER: u32 = 2;
+const GONE_AFTER: u32 = 2;
 
 impl State {
     pub(super) fn handle_target_list(

@@ -14,7 +14,7 @@ use crate::source::{Covers, Extent, Problem};
 use crate::time::Time;
 
 /// How long a target must be unreadable before the operator is notified.
-pub const UNREADABLE_AFTER: Duration = Duration::from_secs(300);
+const UNREADABLE_AFTER: Duration = Duration::from_secs(300);
 /// Targets that fail together share a notice: wait for one round of polls.
 const GATHER: Duration = Duration::from_secs(60);
 const REMIND: Duration = Duration::from_secs(4 * 3600);

@@ -93,7 +93,7 @@ impl State {
         }
     }
 
-    /// A list is empty, and what the target showed before was not read from the store: nothing changed that is known of.
+    /// A list is empty, and what the target showed before is not loaded from the store: it is taken as unchanged.
     fn empty_list(&mut self, target: &Target, cx: &mut StepContext<'_>) {
         let memory = cx.setup.sources.get(&target.source).map_or(SOURCE_MEMORY, |info| info.memory);
         if let Some(from) = self.last_good(target).filter(|last| cx.now.since(*last) > memory) {
@@ -122,7 +122,7 @@ impl State {
         let Some(state) = self.targets.get(target) else { return };
         let empty = state.readings.as_ref().is_none_or(|readings| readings.is_empty());
         let long = cx.now.since(since) >= REMEMBER;
-        if state.discovered && empty && long && !self.by_target.contains_key(target) {
+        if state.discovered && empty && long && self.index.of_target(target).is_empty() {
             self.forget_target(target, cx);
         }
     }

@@ -138,7 +138,12 @@ impl Session {
         std::thread::scope(|scope| {
             let shares: Vec<_> = rows
                 .chunks(share)
-                .map(|rows| scope.spawn(|| rows.iter().map(|row| self.incident(row)).collect::<Result<Vec<_>, _>>()))
+                .map(|rows| {
+                    scope.spawn(|| {
+                        let mut names = SharedNames::default();
+                        rows.iter().map(|row| self.incident(row, &mut names)).collect::<Result<Vec<_>, _>>()
+                    })
+                })
                 .collect();
             let mut all = Vec::with_capacity(rows.len());
             for share in shares {
@@ -148,7 +153,7 @@ impl Session {
         })
     }
 
-    fn incident(&self, row: &Row) -> Result<Box<Incident>, PostgresError> {
+    fn incident(&self, row: &Row, names: &mut SharedNames) -> Result<Box<Incident>, PostgresError> {
         let id: i64 = self.column(row, 0)?;
         let found: i64 = self.column(row, 2)?;
         if found > incident_codec::VERSION {
@@ -156,7 +161,9 @@ impl Session {
             return Err(PostgresError::Newer { server: self.server().to_string(), found, known });
         }
         let incident = incident_codec::read(self.column(row, 1)?);
-        incident.map(Box::new).map_err(|error| self.damaged(format!("incident {id}"), error))
+        let mut incident = incident.map_err(|error| self.damaged(format!("incident {id}"), error))?;
+        names.share(&mut incident);
+        Ok(Box::new(incident))
     }
 
     fn meta(&self) -> Result<Meta, PostgresError> {

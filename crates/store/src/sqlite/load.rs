@@ -11,6 +11,7 @@ use super::{SqliteError, Store, load_incidents};
 use crate::rows::{self, ATTEMPT_MEMORY_MS, SharedNames};
 use crate::{StoredDelivery, StoredState};
 use podbell_core::event::{Level, Target};
+use podbell_core::map::FastMap;
 use podbell_core::mute::Mute;
 use podbell_core::outbox::{
     Content, Delivery, DeliveryId, DestinationHealth, Parent, RestoredOutbox, SendId, StoredThread, Thread,
@@ -35,8 +36,13 @@ impl Store {
     }
 
     fn read_state(&mut self) -> Result<Restored, SqliteError> {
-        let (incidents, targets) = load_incidents::read_all(&self.connection, &self.path, || self.read_targets())?;
-        self.targets = targets.iter().map(|(id, target, _)| (target.clone(), *id)).collect();
+        let targets = || {
+            let targets = self.read_targets()?;
+            let ids: FastMap<Target, i64> = targets.iter().map(|(id, target, _)| (target.clone(), *id)).collect();
+            Ok((targets, ids))
+        };
+        let (incidents, (targets, ids)) = load_incidents::read_all(&self.connection, &self.path, targets)?;
+        self.targets = ids;
         let troubles = self.troubles()?;
         let sources = self.named("source", "SELECT name, state FROM source")?;
         let rollouts = self.rollouts()?;

@@ -8,6 +8,7 @@ use rusqlite::{Connection, OpenFlags};
 
 use super::{BUSY_WAIT, SqliteError};
 use crate::incident_codec;
+use crate::rows::SharedNames;
 use podbell_core::incident::Incident;
 
 /// How many ranges of numbers the incidents are divided into. A thread that is ready takes the next range.
@@ -67,16 +68,21 @@ fn read_shares(
     shares: &[(i64, i64)],
     next: &AtomicUsize,
 ) -> Result<Vec<Share>, SqliteError> {
-    let mut read = Vec::new();
+    let (mut read, mut names) = (Vec::new(), SharedNames::default());
     loop {
         let place = next.fetch_add(1, Ordering::Relaxed);
         let Some(share) = shares.get(place) else { return Ok(read) };
-        read.push((place, read_share(connection, path, *share)?));
+        read.push((place, read_share(connection, path, *share, &mut names)?));
     }
 }
 
 /// The incidents whose numbers lie in a range, both ends included.
-fn read_share(connection: &Connection, path: &Path, stretch: (i64, i64)) -> Result<Vec<Box<Incident>>, SqliteError> {
+fn read_share(
+    connection: &Connection,
+    path: &Path,
+    stretch: (i64, i64),
+    names: &mut SharedNames,
+) -> Result<Vec<Box<Incident>>, SqliteError> {
     let of = |source| SqliteError::of(path, source);
     let sql =
         "SELECT id, state, state_version FROM incident WHERE id BETWEEN ?1 AND ?2 AND ended_at IS NULL ORDER BY id";
@@ -91,11 +97,12 @@ fn read_share(connection: &Connection, path: &Path, stretch: (i64, i64)) -> Resu
             return Err(SqliteError::Newer { path: path.to_owned(), found, known });
         }
         let state = row.get_ref(1).and_then(|state| Ok(state.as_blob()?)).map_err(of)?;
-        let incident = incident_codec::read(state).map_err(|source| SqliteError::Row {
+        let mut incident = incident_codec::read(state).map_err(|source| SqliteError::Row {
             path: path.to_owned(),
             what: format!("incident {id}"),
             source,
         })?;
+        names.share(&mut incident);
         incidents.push(Box::new(incident));
     }
     Ok(incidents)
