@@ -17,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 use crate::clock;
 use crate::config::{self, Config, Loaded, Stage};
 use crate::engine::NewRules;
+use crate::examine::count;
 use crate::server::{NotReloaded, ReloadRequest};
 use podbell_core::diagnostic::{Diagnostic, Source};
 use podbell_core::rules::in_force::{InForce, RuleFiles, refusal};
@@ -302,10 +303,7 @@ fn checked(files: &RuleFiles) -> Result<String, NotReloaded> {
     }
     wrong.extend(files.unread.iter().map(|unread| unread.error.to_string()));
     match wrong.is_empty() {
-        true => {
-            let many = |n: usize, what: &str| format!("{n} {what}{}", if n == 1 { "" } else { "s" });
-            Ok(format!("{}, {}", many(files.files.len(), "rule file"), many(rules, "rule")))
-        }
+        true => Ok(format!("{}, {}", count(files.files.len(), "rule file"), count(rules, "rule"))),
         false => Err(NotReloaded(wrong.join("\n"))),
     }
 }

@@ -146,7 +146,7 @@ fn answer(asked: &ParsedArgs, text: String, style: &Style) -> anyhow::Result<(An
     let queries =
         QueryService::new(Readers::new(store, 1), sink, catalog).at(Prompt::Terminal).with_patience(QUERY_TIMEOUT);
     let speaker = Speaker {
-        author: Author { name: who(), via: "command line".to_owned() },
+        author: Author { name: who(), via: Author::COMMAND_LINE.to_owned() },
         scope: Scope::default(),
         may_write: true,
     };

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use anyhow::{Context, anyhow, bail};
+use anyhow::{Context, bail};
 use clap::{Args, Subcommand};
 use jiff::tz::TimeZone;
 use secrecy::SecretString;
@@ -65,7 +65,7 @@ struct Serve {
     #[arg(long, value_name = "N", default_value = "1")]
     speed: NonZeroU32,
     /// The time zone of the recording.
-    #[arg(long, value_name = "ZONE", default_value = "UTC", value_parser = time_zone)]
+    #[arg(long, value_name = "ZONE", default_value = "UTC", value_parser = super::values::time_zone)]
     time_zone: TimeZone,
 }
 
@@ -77,7 +77,7 @@ struct MakePlay {
     #[arg(required = true, value_name = "LIST.json")]
     lists: Vec<PathBuf>,
     /// Time between two polls.
-    #[arg(long, value_name = "DURATION", default_value = "60s", value_parser = duration)]
+    #[arg(long, value_name = "DURATION", default_value = "60s", value_parser = super::values::duration)]
     every: Duration,
     /// The cluster to write into the play; without it, the play speaks for any.
     #[arg(long)]
@@ -89,16 +89,16 @@ struct MakePlay {
     #[arg(long)]
     service: Option<String>,
     /// The time zone of the lists and of --from.
-    #[arg(long, value_name = "ZONE", default_value = "UTC", value_parser = time_zone)]
+    #[arg(long, value_name = "ZONE", default_value = "UTC", value_parser = super::values::time_zone)]
     time_zone: TimeZone,
     /// Leave out what is earlier than this, such as "2026-01-01 19:18:00".
     #[arg(long, value_name = "TIME")]
     from: Option<String>,
     /// Leave out what is earlier than so long before the last change, such as 2h.
-    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    #[arg(long, value_name = "DURATION", value_parser = super::values::duration)]
     last: Option<Duration>,
     /// How long the play goes on after the last change; as given, until its list is empty.
-    #[arg(long, value_name = "DURATION", default_value = "62m", value_parser = duration)]
+    #[arg(long, value_name = "DURATION", default_value = "62m", value_parser = super::values::duration)]
     tail: Duration,
 }
 
@@ -179,13 +179,4 @@ fn make_play(args: &MakePlay) -> anyhow::Result<()> {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error.into()),
         _ => Ok(()),
     }
-}
-
-pub(super) fn duration(text: &str) -> anyhow::Result<Duration> {
-    let span: jiff::SignedDuration = text.parse().map_err(|_| anyhow!("not a duration such as 60s, 5m or 2h"))?;
-    Duration::try_from(span).map_err(|_| anyhow!("a duration cannot be negative"))
-}
-
-fn time_zone(text: &str) -> anyhow::Result<TimeZone> {
-    podbell_core::zone::named(text).map_err(|help| anyhow!("not a time zone: {help}"))
 }

@@ -24,14 +24,16 @@ mod setup;
 mod store;
 mod test;
 mod test_case;
+mod values;
 
 use std::future::Future;
-use std::io;
+use std::io::{self, Write as _};
 use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
 use podbell_core::time::Time;
+use serde::Serialize;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// Tells a team in its chat what goes wrong in its container services.
@@ -49,6 +51,13 @@ enum Output {
     Text,
     /// For machines.
     Json,
+}
+
+/// Prints what machines read.
+fn print_json(value: &impl Serialize) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    serde_json::to_writer_pretty(&mut out, value)?;
+    writeln!(out)
 }
 
 #[derive(Debug, Subcommand)]

@@ -90,12 +90,10 @@ pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
 
 fn list(store: &dyn Snapshot, listing: &Listing, output: Output) -> Result<(), StoreError> {
     let listed = store.list_deliveries(listing)?;
-    let mut out = anstream::stdout().lock();
+    let mut out = anstream::stdout();
     // A closed pipe, as with `head`, is no failure.
     let _ = match output {
-        Output::Json => {
-            serde_json::to_writer_pretty(&mut out, &listed).map_err(std::io::Error::from).and_then(|()| writeln!(out))
-        }
+        Output::Json => super::print_json(&listed),
         Output::Text if listed.is_empty() => writeln!(out, "Nothing waits, nothing was given up."),
         Output::Text => listed.iter().try_for_each(|delivery| writeln!(out, "{}", line(delivery))),
     };

@@ -128,9 +128,7 @@ pub(crate) fn json(report: &CheckResult) -> io::Result<()> {
         findings: report.findings.iter().map(json_finding).collect(),
         notes: &report.notes,
     };
-    let mut out = io::stdout().lock();
-    serde_json::to_writer_pretty(&mut out, &json)?;
-    writeln!(out)
+    super::print_json(&json)
 }
 
 fn json_finding(finding: &Diagnostic) -> JsonFinding<'_> {

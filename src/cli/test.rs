@@ -345,9 +345,7 @@ fn as_json(run: &Run, covered: Option<&[(Item, bool)]>) -> io::Result<()> {
         json!({"percent": percent(items), "items": items.len(), "not_fired": not_fired})
     });
     let errors: Vec<String> = run.findings.iter().map(Diagnostic::to_string).collect();
-    let mut out = io::stdout().lock();
-    serde_json::to_writer_pretty(&mut out, &json!({"tests": tests, "errors": errors, "coverage": coverage}))?;
-    writeln!(out)
+    super::print_json(&json!({"tests": tests, "errors": errors, "coverage": coverage}))
 }
 
 fn write_junit(run: &Run, path: &Path) -> anyhow::Result<()> {

@@ -7,6 +7,7 @@ use crate::chat::{ChatHead, ChatKind};
 use crate::components::registry::{CHATS, OTHER_NAMES};
 use crate::settings::keys::{LANGUAGES, named, zone};
 use podbell_core::message::Language;
+use podbell_core::mute::Author;
 use podbell_core::yaml::key::{Key, OneOf, TableEntry, Zone};
 use podbell_core::yaml::{Node, Reader};
 
@@ -48,6 +49,13 @@ fn chat(
 ) -> Option<(&'static str, ChatConfig<Unresolved>)> {
     let mut map = reader.map(node, "a chat: a map with `name:` and `kind:`")?;
     let name = named(&mut map, names, reader);
+    if name == Author::PAGE {
+        reader.error_help(
+            &node.span,
+            "a chat cannot be called `page`",
+            "podbell calls its status page so: choose another name",
+        );
+    }
     let kind = KIND.take(&mut map, reader);
     let language = LANGUAGE.take(&mut map, reader);
     let time_zone = TIME_ZONE.take(&mut map, reader);

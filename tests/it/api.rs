@@ -166,6 +166,8 @@ async fn whatever_is_wrong_with_a_request_is_refused_with_its_status_and_disturb
     for (name, bytes, status) in cases {
         assert_eq!(raw(&world.running, &bytes).await, status, "{name}");
     }
+    let (_, said) = post(&world.running, WRITE, &json!({"text": "status", "time_zone": "CST"})).await;
+    assert!(said["error"].as_str().unwrap().contains("Asia/Shanghai"), "{said}");
     // Markup and mentions in what is asked come back as text.
     let (_, said) = post(&world.running, WRITE, &json!({"text": "events <!channel> @all `x` [a](http://x)"})).await;
     assert_eq!(said["good"], false);

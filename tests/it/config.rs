@@ -290,6 +290,15 @@ fn a_chat_is_read_with_what_each_channel_sees() {
     assert!(!format!("{config:?}").contains("xapp-1-secret"));
 }
 
+/// Messages name where somebody did something.
+#[test]
+fn a_chat_cannot_be_called_as_the_status_page_is() {
+    let text = with_chat("app_token: xapp-1").replace("name: ops", "name: page");
+    let (_folder, loaded) = loaded(&text, &[]);
+    let said = said(&loaded.diagnostics);
+    assert!(said.starts_with("8:") && said.contains("a chat cannot be called `page`"), "{said}");
+}
+
 #[test]
 fn mistakes_in_a_chat_say_what_to_do() {
     for (chat, message, help) in [

@@ -83,7 +83,7 @@ async fn the_running_services_history_can_be_tested_while_it_runs() {
             .then_some(())
     };
     eventually(PATIENCE, "the change is observed", look).await;
-    let (code, said) = site.command(&["backtest", "--last", "1h"]).await;
+    let (code, said) = site.command(&["backtest", "--last", "1d"]).await;
     assert_eq!(code, 0, "{said}");
     assert!(said.contains("everything → audit") && said.contains("#1"), "{said}");
     site.write("other.yaml", "version: 1\nrules:\n  - {name: none, match: {reason: Other}, notify: [audit]}\n");

@@ -100,6 +100,14 @@ pub struct Names<'a> {
     pub service: &'a str,
 }
 
+impl Names<'_> {
+    /// Whether they are of this namespace and cluster, as far as those are given. A cluster also has an alias.
+    pub(crate) fn are_of(&self, namespace: Option<&str>, cluster: Option<&str>, alias: Option<&str>) -> bool {
+        namespace.is_none_or(|namespace| namespace == self.namespace)
+            && cluster.is_none_or(|name| name == self.cluster || Some(name) == alias)
+    }
+}
+
 impl fmt::Display for Target {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}/{}/{}/{}", self.source, self.cluster, self.namespace, self.service)

@@ -12,15 +12,25 @@ use super::scope::Scope;
 use super::time::Time;
 
 /// The longest mute. For anything longer write a rule.
-pub const LONGEST_MUTE: Duration = Duration::from_secs(7 * 24 * 3600);
+pub(crate) const LONGEST_MUTE: Duration = Duration::from_secs(7 * 24 * 3600);
 
 /// Who did something, kept with it for ever.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 pub struct Author {
     /// What people call them, text from outside.
     pub name: String,
-    /// Where they did it: a chat of podbell.yaml, `api TOKEN`, `page` or `command line`.
+    /// Where they did it: a chat of podbell.yaml, [`Self::API`] and a token's name, [`Self::PAGE`] or
+    /// [`Self::COMMAND_LINE`].
     pub via: String,
+}
+
+impl Author {
+    /// On the status page. No chat has this name.
+    pub const PAGE: &str = "page";
+    /// By a command in a terminal. A chat's name has no spaces.
+    pub const COMMAND_LINE: &str = "command line";
+    /// Before the name of the API's token.
+    pub const API: &str = "api ";
 }
 
 /// What is muted.

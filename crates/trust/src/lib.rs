@@ -57,8 +57,8 @@ pub fn client_config(check: Check, roots: Roots) -> Result<ClientConfig, Error> 
     // Who checks nothing needs no authorities, which a small container image may not have.
     let verifier: Arc<dyn ServerCertVerifier> = match check {
         Check::Nothing => Arc::new(Anybody(provider.signature_verification_algorithms)),
-        Check::Authority => Arc::new(Trust::new(false, roots, provider.clone())?),
-        Check::AuthorityAndName => Arc::new(Trust::new(true, roots, provider.clone())?),
+        Check::Authority => Arc::new(Trust::new(check, roots, provider.clone())?),
+        Check::AuthorityAndName => Arc::new(Trust::new(check, roots, provider.clone())?),
     };
     let config = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()?
@@ -117,7 +117,7 @@ struct Trust {
 }
 
 impl Trust {
-    fn new(checks_name: bool, roots: Roots, provider: Arc<CryptoProvider>) -> Result<Self, Error> {
+    fn new(check: Check, roots: Roots, provider: Arc<CryptoProvider>) -> Result<Self, Error> {
         let (usual, own): (Arc<dyn ServerCertVerifier>, _) = match roots {
             Roots::System => (Arc::new(Verifier::new(provider)?), Vec::new()),
             Roots::SystemAnd(own) => (Arc::new(Verifier::new_with_extra_roots(own.clone(), provider)?), own),
@@ -128,7 +128,7 @@ impl Trust {
                 (usual.map_err(|error| Error::General(error.to_string()))?, own)
             }
         };
-        Ok(Self { checks_name, usual, own })
+        Ok(Self { checks_name: check == Check::AuthorityAndName, usual, own })
     }
 }
 

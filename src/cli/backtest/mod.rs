@@ -11,7 +11,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context as _, anyhow, bail};
+use anyhow::{Context as _, bail};
 use jiff::tz::TimeZone;
 use serde_json::json;
 
@@ -55,7 +55,7 @@ pub(crate) struct Args {
     #[arg(value_name = "RECORDING", required_unless_present = "last")]
     recordings: Vec<PathBuf>,
     /// The running service's own history instead, up to 24h back; its store may be in use.
-    #[arg(long, value_name = "DURATION", conflicts_with = "recordings", value_parser = super::emulate::duration)]
+    #[arg(long, value_name = "DURATION", conflicts_with = "recordings", value_parser = super::values::duration)]
     last: Option<Duration>,
     /// With --last: the configuration, for the store and the rules.
     #[arg(long, value_name = "FILE", default_value = "podbell.yaml")]
@@ -67,7 +67,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "FILE", num_args = 1..)]
     compare: Vec<PathBuf>,
     /// Whose wall clock the recordings show.
-    #[arg(long, value_name = "ZONE", default_value = "UTC", value_parser = zone)]
+    #[arg(long, value_name = "ZONE", default_value = "UTC", value_parser = super::values::time_zone)]
     time_zone: TimeZone,
     /// What recordings leave open: the cluster.
     #[arg(long, value_name = "NAME")]
@@ -84,10 +84,6 @@ pub(crate) struct Args {
     /// How to print the results.
     #[arg(long, value_enum, default_value_t = Output::Text)]
     output: Output,
-}
-
-fn zone(name: &str) -> anyhow::Result<TimeZone> {
-    TimeZone::get(name).map_err(|_| anyhow!("{name} is not a time zone; write one such as Asia/Shanghai"))
 }
 
 /// Runs, prints, and says by exit code whether it could be done.
@@ -112,10 +108,10 @@ fn print(args: &Args, sets: Vec<Backtest>, skipped: usize) -> anyhow::Result<Exi
     let reports: Vec<Report> = sets.into_iter().map(Backtest::finish).collect();
     match (reports.as_slice(), args.output) {
         ([report], Output::Text) => report::text(report, args)?,
-        ([report], Output::Json) => report::print_json(&report::as_json(report, skipped, args))?,
+        ([report], Output::Json) => super::print_json(&report::as_json(report, skipped, args))?,
         ([before, after], Output::Text) => report::difference(before, after, args)?,
         ([before, after], Output::Json) => {
-            report::print_json(
+            super::print_json(
                 &json!({"rules": report::as_json(before, skipped, args), "compare": report::as_json(after, skipped, args)}),
             )?;
         }

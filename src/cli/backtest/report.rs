@@ -229,10 +229,3 @@ pub(super) fn as_json(report: &Report, skipped: usize, args: &Args) -> Value {
         "untold": report.untold.iter().map(untold).collect::<Vec<_>>(),
     })
 }
-
-/// Prints what machines read.
-pub(super) fn print_json(value: &Value) -> io::Result<()> {
-    let mut out = io::stdout().lock();
-    serde_json::to_writer_pretty(&mut out, value)?;
-    writeln!(out)
-}

@@ -69,7 +69,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let findings = super::block_on(examine(&args.config.config, args.send))?;
     match args.output {
         Output::Text => print::text(&findings)?,
-        Output::Json => print::json(&findings)?,
+        Output::Json => super::print_json(&findings)?,
     }
     let fails = findings.iter().any(|finding| finding.verdict == FindingLevel::Fail);
     Ok(if fails { ExitCode::FAILURE } else { ExitCode::SUCCESS })

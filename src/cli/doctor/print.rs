@@ -46,13 +46,6 @@ fn summary(findings: &[Finding]) -> String {
     }
 }
 
-/// For machines.
-pub(super) fn json(findings: &[Finding]) -> io::Result<()> {
-    let mut out = io::stdout().lock();
-    serde_json::to_writer_pretty(&mut out, findings)?;
-    writeln!(out)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

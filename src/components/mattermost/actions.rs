@@ -25,8 +25,8 @@ pub(super) struct Press {
     pub answers: Option<String>,
 }
 
-/// The buttons of an open incident. A press goes to `url`; `token` is the bot's. `answers` is the post that is answered by the one
-/// that they stand in, if it is one that can be changed.
+/// The buttons of an open incident. A press goes to `url`; `token` is the bot's. `answers` is the post that this one answers, if
+/// that can be changed.
 pub(super) fn buttons(
     pressable: Pressable,
     language: Language,

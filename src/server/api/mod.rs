@@ -7,6 +7,7 @@ mod lists;
 mod openapi;
 mod tokens;
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use axum::Router;
@@ -31,6 +32,7 @@ use podbell_core::ask::{Answer, Entry, Prompt};
 use podbell_core::message::{Language, Style};
 use podbell_core::mute::Author;
 pub use podbell_core::scope::Rights;
+use podbell_core::zone;
 
 /// How much of a person's name is kept.
 const MAX_NAME: usize = 100;
@@ -106,7 +108,7 @@ struct CommandResponse {
 /// What is wrong with a request, in words that name what to do.
 #[derive(Serialize, JsonSchema)]
 struct ErrorBody {
-    error: &'static str,
+    error: Cow<'static, str>,
 }
 
 async fn command(State(api): State<Arc<Api>>, headers: HeaderMap, body: Bytes) -> Response {
@@ -122,15 +124,17 @@ async fn command(State(api): State<Arc<Api>>, headers: HeaderMap, body: Bytes) -
         let error = "send {\"text\": \"events web\"}, and if you like user, language (en, zh) and time_zone";
         return wrong(StatusCode::BAD_REQUEST, "an API command that cannot be read", error);
     };
-    let zone = command.time_zone.as_deref().map_or(Ok(TimeZone::UTC), TimeZone::get);
-    let Ok(time_zone) = zone else {
-        let error = "time_zone is not in the time zone database: write one such as Asia/Shanghai";
-        return wrong(StatusCode::BAD_REQUEST, "an API command with an unknown time zone", error);
+    let time_zone = match command.time_zone.as_deref().map_or(Ok(TimeZone::UTC), zone::named) {
+        Ok(time_zone) => time_zone,
+        Err(help) => {
+            let error = format!("time_zone is not a time zone: {help}");
+            return wrong(StatusCode::BAD_REQUEST, "an API command with an unknown time zone", error);
+        }
     };
     let user = command.user.map(|user| user.trim().chars().take(MAX_NAME).collect::<String>());
     let author = Author {
         name: user.filter(|user| !user.is_empty()).unwrap_or_else(|| token.name.clone()),
-        via: format!("api {}", token.name),
+        via: format!("{}{}", Author::API, token.name),
     };
     let speaker = Speaker { author, scope: token.scope.clone(), may_write: token.rights == Rights::Write };
     let style = Style { language: command.language.unwrap_or_default(), time_zone, now: clock::now() };
@@ -159,6 +163,6 @@ fn unknown() -> Response {
     response
 }
 
-fn wrong(status: StatusCode, why: &'static str, error: &'static str) -> Response {
-    logged((status, Json(ErrorBody { error })).into_response(), why)
+fn wrong(status: StatusCode, why: &'static str, error: impl Into<Cow<'static, str>>) -> Response {
+    logged((status, Json(ErrorBody { error: error.into() })).into_response(), why)
 }

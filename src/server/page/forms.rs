@@ -145,7 +145,7 @@ pub(super) async fn act(
         }
         _ => return refused(StatusCode::BAD_REQUEST, "a form that asks for nothing known"),
     };
-    let author = Author { name: visitor.name.clone(), via: "page".to_owned() };
+    let author = Author { name: visitor.name.clone(), via: Author::PAGE.to_owned() };
     let speaker = Speaker { author, scope: visitor.scope.clone(), may_write: visitor.may_write };
     let question = Question { speaker, entry: Entry::Podbell, text, style: asking.style.clone(), key: None };
     let answer = page.queries.answer(&question).await;

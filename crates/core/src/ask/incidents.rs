@@ -28,8 +28,7 @@ pub struct Ask {
 impl Ask {
     /// Whether a target passes these filters.
     pub fn wants(&self, names: Names<'_>, alias: Option<&str>) -> bool {
-        self.namespace.as_ref().is_none_or(|namespace| **namespace == *names.namespace)
-            && self.cluster.as_ref().is_none_or(|name| **name == *names.cluster || Some(name.as_str()) == alias)
+        names.are_of(self.namespace.as_deref(), self.cluster.as_deref(), alias)
     }
 }
 

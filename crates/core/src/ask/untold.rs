@@ -38,8 +38,7 @@ pub struct Ask {
 impl Ask {
     /// Whether a target passes these filters.
     pub fn wants(&self, target: &Target, alias: Option<&str>) -> bool {
-        self.namespace.as_ref().is_none_or(|namespace| **namespace == *target.namespace)
-            && self.cluster.as_ref().is_none_or(|name| **name == *target.cluster || Some(name.as_str()) == alias)
+        target.names().are_of(self.namespace.as_deref(), self.cluster.as_deref(), alias)
     }
 
     fn typed(&self, page: u32) -> String {

@@ -16,11 +16,11 @@ use crate::time::{Jump, Time};
 use entry::{Entry, merged, newest_of_each_series};
 
 /// How long an episode that left the list is remembered, so that its return is an increase.
-pub const REMEMBER: Duration = Duration::from_secs(24 * 3600);
+pub(crate) const REMEMBER: Duration = Duration::from_secs(24 * 3600);
 /// How many episodes that left the list are remembered per target.
 pub const REMEMBER_PER_TARGET: usize = 1000;
 /// How far the cluster's clock may be behind ours when it dates a new episode.
-pub const CLOCK_TOLERANCE: Duration = Duration::from_secs(120);
+pub(crate) const CLOCK_TOLERANCE: Duration = Duration::from_secs(120);
 /// The default of a source's `first_poll_window`.
 pub const FIRST_POLL_WINDOW: Duration = Duration::from_secs(600);
 

@@ -4,6 +4,7 @@
 //! sentences are in [`crate::translations::reasons`]; here are the families and their commands.
 
 use super::text::{is_kubernetes_name, kubectl_describe};
+use crate::health::{NO_POD_IS_READY, ROLLOUT_STALLED, UNAVAILABLE};
 use crate::notice::Newest;
 use crate::translations::reasons::Help;
 
@@ -39,8 +40,8 @@ pub(super) fn of(newest: &Newest) -> Option<Help> {
         "ContainerCrashed" if lacks_executable(message) => Help::NoExecutable,
         "ContainerCrashed" if says(&["(StartError)", "(ContainerCannotRun)"]) => Help::ContainerStart,
         "ContainerCrashed" => Help::CrashLoop,
-        "RolloutStalled" => Help::RolloutStalled,
-        "Unavailable" if newest.message == "No pod is ready" => Help::Unavailable,
+        ROLLOUT_STALLED => Help::RolloutStalled,
+        UNAVAILABLE if newest.message == NO_POD_IS_READY => Help::Unavailable,
         "NodeNotReady" | "NodeNotSchedulable" => Help::NodeNotReady,
         "NodeHasDiskPressure" | "NodeHasInsufficientMemory" | "NodeHasInsufficientPID" | "EvictionThresholdMet" => {
             Help::NodePressure

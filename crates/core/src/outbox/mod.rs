@@ -21,7 +21,8 @@ use std::time::Duration;
 
 pub use delivery::{Content, Delivery, DeliveryId, DeliveryPhase, DeliveryState, SendId};
 pub use destination::{DestinationHealth, DestinationState, OpenSend, Paused};
-pub use plan::{Plan, Windows, plan};
+pub use plan::Plan;
+pub(crate) use plan::{Windows, plan};
 pub use queue::{Class, Next, Queue};
 pub use record::{Outcome, SendResult, backoff};
 pub use restore::{RestoredOutbox, StoredThread};
@@ -40,7 +41,7 @@ pub(crate) const GIVE_UP_AFTER: Duration = Duration::from_secs(24 * 3600);
 /// Given-up deliveries are reported elsewhere at most this often.
 pub(crate) const DEAD_TOLD_EVERY: Duration = Duration::from_secs(3600);
 /// A destination that fails for this long is reported elsewhere.
-pub const UNREACHABLE_AFTER: Duration = Duration::from_secs(600);
+pub(crate) const UNREACHABLE_AFTER: Duration = Duration::from_secs(600);
 
 /// What the platform behind a destination demands.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -31,7 +31,7 @@ pub enum Plan {
 }
 
 /// The attempts of each endpoint.
-pub type Windows = BTreeMap<Arc<str>, RateWindow>;
+pub(crate) type Windows = BTreeMap<Arc<str>, RateWindow>;
 
 /// Decides what a destination is asked next.
 ///
@@ -39,7 +39,7 @@ pub type Windows = BTreeMap<Arc<str>, RateWindow>;
 /// `Retry-After` ends; never over the pace; one open send per incident; the most severe first, then the oldest. In a
 /// storm few go alone, see [`super::Storm`]. Changes of messages disturb nobody and come last: first those because
 /// something is over, then those for outdated counts.
-pub fn plan(destination: &DestinationState, policy: &Policy, windows: &mut Windows, now: Time) -> Plan {
+pub(crate) fn plan(destination: &DestinationState, policy: &Policy, windows: &mut Windows, now: Time) -> Plan {
     if destination.health.paused.is_some() {
         return Plan::Wait(None);
     }

@@ -124,7 +124,8 @@ impl MessageState {
     }
 
     /// The state of any of podbell's own troubles that is not over.
-    pub const TROUBLE: Self = Self { open: true, acknowledged: false, occurrences: 0, not_ready: None, affected: 0 };
+    pub(crate) const TROUBLE: Self =
+        Self { open: true, acknowledged: false, occurrences: 0, not_ready: None, affected: 0 };
 }
 
 fn not_ready(status: Option<Status>) -> Option<Health> {

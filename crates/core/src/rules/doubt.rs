@@ -4,6 +4,7 @@
 use super::pattern::Pattern;
 use super::rule::Field;
 use crate::diagnostic::meant_or;
+use crate::health::{ROLLOUT_STALLED, UNAVAILABLE};
 
 /// What is odd about a pattern.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -100,13 +101,13 @@ const REASONS: &[&str] = &[
     "Pulled",
     "Pulling",
     "Rebooted",
-    "RolloutStalled",
+    ROLLOUT_STALLED,
     "Scheduled",
     "Started",
     "SuccessfulCreate",
     "SystemOOM",
     "TaintManagerEviction",
-    "Unavailable",
+    UNAVAILABLE,
     "Unhealthy",
     "VolumeResizeFailed",
 ];

@@ -75,7 +75,7 @@ pub struct OpenWhen {
 }
 
 /// The longest `settled`: how old an object is can be told as long as the events of its start are shown.
-pub const LONGEST_SETTLED: Duration = Duration::from_secs(3600);
+pub(crate) const LONGEST_SETTLED: Duration = Duration::from_secs(3600);
 
 impl OpenWhen {
     /// The first occurrence opens.

@@ -1,6 +1,7 @@
 //! What messages say.
 
 use crate::message::Cause;
+use crate::mute::Author;
 use crate::notice::{CloseReason, NoticeKind, StoreFate};
 use crate::rules::rule::Severity;
 use crate::{translated, translations};
@@ -263,9 +264,9 @@ impl MessageTexts {
 
     /// Where somebody did something; the name of a chat is not translated.
     pub fn via(self, via: &str) -> String {
-        match (via, via.strip_prefix("api ")) {
-            ("page", _) => self.via_page().to_owned(),
-            ("command line", _) => self.via_command_line().to_owned(),
+        match (via, via.strip_prefix(Author::API)) {
+            (Author::PAGE, _) => self.via_page().to_owned(),
+            (Author::COMMAND_LINE, _) => self.via_command_line().to_owned(),
             (_, Some(token)) => self.via_api(token),
             (via, None) => via.to_owned(),
         }

@@ -22,7 +22,7 @@ use super::signals::{self, Signal, Signals, StateSignal};
 use crate::clock;
 use crate::sources::{SourceEvent, WantedMetadata};
 use podbell_core::event::{Level, Target};
-use podbell_core::health::{Health, HealthReport, WorkloadKind};
+use podbell_core::health::{Health, HealthReport, NO_POD_IS_READY, UNAVAILABLE, WorkloadKind};
 use podbell_core::metadata::MetadataKey;
 use podbell_core::rollout::{Template, TemplateReport};
 use podbell_core::time::Time;
@@ -135,6 +135,15 @@ struct WorkloadReporter {
     is_refused: bool,
 }
 
+/// Why a workload is not reported any more.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Forgotten {
+    /// It is not there any more.
+    Deleted,
+    /// It cannot be seen any more.
+    Unseen,
+}
+
 impl WorkloadReporter {
     /// The current list is void.
     fn starts_over(&mut self) {
@@ -150,7 +159,7 @@ impl WorkloadReporter {
         let mut reports = self.watch.reports(objects, &mut self.reported);
         if last {
             let gone = self.reported.extract_if(|key, _| !self.shown.contains(key));
-            reports.extend(gone.map(|(place, known)| self.watch.forget(&place, known, true)));
+            reports.extend(gone.map(|(place, known)| self.watch.forget(&place, known, Forgotten::Deleted)));
             let resource = Resource::of(self.watch.kind);
             self.watch.owners.list_ends(resource, self.watch.namespace.as_deref(), began);
             self.starts_over();
@@ -188,7 +197,7 @@ impl WorkloadReporter {
         if let Some(object) = Object::read(object)
             && let Some((place, known)) = self.reported.remove_entry(&object.key())
         {
-            self.watch.send(vec![self.watch.forget(&place, known, true)]).await;
+            self.watch.send(vec![self.watch.forget(&place, known, Forgotten::Deleted)]).await;
         }
     }
 
@@ -202,7 +211,11 @@ impl WorkloadReporter {
         let since = *self.failing.get_or_insert_with(clock::monotonic);
         let stale = (is_refused || since.elapsed() >= STALE_AFTER) && !self.reported.is_empty();
         if stale {
-            let all = self.reported.drain().map(|(place, known)| self.watch.forget(&place, known, false)).collect();
+            let all = self
+                .reported
+                .drain()
+                .map(|(place, known)| self.watch.forget(&place, known, Forgotten::Unseen))
+                .collect();
             self.watch.send(all).await;
         }
         if is_refused {
@@ -273,7 +286,7 @@ impl WorkloadWatch {
     fn signal(&self, place: &WorkloadName, known: &ReportedWorkload) {
         let ((namespace, name), now, kind) = (place, clock::now(), self.kind.as_str());
         let unavailable = known.none_ready_since.map(|at| {
-            let (level, reason, message) = (Level::Warning, "Unavailable", "No pod is ready".to_owned());
+            let (level, reason, message) = (Level::Warning, UNAVAILABLE, NO_POD_IS_READY.to_owned());
             let node = self.owners.ask(|owners| owners.only_node(kind, namespace, name)).unwrap_or_default();
             let signal = Signal { level, kind, namespace, name, node: &node, reason, message, at };
             signal.after(self.config.pace.unavailable_after).while_it_lasts()
@@ -283,7 +296,8 @@ impl WorkloadWatch {
     }
 
     /// Takes back its signals; the report takes back its health.
-    fn forget(&self, place: &WorkloadName, known: ReportedWorkload, deleted: bool) -> HealthReport {
+    fn forget(&self, place: &WorkloadName, known: ReportedWorkload, why: Forgotten) -> HealthReport {
+        let deleted = why == Forgotten::Deleted;
         let key = signals::key(self.kind.as_str(), &place.0, &place.1);
         self.signals.put(&key, Vec::new(), self.config.event_ttl, clock::now());
         if deleted {

@@ -6,7 +6,7 @@ use serde_json::value::RawValue;
 use super::super::signals::{self, Condition, Signal, StateSignal};
 use super::WorkloadName;
 use podbell_core::event::Level;
-use podbell_core::health::{Health, WorkloadKind};
+use podbell_core::health::{Health, ROLLOUT_STALLED, WorkloadKind};
 use podbell_core::rollout::Template;
 use podbell_core::time::Time;
 
@@ -146,7 +146,7 @@ impl Object {
         let stalled = self.status.conditions.iter().flatten().find(is_stalled)?;
         let at = stalled.last_update_time.as_deref().and_then(signals::instant)?;
         let message = stalled.message.clone().unwrap_or_else(|| "the rollout makes no progress".to_owned());
-        let (level, kind, node, reason) = (Level::Warning, kind.as_str(), "", "RolloutStalled");
+        let (level, kind, node, reason) = (Level::Warning, kind.as_str(), "", ROLLOUT_STALLED);
         Some(Signal { level, kind, namespace, name, node, reason, message, at }.now().while_it_lasts())
     }
 

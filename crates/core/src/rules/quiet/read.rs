@@ -19,7 +19,7 @@ const DAYS: [&str; 7] = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"];
 const ACTIVE: &str = "hours such as {days: mon-fri, hours: \"09:00-18:00\", zone: Asia/Shanghai}";
 
 /// Reads `active`.
-pub fn active(node: &Node, reader: &mut Reader) -> Option<Active> {
+pub(crate) fn active(node: &Node, reader: &mut Reader) -> Option<Active> {
     let items = reader.one_or_many(node);
     if items.is_empty() {
         reader.error_help(&node.span, "`active` lists nothing, so nothing would ever be told", ACTIVE);
@@ -202,7 +202,7 @@ pub struct Planned {
 
 /// An `inhibit` that was read; its rules are found when the whole file is read.
 #[derive(Clone, Debug)]
-pub struct RawInhibit {
+pub(crate) struct RawInhibit {
     rules: Vec<(Pattern, Range<usize>)>,
     equal: Vec<(Field, Range<usize>)>,
     into_cause: bool,
@@ -235,7 +235,7 @@ pub(crate) fn inhibit(map: &mut MapReader<'_>, reader: &mut Reader) -> Vec<RawIn
 }
 
 /// Finds the rules that each `inhibit` means. Refuses two rules that inhibit each other: they would be silent for ever.
-pub fn resolve(rules: &mut [(&mut Rule, Vec<RawInhibit>)], reader: &mut Reader) {
+pub(crate) fn resolve(rules: &mut [(&mut Rule, Vec<RawInhibit>)], reader: &mut Reader) {
     let known: Vec<Rule> = rules.iter().map(|(rule, _)| (**rule).clone()).collect();
     for (rule, raws) in rules.iter_mut() {
         for raw in raws.iter() {
