@@ -9,6 +9,7 @@ use tokio::sync::mpsc;
 
 use super::Deliver;
 use super::enrich::Enricher;
+use super::heartbeat::{self, Heartbeat};
 use crate::chat::{QueryService, RuleCatalog};
 use crate::clock;
 use crate::components::registry::legacy_api::gateway::{self, GatewayKey};
@@ -160,9 +161,11 @@ pub fn heartbeat(
     health: &Arc<crate::health::HealthStatus>,
     client: reqwest::Client,
 ) -> Option<SideTask> {
-    let heartbeat = config.operator.heartbeat.as_ref()?;
-    let (url, every, within, health) = (heartbeat.url.clone(), heartbeat.every, polled_within(config), health.clone());
-    Some(Box::new(move |stop| Box::pin(super::heartbeat::run(client, url, every, health, within, stop))))
+    let configured = config.operator.heartbeat.as_ref()?;
+    let (url, every) = (configured.url.clone(), configured.every);
+    let heartbeat = Heartbeat { url, every, polled_within: polled_within(config) };
+    let health = health.clone();
+    Some(Box::new(move |stop| Box::pin(heartbeat::run(heartbeat, client, health, stop))))
 }
 
 /// The server, on a listener that is bound already. `outside` are the public routes.

@@ -77,23 +77,29 @@ impl Inlets {
     }
 }
 
+/// The thread's output channels.
+pub(super) struct Outlets {
+    /// Requests that may leave.
+    pub(super) jobs: mpsc::UnboundedSender<SendJob>,
+    /// Until when this process owns the store.
+    pub(super) lease: watch::Sender<Option<LeaseEnd>>,
+}
+
 /// Starts the thread. It ends after `ending` says so and every answer is recorded, or when the store is lost.
 pub(super) fn start(
     engine: Engine,
     inlets: Inlets,
-    jobs: mpsc::UnboundedSender<SendJob>,
+    outlets: Outlets,
     health: Arc<HealthStatus>,
     ending: Arc<Ending>,
-    lease: watch::Sender<Option<LeaseEnd>>,
 ) -> EngineThread {
     let handle = Handle::current();
     let mut turns = Turns {
         engine,
         inlets,
-        jobs,
+        outlets,
         health,
         ending,
-        lease,
         handle,
         clocks: Clocks::start(),
         snapshot_at: None,
@@ -108,11 +114,9 @@ pub(super) fn start(
 struct Turns {
     engine: Engine,
     inlets: Inlets,
-    jobs: mpsc::UnboundedSender<SendJob>,
+    outlets: Outlets,
     health: Arc<HealthStatus>,
     ending: Arc<Ending>,
-    /// When other tasks learn for how long this process owns the store.
-    lease: watch::Sender<Option<LeaseEnd>>,
     handle: Handle,
     clocks: Clocks,
     snapshot_at: Option<Instant>,
@@ -246,10 +250,10 @@ impl Turns {
                     tracing::info!("the store works again; everything goes on");
                 }
                 self.failing = false;
-                self.lease.send_replace(self.engine.lease().map(|lease| lease.end));
+                self.outlets.lease.send_replace(self.engine.lease().map(|lease| lease.end));
                 for job in jobs {
                     // The receiver is gone only when the period ends.
-                    let _ = self.jobs.send(job);
+                    let _ = self.outlets.jobs.send(job);
                 }
             }
             Err(error) => self.failed(error)?,
@@ -275,7 +279,7 @@ impl Turns {
             health::snapshot(&self.engine, self.counted.clone())
         });
         let lease = self.engine.lease();
-        self.lease.send_replace(lease.map(|lease| lease.end));
+        self.outlets.lease.send_replace(lease.map(|lease| lease.end));
         self.health.record_turn(!self.failing, lease, fresh);
         Ok(())
     }

@@ -12,16 +12,19 @@ use crate::health::{HealthStatus, Role};
 /// How long after the start the lack of a good poll is normal.
 const FIRST_POLL: Duration = Duration::from_secs(60);
 
-/// Calls `url` every `every` while all is well, until `stopped` is cancelled. The newest good poll
-/// may be as old as `polled_within`.
-pub async fn run(
-    client: reqwest::Client,
-    url: SecretString,
-    every: Duration,
-    health: Arc<HealthStatus>,
-    polled_within: Duration,
-    stopped: CancellationToken,
-) {
+/// An address that is called while all is well.
+pub struct Heartbeat {
+    /// The address.
+    pub url: SecretString,
+    /// How often it is called.
+    pub every: Duration,
+    /// How old the newest good poll may be.
+    pub polled_within: Duration,
+}
+
+/// Calls the address until `stopped` is cancelled.
+pub async fn run(heartbeat: Heartbeat, client: reqwest::Client, health: Arc<HealthStatus>, stopped: CancellationToken) {
+    let Heartbeat { url, every, polled_within } = heartbeat;
     let mut turns = tokio::time::interval(every.max(Duration::from_secs(1)));
     turns.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     let (mut failing, started) = (false, clock::monotonic());

@@ -9,7 +9,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::deliveries::carry_out;
-use super::engine_thread::{self, Ending, EngineThread, Inlets, ThreadEnd};
+use super::engine_thread::{self, Ending, EngineThread, Inlets, Outlets, ThreadEnd};
 use super::enrich::{self, Enricher};
 use super::{Deliver, Ownership, QUEUE, SHUTDOWN, SOURCES_END, ServiceError, broken, standby};
 use crate::chat::ExclusiveConnection;
@@ -137,8 +137,8 @@ impl Periods {
         if let Some(outlet) = self.outlet.clone() {
             engine.on_committed(move |changes, notices| outlet.offer(changes, notices));
         }
-        let inlets = Inlets { urgent: inbox, seen };
-        let thread = engine_thread::start(engine, inlets, jobs, self.health.clone(), thread_ends.clone(), lease);
+        let (inlets, outlets) = (Inlets { urgent: inbox, seen }, Outlets { jobs, lease });
+        let thread = engine_thread::start(engine, inlets, outlets, self.health.clone(), thread_ends.clone());
         let mut sources = JoinSet::new();
         for source in tasks {
             sources.spawn(source(events.clone(), ended.clone()));

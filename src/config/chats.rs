@@ -53,7 +53,7 @@ fn chat(
         reader.error_help(
             &node.span,
             "a chat cannot be called `page`",
-            "podbell calls its status page so: choose another name",
+            "messages use this name for the status page: choose another one",
         );
     }
     let kind = KIND.take(&mut map, reader);

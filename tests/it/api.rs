@@ -157,6 +157,11 @@ async fn whatever_is_wrong_with_a_request_is_refused_with_its_status_and_disturb
             request("POST", api, &[&bearer, json], r#"{"text": "x", "time_zone": "../../etc/passwd"}"#),
             400,
         ),
+        (
+            "a zone that is longer than any",
+            request("POST", api, &[&bearer, json], &json!({"text": "x", "time_zone": "x".repeat(60_000)}).to_string()),
+            400,
+        ),
         ("a body that is too large", request("POST", api, &[&bearer, json], &large), 413),
         ("a path with dots", request("POST", "/api/v1/../v1/commands", &[&bearer, json], good), 404),
         ("a path with escaped slashes", request("POST", "/api%2fv1%2fcommands", &[&bearer, json], good), 404),

@@ -93,6 +93,33 @@ fn runs_with_generated_names_are_one_incident() {
     }
 }
 
+#[test]
+fn runs_go_on_to_be_one_incident_when_their_rule_has_another_name() {
+    let rules = "version: 1\nrules:\n  - {name: pulls, match: {reason: Failed}, group_by: [cluster, namespace, workload], notify: [team]}\n";
+    let numbers = |renames: bool| {
+        let mut world = World::with_rules(rules);
+        world.watch(&[web()]);
+        world.poll(&web(), &[]);
+        for minute in 1..90_i64 {
+            world.run_until(minute * 60);
+            if renames && minute == 45 {
+                world.reload(&[&rules.replace("pulls", "images")]);
+            }
+            let run = minute / 3;
+            let pod = format!("etl-load-4g{}z{}", random(u32::try_from(run).unwrap()), run % 10);
+            let count = (minute % 3 + 1) as u64;
+            world.poll(
+                &web(),
+                &[warning(&pod, "Failed", "Error: ImagePullBackOff", count, run * 180 - 5, minute * 60 - 5)],
+            );
+        }
+        incidents(&world)
+    };
+    let known = numbers(false);
+    assert!(known.len() <= 2, "{known:?}");
+    assert_eq!(numbers(true), known);
+}
+
 /// Five characters as Kubernetes draws them.
 fn random(n: u32) -> String {
     let letters = b"bcdfghjklmnpqrstvwxz2456789";

@@ -83,6 +83,8 @@ async fn the_running_services_history_can_be_tested_while_it_runs() {
             .then_some(())
     };
     eventually(PATIENCE, "the change is observed", look).await;
+    let (code, said) = site.command(&["backtest", "--last", "2d"]).await;
+    assert!(code == 2 && said.contains("podbell keeps the history of 24h"), "{said}");
     let (code, said) = site.command(&["backtest", "--last", "1d"]).await;
     assert_eq!(code, 0, "{said}");
     assert!(said.contains("everything → audit") && said.contains("#1"), "{said}");

@@ -118,8 +118,14 @@ impl fmt::Display for Diagnostic {
     }
 }
 
+/// Longer words, in bytes, are compared with none: strangers send some of them, and comparing takes as long as both together.
+const LONGEST_WORD: usize = 256;
+
 /// The known word that was probably meant.
 pub fn did_you_mean<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    if word.len() > LONGEST_WORD {
+        return None;
+    }
     let lower = word.to_lowercase();
     known
         .into_iter()

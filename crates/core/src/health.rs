@@ -42,9 +42,9 @@ pub struct Health {
     pub rolling_out: bool,
 }
 
-/// The reason of the signal that no pod of a workload is ready, and its message.
+/// The reason of the signal that no pod of a workload is ready.
 pub const UNAVAILABLE: &str = "Unavailable";
-/// See [`UNAVAILABLE`].
+/// The message of the signal [`UNAVAILABLE`].
 pub const NO_POD_IS_READY: &str = "No pod is ready";
 /// The reason of the signal that a rollout makes no progress.
 pub const ROLLOUT_STALLED: &str = "RolloutStalled";

@@ -19,7 +19,7 @@ pub(crate) const LONGEST_MUTE: Duration = Duration::from_secs(7 * 24 * 3600);
 pub struct Author {
     /// What people call them, text from outside.
     pub name: String,
-    /// Where they did it: a chat of podbell.yaml, [`Self::API`] and a token's name, [`Self::PAGE`] or
+    /// Where they did it: a chat of podbell.yaml, [`Self::API_PREFIX`] and a token's name, [`Self::PAGE`] or
     /// [`Self::COMMAND_LINE`].
     pub via: String,
 }
@@ -30,7 +30,7 @@ impl Author {
     /// By a command in a terminal. A chat's name has no spaces.
     pub const COMMAND_LINE: &str = "command line";
     /// Before the name of the API's token.
-    pub const API: &str = "api ";
+    pub const API_PREFIX: &str = "api ";
 }
 
 /// What is muted.

@@ -114,13 +114,21 @@ impl SharedNames {
         for target in &mut incident.targets {
             let Target { source, cluster, namespace, service: _ } = target;
             for (last, name) in self.target.iter_mut().zip([source, cluster, namespace]) {
-                *name = shared(last, name);
+                share(last, name);
             }
         }
         let RuleKey { file, name } = &mut incident.rule;
         for (last, name) in self.rule.iter_mut().zip([file, name]) {
-            *name = shared(last, name);
+            share(last, name);
         }
+    }
+}
+
+/// Replaces a name by the one that was read last, if it is the same, and is the last one otherwise.
+fn share(last: &mut Option<Arc<str>>, name: &mut Arc<str>) {
+    match last {
+        Some(same) if same == name => name.clone_from(same),
+        _ => *last = Some(name.clone()),
     }
 }
 

@@ -55,7 +55,7 @@ pub(crate) struct Args {
     #[arg(value_name = "RECORDING", required_unless_present = "last")]
     recordings: Vec<PathBuf>,
     /// The running service's own history instead, up to 24h back; its store may be in use.
-    #[arg(long, value_name = "DURATION", conflicts_with = "recordings", value_parser = super::values::duration)]
+    #[arg(long, value_name = "DURATION", conflicts_with = "recordings", value_parser = last)]
     last: Option<Duration>,
     /// With --last: the configuration, for the store and the rules.
     #[arg(long, value_name = "FILE", default_value = "podbell.yaml")]
@@ -84,6 +84,12 @@ pub(crate) struct Args {
     /// How to print the results.
     #[arg(long, value_enum, default_value_t = Output::Text)]
     output: Output,
+}
+
+fn last(text: &str) -> anyhow::Result<Duration> {
+    let last = super::values::duration(text)?;
+    anyhow::ensure!(last <= HISTORY, "podbell keeps the history of 24h");
+    Ok(last)
 }
 
 /// Runs, prints, and says by exit code whether it could be done.
@@ -134,7 +140,7 @@ fn of_history(args: &Args, last: Duration) -> anyhow::Result<ExitCode> {
     let all = [Some(first), second.flatten()].into_iter().flatten();
     let mut sets: Vec<Backtest> = all.map(|rules| Backtest::new(backtest::setup(rules, names.clone()))).collect();
     let now = clock::now();
-    let since = now.minus(last.min(HISTORY));
+    let since = now.minus(last);
     let history = store.reader()?.snapshot()?.history(since)?;
     if args.output == Output::Text {
         say_history(&history, since, args);

@@ -127,14 +127,14 @@ async fn command(State(api): State<Arc<Api>>, headers: HeaderMap, body: Bytes) -
     let time_zone = match command.time_zone.as_deref().map_or(Ok(TimeZone::UTC), zone::named) {
         Ok(time_zone) => time_zone,
         Err(help) => {
-            let error = format!("time_zone is not a time zone: {help}");
+            let error = format!("unknown time_zone: {help}");
             return wrong(StatusCode::BAD_REQUEST, "an API command with an unknown time zone", error);
         }
     };
     let user = command.user.map(|user| user.trim().chars().take(MAX_NAME).collect::<String>());
     let author = Author {
         name: user.filter(|user| !user.is_empty()).unwrap_or_else(|| token.name.clone()),
-        via: format!("{}{}", Author::API, token.name),
+        via: format!("{}{}", Author::API_PREFIX, token.name),
     };
     let speaker = Speaker { author, scope: token.scope.clone(), may_write: token.rights == Rights::Write };
     let style = Style { language: command.language.unwrap_or_default(), time_zone, now: clock::now() };

@@ -468,7 +468,7 @@ impl Incident {
 
 /// Inserts a value into a sorted list, unless it is there. Most incidents have one or two of each: a sorted list takes
 /// a tenth of the smallest tree.
-fn insert_sorted<T: Ord>(list: &mut Vec<T>, value: T) -> bool {
+pub(crate) fn insert_sorted<T: Ord>(list: &mut Vec<T>, value: T) -> bool {
     match list.binary_search(&value) {
         Ok(_) => false,
         Err(at) => {

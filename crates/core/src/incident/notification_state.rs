@@ -102,7 +102,7 @@ impl Incident {
         }
     }
 
-    /// Takes the newest topic, which is of this event, as told where the last notice showed that the workload is not ready.
+    /// Takes the newest topic, which is of this event, as told where the last notice showed the health that the event reports.
     pub(super) fn skip_shown_topic(&mut self, event: &Event<'_>) {
         let topics = self.details.topics.len();
         for (_, one) in &mut self.notifications {

@@ -60,7 +60,8 @@ pub(crate) fn plan(destination: &DestinationState, policy: &Policy, windows: &mu
     });
     let later = match loud {
         Some((severity, plan)) if !matches!(plan, Plan::Wait(_)) => {
-            return paced(plan, policy.pace, windows, &policy.endpoint, severity, now);
+            let at = free_at(&policy.endpoint, policy.pace, severity, windows, now);
+            return at.map_or(plan, |at| Plan::Wait(Some(at)));
         }
         // A storm delays only what would disturb people.
         Some((_, Plan::Wait(until))) => until,
@@ -117,41 +118,41 @@ fn silent(
     now: Time,
 ) -> Plan {
     if let Some((severity, deliveries)) = destination.due.next_silent() {
-        return changing(Plan::Silent(deliveries), severity, policy, threads, windows, now);
+        return match change_waits(policy, threads, severity, windows, now) {
+            Some(at) => Plan::Wait(Some(at)),
+            None => Plan::Silent(deliveries),
+        };
     }
     let Some((at, incident)) = destination.threads.first_change() else { return Plan::Wait(None) };
     if at > now {
         return Plan::Wait(Some(at));
     }
-    changing(Plan::Refresh(incident), Severity::Info, policy, threads, windows, now)
-}
-
-/// Paces a change of a message twice: by its channel and by the limit on changes.
-fn changing(
-    plan: Plan,
-    severity: Severity,
-    policy: &Policy,
-    threads: &ThreadPolicy,
-    windows: &mut Windows,
-    now: Time,
-) -> Plan {
-    match paced(plan, policy.pace, windows, &policy.endpoint, severity, now) {
-        Plan::Wait(until) => Plan::Wait(until),
-        plan => paced(plan, Some(threads.pace), windows, &threads.endpoint, severity, now),
+    match change_waits(policy, threads, Severity::Info, windows, now) {
+        Some(at) => Plan::Wait(Some(at)),
+        None => Plan::Refresh(incident),
     }
 }
 
-/// The plan, or a wait until the endpoint may be asked.
-fn paced(
-    plan: Plan,
-    pace: Option<Pace>,
-    windows: &mut Windows,
-    endpoint: &Arc<str>,
+/// Until when a change of a message waits, if it does: it is paced twice, by its channel and by the limit on changes.
+fn change_waits(
+    policy: &Policy,
+    threads: &ThreadPolicy,
     severity: Severity,
+    windows: &mut Windows,
     now: Time,
-) -> Plan {
-    let Some(pace) = pace else { return plan };
-    let window = windows.entry(endpoint.clone()).or_default();
-    let free_at = window.free_at(pace, severity, now);
-    if free_at > now { Plan::Wait(Some(free_at)) } else { plan }
+) -> Option<Time> {
+    let by_channel = free_at(&policy.endpoint, policy.pace, severity, windows, now);
+    by_channel.or_else(|| free_at(&threads.endpoint, Some(threads.pace), severity, windows, now))
+}
+
+/// When the endpoint may be asked next, if not now.
+fn free_at(
+    endpoint: &Arc<str>,
+    pace: Option<Pace>,
+    severity: Severity,
+    windows: &mut Windows,
+    now: Time,
+) -> Option<Time> {
+    let free_at = windows.entry(endpoint.clone()).or_default().free_at(pace?, severity, now);
+    Some(free_at).filter(|at| *at > now)
 }

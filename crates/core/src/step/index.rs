@@ -3,7 +3,7 @@
 use std::hash::Hash;
 
 use crate::event::Target;
-use crate::incident::Incident;
+use crate::incident::{Incident, insert_sorted};
 use crate::map::FastMap;
 use crate::rules::rule::{Field, RuleKey};
 use crate::series::{Identities, ProblemId};
@@ -35,23 +35,19 @@ impl IncidentIndex {
     pub(super) fn insert(&mut self, incident: &Incident) {
         self.by_problem.insert(self.identities.problem(&incident.rule, &incident.group), incident.id);
         if let Some((shape, _)) = self.shape_of(&incident.rule, &incident.group) {
-            self.by_shape.entry(shape).or_default().push(incident.id);
+            insert(&mut self.by_shape, shape, incident.id);
         }
         for target in &incident.targets {
-            self.shows(target, incident.id);
+            self.note_target(target, incident.id);
         }
     }
 
     /// Notes that a target shows an incident.
-    pub(super) fn shows(&mut self, target: &Target, id: u64) {
+    pub(super) fn note_target(&mut self, target: &Target, id: u64) {
         match self.by_target.get_mut(target) {
-            // Most targets show one incident, and most new incidents have the highest number.
+            // Most targets show one incident.
             None => drop(self.by_target.insert(target.clone(), vec![id])),
-            Some(ids) => {
-                if let Err(place) = ids.binary_search(&id) {
-                    ids.insert(place, id);
-                }
-            }
+            Some(ids) => _ = insert_sorted(ids, id),
         }
     }
 
@@ -74,6 +70,12 @@ impl IncidentIndex {
         }
         self.by_problem.remove(&self.identities.problem(&incident.rule, &incident.group));
         self.by_problem.insert(new, incident.id);
+        if let Some((shape, _)) = self.shape_of(&incident.rule, &incident.group) {
+            without(&mut self.by_shape, &shape, incident.id);
+        }
+        if let Some((shape, _)) = self.shape_of(rule, &incident.group) {
+            insert(&mut self.by_shape, shape, incident.id);
+        }
         true
     }
 
@@ -107,6 +109,11 @@ impl IncidentIndex {
         of_shape.get_mut(at)?.1 = shape.text;
         Some((self.identities.problem(rule, &of_shape), shape.sure))
     }
+}
+
+/// Puts a number into the list at a key, which stays ascending.
+fn insert(lists: &mut FastMap<ProblemId, Vec<u64>>, key: ProblemId, id: u64) {
+    insert_sorted(lists.entry(key).or_default(), id);
 }
 
 /// Takes a number out of the list at a key, and the list out of the map if it is empty then.

@@ -85,7 +85,7 @@ impl State {
             cx.writes.acknowledged.insert(id);
         }
         if incident.targets.contains(joining.target) {
-            self.index.shows(joining.target, id);
+            self.index.note_target(joining.target, id);
         }
         cx.writes.incidents.insert(id);
         if before != Phase::Open && incident.phase == Phase::Open {

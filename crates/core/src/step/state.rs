@@ -31,7 +31,8 @@ pub struct TargetState {
     pub discovered: bool,
     /// How many entries of its list cannot be understood, by what its source said since the start.
     pub unusable: u64,
-    /// Loaded lazily at the first poll of its namespace; boxed, so that ten thousand targets without are small.
+    /// Loaded lazily at the first poll of its namespace; boxed, because most of ten thousand targets have
+    /// none right after a start.
     pub(super) readings: Option<Box<TargetReadings>>,
     /// How old objects are that were seen lately. In memory only: after a start, the first list tells it again.
     pub(super) ages: Option<ages::Ages>,

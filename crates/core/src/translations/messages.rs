@@ -264,7 +264,7 @@ impl MessageTexts {
 
     /// Where somebody did something; the name of a chat is not translated.
     pub fn via(self, via: &str) -> String {
-        match (via, via.strip_prefix(Author::API)) {
+        match (via, via.strip_prefix(Author::API_PREFIX)) {
             (Author::PAGE, _) => self.via_page().to_owned(),
             (Author::COMMAND_LINE, _) => self.via_command_line().to_owned(),
             (_, Some(token)) => self.via_api(token),
