@@ -55,14 +55,16 @@ fn main() {
         ("503 to half of them", Behaviour::Half, 200),
     ];
     for (words, behaviour, due) in scenes {
-        let (mut ours, mut theirs): (Vec<Told>, Vec<Told>) =
+        let (mut ours, mut theirs): (Vec<Arrivals>, Vec<Arrivals>) =
             (0..RUNS as u64).map(|run| play(&alertmanager, behaviour, due, run)).unzip();
-        let of =
-            |told: &mut Vec<Told>, figure: fn(&Told) -> f64| median(&mut told.iter().map(figure).collect::<Vec<_>>());
-        let [middle, last, tries] = [|told: &Told| told.median, |told: &Told| told.last, |told: &Told| told.requests]
-            .map(|figure| of(&mut ours, figure));
+        let of = |told: &mut Vec<Arrivals>, figure: fn(&Arrivals) -> f64| {
+            median(&mut told.iter().map(figure).collect::<Vec<_>>())
+        };
+        let [middle, last, tries] =
+            [|told: &Arrivals| told.median, |told: &Arrivals| told.last, |told: &Arrivals| told.requests]
+                .map(|figure| of(&mut ours, figure));
         let [am_middle, am_last, am_tries] =
-            [|told: &Told| told.median, |told: &Told| told.last, |told: &Told| told.requests]
+            [|told: &Arrivals| told.median, |told: &Arrivals| told.last, |told: &Arrivals| told.requests]
                 .map(|figure| of(&mut theirs, figure));
         println!(
             "{words:26} {due:4} {tries:8.0} {am_tries:8.0}  {middle:9.2} {last:6.2}  {am_middle:9.2} {am_last:6.2}   {:8.2}",
@@ -72,14 +74,14 @@ fn main() {
 }
 
 /// What came of one run, counted from the first request on.
-struct Told {
+struct Arrivals {
     median: f64,
     last: f64,
     requests: f64,
 }
 
 /// One run of both, side by side.
-fn play(alertmanager: &str, behaviour: Behaviour, due: usize, run: u64) -> (Told, Told) {
+fn play(alertmanager: &str, behaviour: Behaviour, due: usize, run: u64) -> (Arrivals, Arrivals) {
     let folder = tempfile::tempdir().unwrap();
     let (ours, theirs) = (Receiver::start(behaviour, run), Receiver::start(behaviour, run));
     let operator = Receiver::start(Behaviour::Away(200), run);
@@ -229,13 +231,13 @@ impl Receiver {
         self.heard.lock().unwrap().told.len()
     }
 
-    fn told(&self, due: usize) -> Told {
+    fn told(&self, due: usize) -> Arrivals {
         let heard = self.heard.lock().unwrap();
         let mut times: Vec<f64> = heard.told.values().map(Duration::as_secs_f64).collect();
         // What was never told counts as that.
         times.resize(due.max(times.len()), f64::INFINITY);
         times.sort_by(f64::total_cmp);
-        Told { median: times[times.len() / 2], last: *times.last().unwrap(), requests: heard.requests as f64 }
+        Arrivals { median: times[times.len() / 2], last: *times.last().unwrap(), requests: heard.requests as f64 }
     }
 }
 

@@ -3,9 +3,9 @@
 
 use super::Rendering;
 use podbell_core::ask::OpenIncident;
-use podbell_core::message::Language;
 use podbell_core::notice::NoticeBody;
 use podbell_core::outbox::is_end;
+use podbell_core::translated;
 
 /// A button.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,19 +75,13 @@ impl Pressable {
     }
 }
 
-impl Button {
-    /// What is written on it.
-    pub(crate) fn label(self, language: Language) -> &'static str {
-        match (self, language) {
-            (Self::Acknowledge, Language::En) => "Acknowledge",
-            (Self::Acknowledge, Language::Zh) => "认领",
-            (Self::Mute, Language::En) => "Mute 1 h",
-            (Self::Mute, Language::Zh) => "静默 1 小时",
-            (Self::Show, Language::En) => "Show",
-            (Self::Show, Language::Zh) => "查看",
-        }
-    }
+translated! { Button;
+    Acknowledge: "Acknowledge", "认领";
+    Mute: "Mute 1 h", "静默 1 小时";
+    Show: "Show", "查看";
+}
 
+impl Button {
     /// Its name, for platforms that want one.
     pub(crate) fn name(self) -> &'static str {
         match self {
@@ -104,5 +98,17 @@ impl Button {
             Self::Mute => format!("mute {incident} 1h"),
             Self::Show => format!("show {incident}"),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::glossary;
+
+    #[test]
+    fn all_labels_use_the_words_of_the_glossary() {
+        let found: Vec<String> = Button::ROWS.iter().flat_map(|(_, en, zh)| glossary::breaches(en, zh)).collect();
+        assert!(found.is_empty(), "{}", found.join("\n"));
     }
 }

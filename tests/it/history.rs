@@ -79,9 +79,9 @@ fn lived() -> World {
 }
 
 /// Of a notice, what both tell.
-type Told = (Time, Time, &'static str, String, u64, Vec<String>);
+type NoticeFacts = (Time, Time, &'static str, String, u64, Vec<String>);
 
-fn told(notice: &Notice) -> Option<Told> {
+fn told(notice: &Notice) -> Option<NoticeFacts> {
     let NoticeBody::Incident(story) = &notice.body else { return None };
     let to = notice.to.iter().map(|name| name.to_string()).collect();
     let about = format!("{} {}", story.rule.name, story.workload);
@@ -89,8 +89,8 @@ fn told(notice: &Notice) -> Option<Told> {
 }
 
 /// What really was told, since `from`.
-fn really(world: &World, from: Time) -> Vec<Told> {
-    let mut all: BTreeMap<u64, Told> = BTreeMap::new();
+fn really(world: &World, from: Time) -> Vec<NoticeFacts> {
+    let mut all: BTreeMap<u64, NoticeFacts> = BTreeMap::new();
     for notice in world.log.iter().flat_map(|request| &request.notices).filter(|notice| notice.made_at >= from) {
         all.extend(told(notice).map(|told| (notice.id, told)));
     }
@@ -98,7 +98,7 @@ fn really(world: &World, from: Time) -> Vec<Told> {
 }
 
 /// What is told in one moment has no order of its own: it follows from the store's seed.
-fn sorted(mut told: Vec<Told>) -> Vec<Told> {
+fn sorted(mut told: Vec<NoticeFacts>) -> Vec<NoticeFacts> {
     told.sort();
     told
 }
@@ -116,11 +116,11 @@ fn replayed(rules: &str, world: &World, last: Duration) -> Report {
 
 const DAY: Duration = Duration::from_secs(86_400);
 
-fn replay_told(world: &World, last: Duration) -> Vec<Told> {
+fn replay_told(world: &World, last: Duration) -> Vec<NoticeFacts> {
     replay_told_by(RULES, world, last)
 }
 
-fn replay_told_by(rules: &str, world: &World, last: Duration) -> Vec<Told> {
+fn replay_told_by(rules: &str, world: &World, last: Duration) -> Vec<NoticeFacts> {
     sorted(replayed(rules, world, last).notices.iter().filter_map(told).collect())
 }
 

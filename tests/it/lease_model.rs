@@ -50,7 +50,7 @@ struct Protocol {
 enum Send {
     Due,
     Claimed,
-    Told,
+    Arrived,
 }
 
 /// What a commit changes.
@@ -196,7 +196,7 @@ enum Step {
     DeliverUnheard(usize),
     Kill(usize),
     Start(usize),
-    Freeze(usize),
+    Hang(usize),
     Thaw(usize),
 }
 
@@ -221,7 +221,7 @@ fn change(sends: &mut Vec<Send>, write: Write) {
     match write {
         Write::Make(_) => sends.push(Send::Due),
         Write::Claim(notice) => sends.iter_mut().skip(notice).take(1).for_each(|send| *send = Send::Claimed),
-        Write::Record(notice) => sends.iter_mut().skip(notice).take(1).for_each(|send| *send = Send::Told),
+        Write::Record(notice) => sends.iter_mut().skip(notice).take(1).for_each(|send| *send = Send::Arrived),
     }
 }
 
@@ -327,7 +327,7 @@ impl Protocol {
         let epoch = engine.epoch;
         match world.database.sends.get(notice) {
             None | Some(Send::Due) => world.breaks(Broken::Uncommitted),
-            Some(Send::Told) => world.breaks(Broken::SentAgain),
+            Some(Send::Arrived) => world.breaks(Broken::SentAgain),
             Some(Send::Claimed) => {}
         }
         if world.requests.iter().any(|other| other.epoch != epoch && !other.froze) {
@@ -375,7 +375,7 @@ impl Protocol {
         if engine.sends.len() < NOTICES {
             writes.push(Write::Make(engine.sends.len()));
         }
-        let untold = engine.sends.iter().enumerate().filter(|(_, send)| **send != Send::Told);
+        let untold = engine.sends.iter().enumerate().filter(|(_, send)| **send != Send::Arrived);
         writes.extend(untold.map(|(notice, _)| Write::Claim(notice)));
         writes
     }
@@ -427,7 +427,7 @@ impl Model for Protocol {
                         steps.push(Step::Kill(replica));
                     }
                     if world.freezes < self.freezes {
-                        steps.push(Step::Freeze(replica));
+                        steps.push(Step::Hang(replica));
                     }
                     let Some(engine) = engine else {
                         let me = (replica, world.starts[replica]);
@@ -526,7 +526,7 @@ impl Model for Protocol {
                 world.starts[replica] += 1;
                 world.stand_by(replica);
             }
-            Step::Freeze(replica) => self.freeze(&mut world, replica),
+            Step::Hang(replica) => self.freeze(&mut world, replica),
             Step::Thaw(replica) => {
                 if let Process::Frozen(engine) = &mut world.processes[replica] {
                     world.processes[replica] = Process::Runs(engine.take());
@@ -538,7 +538,7 @@ impl Model for Protocol {
 
     fn properties(&self) -> Vec<Property<Self>> {
         let told_by_a_second = |_: &Self, world: &World| {
-            world.broken.is_none() && world.database.epoch >= 2 && world.database.sends == [Send::Told; NOTICES]
+            world.broken.is_none() && world.database.epoch >= 2 && world.database.sends == [Send::Arrived; NOTICES]
         };
         vec![
             Property::always(KEPT, |_, world: &World| world.broken.is_none()),

@@ -123,7 +123,7 @@ fn damage(dice: &mut Dice, files: &mut BTreeMap<&'static str, Vec<u8>>) -> Strin
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum End {
     Correct,
-    Told(&'static str),
+    Reported(&'static str),
     Refused(&'static str),
 }
 
@@ -220,7 +220,7 @@ fn round(left: &Left, seed: u64) -> (End, String) {
         .collect();
     assert!(told.iter().any(|facts| facts.contains("job99-x2x7v")), "{done}: it does not work: {:?}", world.told());
     if let Some(fate) = fates.first() {
-        return (End::Told(fate.word()), done);
+        return (End::Reported(fate.word()), done);
     }
     let silent: Vec<_> = left.waiting.difference(&told).collect();
     assert!(silent.is_empty(), "{done}: never told, and no word of it: {silent:#?}");

@@ -33,7 +33,7 @@ pub(super) fn values(message: &Message, content: Content, buttons: Option<Pressa
     let button = |pressable: Pressable, button: Button| {
         let color = if button == Button::Acknowledge { "blue" } else { "gray" };
         let params = json!({"command": button.command(pressable.incident), "robot": robot});
-        json!({"text": button.label(message.language), "color": color, "id": button.name(), "request": true, "params": params})
+        json!({"text": button.say(message.language), "color": color, "id": button.name(), "request": true, "params": params})
     };
     let buttons = buttons.map(|pressable| pressable.buttons().into_iter().map(|one| button(pressable, one)).collect());
     let buttons = json!({"msgButtons": buttons.unwrap_or_else(|| json!([]))});

@@ -219,7 +219,7 @@ pub(super) fn buttons(pressable: Pressable, language: Language, direct: Option<&
             value["changes_answer"] = json!(true);
         }
         json!({
-            "tag": "button", "text": {"tag": "plain_text", "content": button.label(language)}, "value": value,
+            "tag": "button", "text": {"tag": "plain_text", "content": button.say(language)}, "value": value,
         })
     };
     pressable.buttons().into_iter().map(button).collect()

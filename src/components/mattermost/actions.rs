@@ -42,7 +42,7 @@ pub(super) fn buttons(
             context["answers"] = json!(answers);
         }
         json!({
-            "id": button.name(), "name": button.label(language), "type": "button",
+            "id": button.name(), "name": button.say(language), "type": "button",
             "integration": {"url": url.as_str(), "context": context},
         })
     };

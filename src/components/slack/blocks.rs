@@ -106,7 +106,7 @@ pub(super) const ACKNOWLEDGE_IN_ANSWER: &str = "podbell.ack.answer";
 /// token: an incoming webhook's buttons lead nowhere without an app behind it.
 pub(crate) fn buttons(pressable: Pressable, language: Language) -> Vec<Value> {
     let button = |button: Button| {
-        let text = json!({"type": "plain_text", "text": button.label(language), "emoji": false});
+        let text = json!({"type": "plain_text", "text": button.say(language), "emoji": false});
         let action = match pressable.changes_answer(button) {
             true => ACKNOWLEDGE_IN_ANSWER.to_owned(),
             false => format!("podbell.{}", button.name()),

@@ -37,7 +37,7 @@ fn around(elements: Vec<Value>, mentions: &[String], page: Option<&str>, message
         "body": elements, "msteams": {"width": "Full", "entities": entities},
     });
     if let Some(url) = page {
-        let said = message.language.choose("Open the status page", "打开状态页");
+        let said = message.open_page();
         card["actions"] = json!([{"type": "Action.OpenUrl", "title": said, "url": url}]);
     }
     let kind = "application/vnd.microsoft.card.adaptive";

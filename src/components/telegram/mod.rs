@@ -218,7 +218,7 @@ impl Notifier for Chat {
 /// Puts buttons under a message. A changed message without them loses those that it had.
 fn keyboard(arguments: &mut Value, pressable: Pressable, language: Language) {
     let button =
-        |button: Button| json!({"text": button.label(language), "callback_data": button.command(pressable.incident)});
+        |button: Button| json!({"text": button.say(language), "callback_data": button.command(pressable.incident)});
     let row: Vec<Value> = pressable.buttons().into_iter().map(button).collect();
     arguments["reply_markup"] = json!({"inline_keyboard": [row]});
 }

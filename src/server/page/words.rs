@@ -118,7 +118,7 @@ translations! {
     back: "Back", "返回";
     went_quiet: "over", "已恢复";
     critical: "critical", "严重";
-    warning: "warning", "警告";
+    warning: "warning", "告警";
     info: "info", "提示";
     going_on: "Redirecting …", "正在跳转…";
     objects_and_reasons: "Reason", "原因";

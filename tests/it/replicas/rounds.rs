@@ -36,7 +36,7 @@ enum Failure {
     /// It is told to end.
     Term,
     /// It stands still for so long, longer than its lease, and goes on.
-    Freeze(Duration),
+    Hang(Duration),
     /// Its network to the database is cut, in these directions, for so long.
     Cut {
         to_server: bool,
@@ -54,7 +54,7 @@ fn failure(dice: &mut Dice, clocks: bool) -> Failure {
     match dice.below(if clocks { 12 } else { 10 }) {
         0..3 => Failure::Kill,
         3 => Failure::Term,
-        4..6 => Failure::Freeze(Duration::from_millis(11_000 + dice.below(3_000))),
+        4..6 => Failure::Hang(Duration::from_millis(11_000 + dice.below(3_000))),
         6..9 => {
             let (to_server, from_server) = [(true, false), (false, true), (true, true)][index(dice, 3)];
             let lasts = Duration::from_millis([500, 3_000, 6_000, 9_500, 13_000][index(dice, 5)]);
@@ -230,7 +230,7 @@ async fn fail(turmoil: &Turmoil, fleet: &mut Fleet, failure: Failure, times: &mu
                 None => assert!(owner.is_some() && fleet.owner() == owner, "no next epoch\n{}", fleet.logs()),
             }
         }
-        Failure::Freeze(lasts) => {
+        Failure::Hang(lasts) => {
             fleet.running(active).process.signal(Signal::STOP);
             // How long it is frozen is the failure itself: nothing is waited for.
             tokio::time::sleep(lasts).await;

@@ -35,7 +35,7 @@ enum Order {
     Send(String),
     Cut,
     /// Neither read nor write any more, and keep it open.
-    Freeze,
+    Hang,
 }
 
 #[derive(Default)]
@@ -172,7 +172,7 @@ impl FakeDingTalk {
     }
 
     pub fn freeze(&self) {
-        self.order(Order::Freeze);
+        self.order(Order::Hang);
         self.inner().current = None;
     }
 
@@ -292,7 +292,7 @@ impl FakeDingTalk {
                         let _ = socket.send(Frame::text(text)).await;
                         continue;
                     }
-                    Some(Order::Freeze) => return std::future::pending().await,
+                    Some(Order::Hang) => return std::future::pending().await,
                     Some(Order::Cut) => return,
                     // Its end was announced: it is read until podbell closes it.
                     None => socket.next().await,

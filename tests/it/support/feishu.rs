@@ -68,7 +68,7 @@ enum Order {
     Send(Vec<u8>),
     Cut,
     /// Neither read nor write any more, and keep it open.
-    Freeze,
+    Hang,
 }
 
 #[derive(Default)]
@@ -168,7 +168,7 @@ impl FakeFeishu {
     }
 
     pub fn freeze(&self) {
-        self.order(Order::Freeze);
+        self.order(Order::Hang);
         self.inner().current = None;
     }
 
@@ -255,7 +255,7 @@ impl FakeFeishu {
                         let _ = socket.send(Frame::binary(bytes)).await;
                         continue;
                     }
-                    Some(Order::Freeze) => return std::future::pending().await,
+                    Some(Order::Hang) => return std::future::pending().await,
                     _ => return,
                 },
                 received = socket.next() => received,

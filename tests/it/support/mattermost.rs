@@ -32,7 +32,7 @@ enum Order {
     Send(String),
     Cut,
     /// Neither read nor write any more, and keep it open.
-    Freeze,
+    Hang,
 }
 
 #[derive(Default)]
@@ -123,7 +123,7 @@ impl FakeMattermost {
     }
 
     pub fn freeze(&self) {
-        self.order(Order::Freeze);
+        self.order(Order::Hang);
         self.inner().current = None;
     }
 
@@ -228,7 +228,7 @@ impl FakeMattermost {
                         let _ = socket.send(Frame::text(text)).await;
                         continue;
                     }
-                    Some(Order::Freeze) => return std::future::pending().await,
+                    Some(Order::Hang) => return std::future::pending().await,
                     _ => return,
                 },
                 received = socket.next() => received,

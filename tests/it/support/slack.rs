@@ -56,7 +56,7 @@ enum Order {
     /// Close it in order.
     Close,
     /// Neither read nor write any more, and keep it open: a router that forgot it.
-    Freeze,
+    Hang,
     /// Gone without a word.
     Cut,
 }
@@ -200,7 +200,7 @@ impl FakeSlack {
     }
 
     pub fn freeze(&self, connection: usize) {
-        self.order(connection, Order::Freeze);
+        self.order(connection, Order::Hang);
     }
 
     /// Sends an envelope, first over this connection, then over any, until it is acknowledged.
@@ -259,7 +259,7 @@ impl FakeSlack {
                 order = told.recv() => match order {
                     Some(Order::Send(text)) => if socket.send(Frame::text(text)).await.is_err() { break },
                     Some(Order::Close) => { let _ = socket.close(None).await; break }
-                    Some(Order::Freeze) => {
+                    Some(Order::Hang) => {
                         // Nobody answers, and the connection stays.
                         self.inner().connections[number] = None;
                         std::future::pending::<()>().await;

@@ -167,6 +167,11 @@ impl Message {
     pub fn more(&self, n: usize) -> String {
         MessageTexts::of(self.language).more(n as u64)
     }
+
+    /// What a button that leads to the status page says.
+    pub fn open_page(&self) -> &'static str {
+        MessageTexts::of(self.language).open_page()
+    }
 }
 
 /// One part of a message.

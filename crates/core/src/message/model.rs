@@ -43,7 +43,7 @@ struct Model<'a> {
     since: String,
     last: String,
     in_cluster_since: String,
-    told: Option<ToldModel>,
+    told: Option<LastNotifiedModel>,
     news: &'a [String],
     quiet: Option<String>,
     unacknowledged: Option<String>,
@@ -63,7 +63,7 @@ struct Model<'a> {
 }
 
 #[derive(Serialize)]
-struct ToldModel {
+struct LastNotifiedModel {
     at: String,
     occurrences: u64,
     objects: u64,
@@ -85,7 +85,7 @@ struct BlindModel {
 impl MessageFormatter<'_> {
     /// The facts of a notice; `message` is what podbell itself says of it.
     pub(super) fn model(&self, notice: &Notice, story: &Story, message: &Message) -> TemplateValues {
-        let told = story.told.map(|told| ToldModel {
+        let told = story.told.map(|told| LastNotifiedModel {
             at: self.clock.at(told.at),
             occurrences: told.occurrences,
             objects: told.objects,

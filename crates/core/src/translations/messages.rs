@@ -102,6 +102,7 @@ translations! {
 
     // Where somebody did something.
     via_page: "status page", "状态页面";
+    open_page: "Open the status page", "打开状态页面";
     via_command_line: "command line", "命令行";
     via_api(token): "api {token}", "API 令牌 {token}";
 

@@ -14,13 +14,11 @@ use crate::moment::Moment;
 
 /// The runtime on which the connections of this process read and write. Callers wait on their own threads.
 pub(super) fn runtime() -> std::io::Result<&'static Runtime> {
-    static RUNTIME: OnceLock<Result<Runtime, String>> = OnceLock::new();
+    static RUNTIME: OnceLock<std::io::Result<Runtime>> = OnceLock::new();
     let made = RUNTIME.get_or_init(|| {
-        let runtime =
-            tokio::runtime::Builder::new_multi_thread().worker_threads(1).thread_name("postgres").enable_all().build();
-        runtime.map_err(|error| error.to_string())
+        tokio::runtime::Builder::new_multi_thread().worker_threads(1).thread_name("postgres").enable_all().build()
     });
-    made.as_ref().map_err(|error| std::io::Error::other(error.clone()))
+    made.as_ref().map_err(|error| std::io::Error::new(error.kind(), error.to_string()))
 }
 
 struct Unpark(Thread);

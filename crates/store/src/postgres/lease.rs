@@ -209,7 +209,8 @@ fn begin_epoch(session: &Session) -> Result<(u64, MessageEpochs), PostgresError>
     let of = |wanted: &str| meta.iter().find(|(key, _)| **key == *wanted).map(|(_, value)| &**value);
     let seed = of("seed").and_then(|seed| u64::from_str_radix(seed, 16).ok());
     let seed = seed.ok_or_else(|| session.damaged("the seed of identities", "it is not there"))?;
-    let uuid = of("uuid").ok_or_else(|| session.damaged("the name of the store", "it is not there"))?;
+    let uuid = of("uuid").filter(|uuid| !uuid.is_empty());
+    let uuid = uuid.ok_or_else(|| session.damaged("the name of the store", "it is not there"))?;
     let mut epochs =
         MessageEpochs::read(of("epochs"), uuid).map_err(|error| session.damaged("the epochs of message ids", error))?;
     let newest = session.decode(newest, "a send", |row| optional_id(row, 0))?.pop().flatten().unwrap_or(0);

@@ -200,7 +200,7 @@ fn without_acknowledge(said: &ChatAnswer) -> Option<Value> {
 pub(super) fn buttons(pressable: Pressable, language: Language) -> Value {
     let button = |button: Button| {
         let id = format!("{BUTTON}{}", button.command(pressable.incident));
-        json!({"type": 2, "style": 2, "label": button.label(language), "custom_id": id})
+        json!({"type": 2, "style": 2, "label": button.say(language), "custom_id": id})
     };
     let row: Vec<Value> = pressable.buttons().into_iter().map(button).collect();
     json!([{"type": 1, "components": row}])

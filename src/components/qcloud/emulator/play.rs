@@ -28,7 +28,16 @@ struct Line {
     at: Time,
     /// Position in the recording: of two lines with the same time, the later one applies.
     order: usize,
-    outcome: Result<Vec<Event<'static>>, String>,
+    answer: RecordedAnswer,
+}
+
+/// What a line of the recording says of the API's answer.
+#[derive(Clone, Debug)]
+enum RecordedAnswer {
+    /// A list.
+    List(Vec<Event<'static>>),
+    /// An error, in the words of the source that recorded it.
+    Error(String),
 }
 
 /// What a service answers at a time.
@@ -47,16 +56,16 @@ impl Play {
         let shift = Shift::new(first, start, speed);
         let mut lines: BTreeMap<Scope, Vec<Line>> = BTreeMap::new();
         for (order, poll) in polls.into_iter().enumerate() {
-            let outcome = match poll.outcome {
-                RecordedOutcome::List(events) => Ok(events),
-                RecordedOutcome::Error(words) => Err(words),
+            let answer = match poll.outcome {
+                RecordedOutcome::List(events) => RecordedAnswer::List(events),
+                RecordedOutcome::Error(words) => RecordedAnswer::Error(words),
                 // The API that is emulated shows events only.
                 RecordedOutcome::Health(_)
                 | RecordedOutcome::Templates(_)
                 | RecordedOutcome::Deleted(_)
                 | RecordedOutcome::Watched => continue,
             };
-            let line = Line { at: shift.apply(poll.at), order, outcome };
+            let line = Line { at: shift.apply(poll.at), order, answer };
             lines.entry(poll.scope).or_default().push(line);
         }
         Self { lines, shift }
@@ -83,10 +92,12 @@ impl Play {
             return Shown::Error(NO_SERVICE, format!("service {service} not found"));
         }
         let newest = fitting.into_iter().filter_map(|lines| newest(lines, now)).max_by_key(|line| line.order);
-        match newest.map(|line| &line.outcome) {
+        match newest.map(|line| &line.answer) {
             None => Shown::List(Vec::new()),
-            Some(Ok(events)) => Shown::List(events.iter().map(|event| self.shift.event(event)).collect()),
-            Some(Err(words)) => Shown::Error(code_of(words), words.clone()),
+            Some(RecordedAnswer::List(events)) => {
+                Shown::List(events.iter().map(|event| self.shift.event(event)).collect())
+            }
+            Some(RecordedAnswer::Error(words)) => Shown::Error(code_of(words), words.clone()),
         }
     }
 
@@ -128,7 +139,10 @@ fn newest(lines: &[Line], now: Time) -> Option<&Line> {
 }
 
 fn error_at(lines: &[Line], now: Time) -> Option<i64> {
-    newest(lines, now)?.outcome.as_ref().err().map(|words| code_of(words))
+    match &newest(lines, now)?.answer {
+        RecordedAnswer::List(_) => None,
+        RecordedAnswer::Error(words) => Some(code_of(words)),
+    }
 }
 
 /// An error line may be a code, begin with one, or be words.
