@@ -56,7 +56,7 @@ pub(super) struct Args {
 }
 
 fn duration(text: &str) -> anyhow::Result<Duration> {
-    let length = super::values::duration(text)?;
+    let length = podbell_core::yaml::parse_duration(text)?;
     anyhow::ensure!(!length.is_zero() && length <= LONGEST, "from 1s to 1h");
     Ok(length)
 }

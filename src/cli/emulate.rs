@@ -77,7 +77,7 @@ struct MakePlay {
     #[arg(required = true, value_name = "LIST.json")]
     lists: Vec<PathBuf>,
     /// Time between two polls.
-    #[arg(long, value_name = "DURATION", default_value = "60s", value_parser = super::values::duration)]
+    #[arg(long, value_name = "DURATION", default_value = "60s", value_parser = podbell_core::yaml::parse_duration)]
     every: Duration,
     /// The cluster to write into the play; without it, the play speaks for any.
     #[arg(long)]
@@ -95,10 +95,10 @@ struct MakePlay {
     #[arg(long, value_name = "TIME")]
     from: Option<String>,
     /// Leave out what is earlier than so long before the last change, such as 2h.
-    #[arg(long, value_name = "DURATION", value_parser = super::values::duration)]
+    #[arg(long, value_name = "DURATION", value_parser = podbell_core::yaml::parse_duration)]
     last: Option<Duration>,
     /// How long the play goes on after the last change; as given, until its list is empty.
-    #[arg(long, value_name = "DURATION", default_value = "62m", value_parser = super::values::duration)]
+    #[arg(long, value_name = "DURATION", default_value = "62m", value_parser = podbell_core::yaml::parse_duration)]
     tail: Duration,
 }
 

@@ -54,7 +54,7 @@ pub(super) struct Args {
     #[arg(long, value_name = "FILE.jsonl")]
     out: Option<PathBuf>,
     /// End by itself after so long.
-    #[arg(long = "for", value_name = "DURATION", value_parser = super::values::duration)]
+    #[arg(long = "for", value_name = "DURATION", value_parser = podbell_core::yaml::parse_duration)]
     length: Option<Duration>,
     #[command(flatten)]
     logs: LogArgs,

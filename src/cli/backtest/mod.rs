@@ -87,7 +87,7 @@ pub(crate) struct Args {
 }
 
 fn last(text: &str) -> anyhow::Result<Duration> {
-    let last = super::values::duration(text)?;
+    let last = podbell_core::yaml::parse_duration(text)?;
     anyhow::ensure!(last <= HISTORY, "podbell keeps the history of 24h");
     Ok(last)
 }
