@@ -7,7 +7,8 @@ use std::cell::Cell;
 
 use divan::Bencher;
 use podbell_core::event::{Event, Level, Subject, Target};
-use podbell_core::rules::{Field, Pattern, Rule, RuleKey, RuleSettings, Rules, Severity};
+use podbell_core::rule::{Field, Pattern, Rule, RuleKey, RuleSettings, Severity};
+use podbell_core::rules::Rules;
 use podbell_core::time::Time;
 
 /// Says which kind's memory a child of this process measures: what one kind gave back to the

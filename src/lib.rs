@@ -19,7 +19,7 @@ pub mod demo;
 pub mod engine;
 pub mod examine;
 #[cfg(test)]
-#[path = "../crates/core/src/translations/glossary_tests.rs"]
+#[path = "../crates/core/src/glossary_tests.rs"]
 mod glossary;
 pub mod guard;
 pub mod health;

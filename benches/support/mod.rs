@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 
 use podbell::engine::Renderer;
 use podbell_core::outbox::SendContent;
-use podbell_core::rules::rule::Destination;
+use podbell_core::rule::Destination;
 use podbell_core::time::Time;
 
 /// How many services a namespace has.

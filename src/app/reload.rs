@@ -20,8 +20,9 @@ use crate::engine::NewRules;
 use crate::examine::count;
 use crate::server::{NotReloaded, ReloadRequest};
 use podbell_core::diagnostic::{Diagnostic, Source};
+use podbell_core::rule::Destination;
 use podbell_core::rules::in_force::{InForce, RuleFiles, refusal};
-use podbell_core::rules::{Destination, Names, Rules, compile};
+use podbell_core::rules::{Names, Rules, compile};
 use podbell_core::source::Problem;
 
 /// How often files are compared.

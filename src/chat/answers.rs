@@ -4,24 +4,24 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use super::answer_context::Answers;
 use super::find::{self, Found};
-use podbell_core::ask::events::{self, Events, Label, Overview};
+use podbell_core::ask::events::{self, Events, Overview};
 use podbell_core::ask::incidents::{self, Incidents};
 use podbell_core::ask::mutes::Mutes;
 use podbell_core::ask::show::{self, Shown};
 use podbell_core::ask::status::Status;
 use podbell_core::ask::untold::{self, Untold};
 use podbell_core::ask::why::{NextStep, Why};
-use podbell_core::ask::{Answer, AnswerFacts, Brief, Kind, PAGE, Query, StoredIncident};
+use podbell_core::ask::{Answer, Brief, Kind, Label, PAGE, Query, StoredIncident};
 use podbell_core::event::{Names, Target};
 use podbell_core::metadata::Metadata;
 use podbell_core::mute::{Mute, Muted};
 use podbell_core::rollout::RolloutOf;
-use podbell_core::scope::Scope;
 use podbell_core::step::decision::Decision;
 use podbell_core::time::Time;
 use podbell_core::workload;
-use podbell_store::{AtPlace, DecisionFilter, Incidents as Listed, Paging, PlaceName, Snapshot, StoreError, Wanted};
+use podbell_store::{AtPlace, DecisionFilter, Incidents as Listed, Paging, PlaceName, StoreError, Wanted};
 
 /// At most this many episodes of the silent baseline are read.
 const MAX_BASELINE: u32 = 500;
@@ -41,14 +41,6 @@ impl Labelled {
     fn has(&self, kind: &str, name: &str) -> bool {
         self.objects.contains(&(kind.trim().to_owned(), name.trim().to_owned()))
     }
-}
-
-/// What answers are computed from.
-pub(super) struct Answers<'a> {
-    pub(super) store: &'a dyn Snapshot,
-    pub(super) known: &'a AnswerFacts,
-    pub(super) scope: &'a Scope,
-    pub(super) now: Time,
 }
 
 impl Answers<'_> {

@@ -19,8 +19,9 @@ use super::reconnect::{self, Backoff, Connection, Pauses};
 use super::{ChatDeps, Entry, MessageKey, Question, Reply, Speaker};
 use crate::notifiers::buttons::Button;
 use podbell_core::ask::{self, OpenIncident};
-use podbell_core::message::{Language, Style};
+use podbell_core::message::Style;
 use podbell_core::time::Time;
+use podbell_core::translations::Language;
 
 /// How many questions of a chat are asked concurrently.
 const ASKING: usize = 16;

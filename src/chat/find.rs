@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use super::answers::Answers;
+use super::answer_context::Answers;
 use podbell_core::ask::place::{Kind, nearest};
 use podbell_core::ask::{Choice, FoundService, KnownRule, Named, Unknown, word};
 use podbell_core::event::Target;

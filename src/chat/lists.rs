@@ -4,14 +4,14 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::Xxh3Default;
 
-use super::answers::Answers;
+use super::answer_context::Answers;
 use podbell_core::ask::Brief;
 use podbell_core::ask::events::Seen;
 use podbell_core::event::{Level, Target};
 use podbell_core::mute::Mute;
 use podbell_core::notice::NoticeKind;
 use podbell_core::outbox::DeliveryPhase;
-use podbell_core::rules::Severity;
+use podbell_core::rule::Severity;
 use podbell_core::time::Time;
 use podbell_core::workload;
 use podbell_store::{Incidents, ListedDelivery, Service, StoreError};

@@ -6,6 +6,7 @@
 
 pub mod access;
 pub(crate) mod adapter_notice;
+mod answer_context;
 pub mod answer_delivery;
 mod answers;
 pub(crate) mod asker;
@@ -19,6 +20,7 @@ pub(crate) mod queries;
 pub(crate) mod rate;
 pub mod reconnect;
 pub(crate) mod replays;
+pub(crate) mod viewer;
 pub(crate) mod views;
 pub(crate) mod websocket;
 
@@ -40,10 +42,11 @@ use crate::settings::Draft;
 use crate::tasks::SideTask;
 pub use podbell_core::ask::Entry;
 use podbell_core::ask::OpenIncident;
-use podbell_core::message::{Language, Message, Style};
+use podbell_core::message::{Message, Style};
 use podbell_core::mute::Author;
 use podbell_core::scope::Scope;
 use podbell_core::time::Time;
+use podbell_core::translations::Language;
 use podbell_core::user_action::{ActionResult, UserAction};
 use podbell_core::yaml::key::Rows;
 use podbell_core::yaml::{MapReader, Reader};

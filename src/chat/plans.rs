@@ -1,7 +1,8 @@
 //! Turns a requested change into a user action, or into an answer that says why not. Names are resolved among what
 //! the reader may see, so that nobody mutes what they did not mean.
 
-use super::answers::{Answers, no_incident};
+use super::answer_context::Answers;
+use super::answers::no_incident;
 use super::find::{self, Found};
 use podbell_core::ask::mute::{self, MuteArgument};
 use podbell_core::ask::place::nearest;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 
-use super::answers::Answers;
+use super::answer_context::Answers;
 use super::lists::{DeliveryRow, EventRow, Filter, InvalidCursor, Listed, ListedService, Page};
 use super::plans::{self, ChangePlan};
 use super::{ActError, CommandSink, Queries, Question, Repeated, Reply};
@@ -161,7 +161,7 @@ impl QueryService {
     /// Runs any other read, for the status page.
     pub(super) async fn view<T: Send + 'static>(
         &self,
-        reader: super::views::Viewer,
+        reader: crate::chat::viewer::Viewer,
         view: impl FnOnce(&Answers<'_>) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, ListError> {
         let asked = ListRequest { scope: reader.scope, filter: Filter::default(), now: reader.now };

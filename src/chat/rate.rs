@@ -5,7 +5,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use podbell_core::outbox::pace::{Pace, RateWindow};
-use podbell_core::rules::Severity;
+use podbell_core::rule::Severity;
 use podbell_core::time::Time;
 
 /// How many conversations are remembered.

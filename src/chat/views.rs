@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use super::answers::Answers;
+use super::answer_context::Answers;
 use super::queries::{ListError, QueryService};
+use super::viewer::Viewer;
 use podbell_core::ask::events::{Ask, Events};
 use podbell_core::ask::show::Shown;
 use podbell_core::ask::why::Why;
@@ -13,8 +14,7 @@ use podbell_core::incident::Incident;
 use podbell_core::mute::Mute;
 use podbell_core::outbox::DestinationHealth;
 use podbell_core::rollout::RolloutOf;
-use podbell_core::rules::rule::Destination;
-use podbell_core::scope::Scope;
+use podbell_core::rule::Destination;
 use podbell_core::step::TroubleState;
 use podbell_core::time::Time;
 use podbell_core::timeline::Timeline;
@@ -169,7 +169,7 @@ impl Answers<'_> {
             for kept in self.store.stored_incidents(some)? {
                 let rule = self.known.rule(&kept.incident.rule);
                 let severity = rule.map(|rule| rule.severity).unwrap_or_default();
-                let held = kept.acknowledged.is_some() || mutes.iter().any(|mute| mute.holds(&kept.incident));
+                let held = kept.acknowledged.is_some() || mutes.iter().any(|mute| kept.incident.is_muted_by(mute));
                 sorted.push(((held, std::cmp::Reverse(severity)), kept.incident.id));
             }
         }
@@ -287,15 +287,6 @@ impl Answers<'_> {
         let troubles = if self.scope.is_everything() { self.store.own_troubles()? } else { Vec::new() };
         Ok(Sources { sources, failing, troubles })
     }
-}
-
-/// Who reads, and when.
-#[derive(Clone, Debug)]
-pub(crate) struct Viewer {
-    /// What they may see.
-    pub scope: Scope,
-    /// The moment of asking.
-    pub now: Time,
 }
 
 impl QueryService {

@@ -10,17 +10,18 @@ use anyhow::bail;
 use clap::{ArgMatches, Args as _, FromArgMatches, Subcommand};
 use jiff::tz::TimeZone;
 
-use super::{block_on, remote, setup};
+use super::remote::{self, who};
+use super::{Output, block_on, setup};
 use crate::app::reload::rule_files;
 use crate::chat::inbox_sink::InboxSink;
 use crate::chat::{Entry, QueryService, Question, RuleCatalog, Speaker};
-use crate::cli::Output;
 use crate::clock;
 use crate::notifiers::terminal::terminal;
 use podbell_core::ask::{self, Answer, AnswerFacts, Prompt, word};
-use podbell_core::message::{Language, Style};
+use podbell_core::message::Style;
 use podbell_core::mute::Author;
 use podbell_core::scope::Scope;
+use podbell_core::translations::Language;
 use podbell_store::Readers;
 
 /// How long the running service may take to carry out an action.
@@ -169,12 +170,6 @@ fn print(answer: &Answer, known: &AnswerFacts, style: &Style, output: Output) ->
         _ => anstream::stdout().lock().write_all(said.as_bytes()),
     };
     Ok(())
-}
-
-/// The name of the person at the terminal.
-pub(super) fn who() -> String {
-    let named = ["USER", "LOGNAME"].iter().filter_map(|name| std::env::var(name).ok());
-    named.into_iter().find(|name| !name.trim().is_empty()).unwrap_or_else(|| "somebody".to_owned())
 }
 
 /// A shell word as one word of the chat language, which splits at blanks. Options keep their form.

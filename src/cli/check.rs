@@ -7,13 +7,13 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::render;
-use crate::cli::Output;
+use super::check_result::CheckResult;
+use super::{Output, render};
 use crate::clock;
 use crate::config::{self, Loaded, hours};
 use crate::sources::Rhythm;
-use podbell_core::diagnostic::{Diagnostic, Source};
-use podbell_core::rules::quiet::read::Planned;
+use podbell_core::diagnostic::Source;
+use podbell_core::rules::quiet::Planned;
 use podbell_core::rules::{Located, Names, RuleFile, compile, lint, pace};
 
 const EXAMPLES: &str = "\
@@ -35,28 +35,6 @@ pub(crate) struct Args {
     /// How to print what was found.
     #[arg(long, value_enum, default_value_t = Output::Text)]
     output: Output,
-}
-
-/// What was checked and found.
-#[derive(Debug, Default)]
-pub(super) struct CheckResult {
-    /// Files, as shown.
-    pub files: Vec<String>,
-    /// How many rules they hold.
-    pub rules: usize,
-    /// Whether the built-in rules hold, because podbell.yaml names none.
-    pub is_built_in: bool,
-    /// What is wrong.
-    pub findings: Vec<Diagnostic>,
-    /// What the reader should know about the check itself.
-    pub notes: Vec<&'static str>,
-}
-
-impl CheckResult {
-    /// How many findings are errors.
-    pub(super) fn errors(&self) -> usize {
-        self.findings.iter().filter(|finding| finding.is_error()).count()
-    }
 }
 
 /// Runs the checks, prints the report, and returns whether there are errors as the exit code.

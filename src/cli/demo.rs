@@ -15,21 +15,20 @@ use url::Url;
 
 use crate::app::{self, Activate, Active, Ownership, Service, assemble};
 use crate::clock;
-use crate::components::registry::Terminal;
-use crate::components::registry::legacy_api::emulator::{Emulator, EmulatorConfig, Play};
-use crate::components::registry::legacy_api::{self, ApiConfig, ServiceSelection};
+use crate::components::Terminal;
+use crate::components::legacy_api::emulator::{Emulator, EmulatorConfig, Play};
+use crate::components::legacy_api::{self, ApiConfig, ServiceSelection};
 use crate::demo::{self, DemoTexts};
 use crate::engine::{Engine, EngineParts};
-use crate::health::HealthStatus;
-use crate::health::Snapshot;
+use crate::health::{HealthStatus, Snapshot};
 use crate::notifiers::{NotifierConfig, Notifiers};
 use crate::tasks::SideTask;
 use podbell_core::diagnostic::Source;
-use podbell_core::message::Language;
 use podbell_core::rules::{Names, RuleFile, Rules, compile};
 use podbell_core::source::{Extent, SourceInfo};
 use podbell_core::step::Setup;
 use podbell_core::template::Template;
+use podbell_core::translations::Language;
 use podbell_store::Location;
 
 const SOURCE: &str = "demo";

@@ -13,11 +13,11 @@ use jiff::tz::TimeZone;
 use secrecy::SecretString;
 
 use crate::clock;
-use crate::components::registry::legacy_api::emulator::{Emulator, EmulatorConfig, Play};
-use crate::components::registry::recordings as file;
-use crate::components::registry::recordings::play_maker::{self, PlayOptions};
-use crate::components::registry::recordings::recording::{RecordedPoll, Scope, parse_single};
-use crate::components::registry::recordings::written::write_poll;
+use crate::components::legacy_api::emulator::{Emulator, EmulatorConfig, Play};
+use crate::components::recordings as file;
+use crate::components::recordings::play_maker::{self, PlayOptions};
+use crate::components::recordings::recording::{RecordedPoll, Scope, parse_single};
+use crate::components::recordings::written::write_poll;
 use crate::sources::wall_clock::WallClock;
 
 /// `podbell emulate`.

@@ -4,6 +4,7 @@ mod ask;
 mod backtest;
 mod backup;
 mod check;
+mod check_result;
 mod completions;
 mod demo;
 mod doctor;

@@ -15,12 +15,13 @@ use crate::components::registry::NOTIFIERS;
 use crate::config::{Config, Unresolved};
 use crate::notifiers::{Audience, Mentions, NotifierConfig, Notifiers};
 use podbell_core::diagnostic::did_you_mean;
-use podbell_core::message::{Language, sample};
+use podbell_core::message::sample;
 use podbell_core::notice::Notice;
 use podbell_core::outbox::SendContent;
-use podbell_core::rules::rule::Destination;
-use podbell_core::rules::{Action, Names, Rule, RuleId, RuleSettings, Rules, builtin, example};
+use podbell_core::rule::{Action, Destination, Rule, RuleSettings};
+use podbell_core::rules::{Names, RuleId, Rules, builtin, example};
 use podbell_core::template::Template;
+use podbell_core::translations::Language;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -209,7 +210,7 @@ fn show(out: &mut impl Write, setting: &Setting, id: RuleId, args: &Args) -> any
     if !settings.mention.is_empty() && setting.config.is_none() {
         writeln!(out, "{DIM}Mentions are shown with podbell.yaml only (--config): it says who they are.{DIM:#}")?;
     }
-    let story = sample::story_of(&setting.rules, id, &example, setting.alias(&example.target.cluster));
+    let story = example::story(&setting.rules, id, &example, setting.alias(&example.target.cluster));
     for reader in setting.readers(settings, args.language) {
         writeln!(out, "{DIM}--- to {} ({}){DIM:#}\n", reader.names.join(", "), reader.language.as_str())?;
         let notifiers = reader.notifiers(setting.mentions())?;

@@ -18,17 +18,17 @@ use super::logs::{self, LogArgs};
 use super::setup::{self, ConfigArgs};
 use crate::app::assemble;
 use crate::app::reload::rule_files;
-use crate::components::registry::recordings::recording::{
+use crate::components::recordings::recording::{
     RecordedHealth, RecordedObject, RecordedOutcome, RecordedPoll, RecordedTemplate, Scope,
 };
-use crate::components::registry::recordings::written::write_poll;
+use crate::components::recordings::written::write_poll;
 use crate::config::{Config, StoreConfig};
 use crate::sources::wall_clock::WallClock;
 use crate::sources::{ObjectName, SourceEvent};
 use podbell_core::event::Target;
-use podbell_core::message::number;
 use podbell_core::metadata::MetadataKey;
 use podbell_core::time::Time;
+use podbell_core::translations::number;
 
 const EXAMPLES: &str = "\
 Examples:

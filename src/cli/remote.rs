@@ -11,7 +11,8 @@ use url::Url;
 
 use super::{Output, block_on};
 use crate::http::{self, HttpOptions};
-use podbell_core::message::{Language, one_line};
+use podbell_core::message::one_line;
+use podbell_core::translations::Language;
 
 /// The variable that holds the token: on the command line everybody on the machine could read it.
 pub(super) const TOKEN: &str = "PODBELL_TOKEN";
@@ -28,8 +29,9 @@ pub(super) fn ask(url: &str, text: &str, language: Language, output: Output) -> 
     let url = endpoint(url)?;
     let token = std::env::var(TOKEN).ok().filter(|token| !token.trim().is_empty());
     let token = token.with_context(|| format!("with --url the API's token is taken from {TOKEN}, which is not set"))?;
-    let body = json!({"text": text, "user": super::ask::who(), "language": language.as_str(), "prompt": "terminal"})
-        .to_string();
+    let body =
+        json!({"text": text, "user": crate::cli::remote::who(), "language": language.as_str(), "prompt": "terminal"})
+            .to_string();
     let said = block_on(async move {
         let client = http::client(&HttpOptions::default())?;
         let request = client.post(url).bearer_auth(token.trim()).header("content-type", "application/json");
@@ -80,4 +82,10 @@ fn hint(status: StatusCode) -> &'static str {
 
 fn clean(text: &str) -> String {
     text.chars().map(|c| if c.is_control() && c != '\n' { char::REPLACEMENT_CHARACTER } else { c }).collect()
+}
+
+/// The name of the person at the terminal.
+pub(super) fn who() -> String {
+    let named = ["USER", "LOGNAME"].iter().filter_map(|name| std::env::var(name).ok());
+    named.into_iter().find(|name| !name.trim().is_empty()).unwrap_or_else(|| "somebody".to_owned())
 }

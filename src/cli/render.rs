@@ -6,7 +6,7 @@ use std::ops::Range;
 use annotate_snippets::{AnnotationKind, Level, Origin, Renderer, Snippet, normalize_untrusted_str};
 use serde::Serialize;
 
-use super::check::CheckResult;
+use super::check_result::CheckResult;
 use podbell_core::diagnostic::{Diagnostic, DiagnosticLevel};
 
 /// Findings beyond this number are counted, not shown.

@@ -9,7 +9,7 @@ use crate::examine::why_not;
 use crate::notifiers::Notifiers;
 use podbell_core::notice::{Info, Notice, NoticeBody, NoticeKind};
 use podbell_core::outbox::{Outcome, SendContent};
-use podbell_core::rules::Severity;
+use podbell_core::rule::Severity;
 use podbell_store::{Command, Location};
 
 const EXAMPLES: &str = "\

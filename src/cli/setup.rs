@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::anyhow;
 
-use super::check::CheckResult;
+use super::check_result::CheckResult;
 use super::render;
 use crate::app::reload::rule_files;
 use crate::config::{self, Config, Loaded, Stage, Unresolved};

@@ -14,12 +14,11 @@ use anyhow::Context as _;
 use serde_json::json;
 
 use super::junit::{self, Fault, Suite};
-use super::render;
-use crate::cli::Output;
-use crate::clock;
-use crate::config;
+use super::{Output, render};
+use crate::{clock, config};
 use podbell_core::diagnostic::Diagnostic;
-use podbell_core::rules::{Compiled, Names, Pattern, Rules, compile};
+use podbell_core::rule::Pattern;
+use podbell_core::rules::{Compiled, Names, Rules, compile};
 use podbell_core::ruletest::{self, Case, CaseResult, Coverage, Expected, Item, TestFile, offset};
 use podbell_core::step::Setup;
 

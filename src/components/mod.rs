@@ -19,3 +19,8 @@ pub mod teams;
 pub mod telegram;
 pub mod webhook;
 pub mod wecom;
+
+// What commands and other components use of a component, under names that say what it does.
+pub(crate) use self::console::Console as Terminal;
+pub(crate) use self::kubernetes::kubectl;
+pub(crate) use self::{file as recordings, qcloud as legacy_api};

@@ -63,9 +63,3 @@ pub const OTHER_NAMES: [(&str, &str); 18] = [
     ("tke", "qcloud"),
     ("tencentcloud", "qcloud"),
 ];
-
-// Components that some commands use directly, under names that say what they do.
-pub(crate) use super::console::Console as Terminal;
-pub(crate) use super::file as recordings;
-pub(crate) use super::kubernetes::kubectl;
-pub(crate) use super::qcloud as legacy_api;

@@ -6,8 +6,8 @@ use super::{ChatConfig, Unresolved};
 use crate::chat::{ChatHead, ChatKind};
 use crate::components::registry::{CHATS, OTHER_NAMES};
 use crate::settings::keys::{LANGUAGES, named, zone};
-use podbell_core::message::Language;
 use podbell_core::mute::Author;
+use podbell_core::translations::Language;
 use podbell_core::yaml::key::{Key, OneOf, TableEntry, Zone};
 use podbell_core::yaml::{Node, Reader};
 

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use podbell_core::diagnostic::{Diagnostic, Source};
-use podbell_core::rules::Pattern;
+use podbell_core::rule::Pattern;
 use podbell_core::yaml::MAX_BYTES;
 
 /// Reads a text file that findings call `name`. Every problem becomes a finding. It never reads more than its

@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use super::{NotifierConfig, Stage};
 use podbell_core::diagnostic::{Diagnostic, Source};
+use podbell_core::rule::Destination;
 use podbell_core::rules::Located;
-use podbell_core::rules::quiet::read::Planned;
-use podbell_core::rules::rule::Destination;
+use podbell_core::rules::quiet::Planned;
 use podbell_core::time::Time;
 
 /// Rule hours and planned work that lack a zone, and so are UTC, though their readers' clocks show another zone.

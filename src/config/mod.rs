@@ -9,13 +9,13 @@ pub mod export;
 mod files;
 mod gateway;
 pub mod hours;
+mod kind_schemas;
 mod load;
 mod mask;
 mod notifiers;
 mod page;
 mod parse;
 mod resolve;
-mod schema;
 mod sources;
 mod store;
 
@@ -35,17 +35,17 @@ use crate::chat::Chat;
 use crate::notifiers::{Mentions, Notifier, NotifierKind};
 use crate::settings::{Draft, SecretRef};
 use crate::sources::{Source, SourceFacts};
-use podbell_core::message::Language;
-use podbell_core::rules::Destination;
-use podbell_core::rules::quiet::Maintenance;
+use podbell_core::rule::Destination;
+use podbell_core::rule::quiet::Maintenance;
 use podbell_core::scope::{Rights, Scope};
 use podbell_core::template::Template;
+use podbell_core::translations::Language;
 
 pub(crate) use files::is_glob;
 pub use files::{expand, read_source};
 pub use load::{Loaded, fingerprint, load, lone_rule_file};
+pub use parse::schema;
 pub(crate) use resolve::Partly;
-pub use schema::schema;
 pub use store::StoreConfig;
 
 /// How far a configuration has been processed.

@@ -8,18 +8,16 @@ use super::{NotifierConfig, Unresolved};
 use crate::components::registry::{NOTIFIERS, OTHER_NAMES};
 use crate::notifiers::{ConfiguredChats, Mentions, NotifierKind, People};
 use crate::settings::keys::{LANGUAGE, TIME_ZONE, named};
-use podbell_core::rules::quiet::read::minute;
-use podbell_core::template::{self, Template};
+use podbell_core::rules::active::minute;
+use podbell_core::rules::template;
+use podbell_core::template::Template;
 use podbell_core::yaml::key::{Bool, Custom, Key, Number, TableEntry};
 use podbell_core::yaml::{MapReader, Node, Reader, Value};
 
 /// The notifier's own template.
 pub(super) const TEMPLATE: Key<Custom<Template>> = Key::optional(
     "template",
-    Custom {
-        read: |node, reader| template::read::read(node, &BTreeMap::new(), reader),
-        schema: template::read::schema,
-    },
+    Custom { read: |node, reader| template::read(node, &BTreeMap::new(), reader), schema: template::schema },
     "Messages in your own words where the rule has none. See docs/templates.md.",
 );
 /// Whether logs may leave for it.

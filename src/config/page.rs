@@ -6,7 +6,7 @@ use serde_json::{Value as Json, json};
 use super::{PageConfig, ProxyConfig, Unresolved};
 use crate::settings::keys::{LANGUAGES, RIGHTS, SCOPE_CLUSTER, SCOPE_NAMESPACE, SCOPE_SERVICE, scope, zone};
 use crate::settings::{Secret, SecretKind};
-use podbell_core::message::Language;
+use podbell_core::translations::Language;
 use podbell_core::yaml::key::{Key, OneOf, SchemaOnly, ValueType, Zone, map_schema};
 use podbell_core::yaml::{Node, Reader};
 

@@ -1,5 +1,6 @@
 //! podbell.yaml as a whole: its top-level keys and the small sections.
 
+use podbell_core::rules::conditions::conditions;
 use std::collections::HashSet;
 use std::net::SocketAddr;
 use std::ops::Range;
@@ -10,22 +11,27 @@ use serde_json::{Value as Json, json};
 
 use super::{
     Config, Heartbeat, HttpConfig, OperatorConfig, PageConfig, ServerConfig, StoreConfig, TokenConfig, Unresolved,
-    chats, export, gateway, notifiers, page, schema, sources, store,
+    chats, export, gateway, kind_schemas, notifiers, page, sources, store,
 };
 use crate::notifiers::ConfiguredChats;
 use crate::settings::keys::{
     Address, HTTP, NAME, RIGHTS, SCOPE_CLUSTER, SCOPE_NAMESPACE, SCOPE_SERVICE, is_given, named, scope,
 };
 use crate::settings::{Secret, SecretKind, SecretRef};
+use podbell_core::rule::{Conditions, Destination};
 use podbell_core::rules::notify::check_destination;
-use podbell_core::rules::quiet::read::Planned;
-use podbell_core::rules::{Conditions, Destination, Names, keys, quiet, raw};
-use podbell_core::yaml::key::{AtLeast, Custom, Key, Row, SchemaOnly, Text, ValueType, map_schema, one_or_many_schema};
+use podbell_core::rules::quiet::{self, Planned};
+use podbell_core::rules::{Names, keys};
+use podbell_core::yaml::key::{
+    AtLeast, Custom, Key, Row, SchemaOnly, Text, ValueType, file_schema, map_schema, one_or_many_schema,
+};
 use podbell_core::yaml::{self, MAY_SAY_VERSION, Node, Reader, Value};
 
-const SOURCES: Key<SchemaOnly> = Key::required("sources", SchemaOnly(schema::sources), "Where event lists come from.");
-const NOTIFIERS: Key<SchemaOnly> = Key::required("notifiers", SchemaOnly(schema::notifiers), "Where notices go.");
-const CHATS: Key<SchemaOnly> = Key::optional("chats", SchemaOnly(schema::chats), "Where people ask, and who may.");
+const SOURCES: Key<SchemaOnly> =
+    Key::required("sources", SchemaOnly(kind_schemas::sources), "Where event lists come from.");
+const NOTIFIERS: Key<SchemaOnly> = Key::required("notifiers", SchemaOnly(kind_schemas::notifiers), "Where notices go.");
+const CHATS: Key<SchemaOnly> =
+    Key::optional("chats", SchemaOnly(kind_schemas::chats), "Where people ask, and who may.");
 const MENTIONS: Key<SchemaOnly> = Key::optional(
     "mentions",
     SchemaOnly(notifiers::mentions_schema),
@@ -84,7 +90,7 @@ pub(super) const ROWS: [&dyn Row; 13] = [
 const FILES: Key<SchemaOnly> = Key::required("files", SchemaOnly(texts_schema), "Files or globs.");
 const SCOPE: Key<Custom<Conditions>> = Key::optional(
     "scope",
-    Custom { read: |node, reader| raw::conditions(node, reader, "`scope`"), schema: keys::conditions_schema },
+    Custom { read: |node, reader| conditions(node, reader, "`scope`"), schema: keys::conditions_schema },
     "Its rules see nothing else.",
 );
 const MAY_NOTIFY: Key<SchemaOnly> =
@@ -192,7 +198,7 @@ pub(super) fn read(root: &Node, reader: &mut Reader) -> Parsed {
     let rules = RULES.node(&mut map, reader);
     let entries = rules.map(|node| entries(node, &names, reader)).unwrap_or_default();
     let maintenance = MAINTENANCE.node(&mut map, reader);
-    let planned = maintenance.map(|node| quiet::read::maintenance(node, reader, &[], None)).unwrap_or_default();
+    let planned = maintenance.map(|node| quiet::maintenance(node, reader, &[], None)).unwrap_or_default();
     let operator = section(&OPERATOR, &mut map, reader, |node, reader| operator(node, &names, reader)).flatten();
     let store = STORE.take(&mut map, reader);
     let server = section(&SERVER, &mut map, reader, server).flatten();
@@ -342,4 +348,9 @@ fn http(node: &Node, reader: &mut Reader) -> Option<HttpConfig<Unresolved>> {
     }
     let ca_file: Option<PathBuf> = ca_file.map(|(_, path)| path);
     Some(HttpConfig { proxy, ca_file })
+}
+
+/// The JSON Schema of podbell.yaml.
+pub fn schema() -> Json {
+    file_schema("podbell.yaml", "The operator's configuration. See docs/configuration.md.", &ROWS)
 }

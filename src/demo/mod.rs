@@ -6,7 +6,7 @@ mod words;
 use std::time::Duration;
 
 pub(crate) use self::words::DemoTexts;
-use crate::components::registry::recordings::recording::{RecordedOutcome, RecordedPoll, Scope};
+use crate::components::recordings::recording::{RecordedOutcome, RecordedPoll, Scope};
 use podbell_core::event::{Event, Level};
 use podbell_core::time::Time;
 use podbell_core::translations::Phrase;

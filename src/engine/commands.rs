@@ -4,7 +4,7 @@ use super::load::Request;
 use super::{InMemoryState, TurnResult};
 use crate::sources::bounds;
 use podbell_core::outbox::{DeliveryPhase, DeliveryState};
-use podbell_core::rules::rule::Destination;
+use podbell_core::rule::Destination;
 use podbell_core::step::Setup;
 use podbell_store::{Command, StoredDelivery};
 

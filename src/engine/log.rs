@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use podbell_core::notice::{Info, Notice, NoticeBody, TroubleSubject};
 use podbell_core::outbox::Policy;
-use podbell_core::rules::rule::Destination;
+use podbell_core::rule::Destination;
 use podbell_core::user_action::{ActionResult, UserAction};
 
 /// Logs a notice to a notifier that does not run yet: rules may name one that comes with the next start.

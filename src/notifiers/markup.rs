@@ -199,9 +199,9 @@ pub(crate) fn escape_address(url: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use podbell_core::message::Language;
     use podbell_core::notice::NoticeKind;
-    use podbell_core::rules::Severity;
+    use podbell_core::rule::Severity;
+    use podbell_core::translations::Language;
 
     use super::*;
 

@@ -29,13 +29,14 @@ use sha2::{Digest, Sha256};
 use crate::examine::{Checked, Net};
 use crate::settings::Draft;
 use podbell_core::message::{
-    Language, Message, Style, compose_below, compose_built_in, compose_digest, compose_for, fold, page_path,
+    Message, Style, compose_below, compose_built_in, compose_digest, compose_for, fold, page_path,
 };
 use podbell_core::notice::{Notice, NoticeBody};
 use podbell_core::outbox::{Content, Outcome, Parent, Policy, SendContent};
-use podbell_core::rules::rule::Destination;
+use podbell_core::rule::Destination;
 use podbell_core::template::{Failure, Template};
 use podbell_core::time::Time;
+use podbell_core::translations::Language;
 use podbell_core::yaml::key::Rows;
 use podbell_core::yaml::{MapReader, Reader};
 

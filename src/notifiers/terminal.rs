@@ -8,7 +8,7 @@ use anstyle::{AnsiColor, Style};
 use super::budget;
 use podbell_core::message::{Block, Message, Style as Reader, clip, plain};
 use podbell_core::outbox::Content;
-use podbell_core::rules::rule::Severity;
+use podbell_core::rule::Severity;
 
 const INDENT: &str = "      ";
 const DIM: Style = Style::new().dimmed();

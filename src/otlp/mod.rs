@@ -223,7 +223,7 @@ impl Task {
 mod tests {
     use super::*;
     use podbell_core::message::sample::{self, Kind};
-    use podbell_core::rules::rule::Severity;
+    use podbell_core::rule::Severity;
 
     #[test]
     fn what_finds_the_queue_full_is_dropped_and_counted() {

@@ -9,11 +9,12 @@ use opentelemetry_proto::tonic::resource::v1::Resource;
 
 use super::Exported;
 use podbell_core::diff::ChangeKind;
-use podbell_core::message::{Language, Style, compose_built_in};
+use podbell_core::message::{Style, compose_built_in};
 use podbell_core::notice::{Notice, NoticeBody, Story, Trouble, TroubleSubject};
-use podbell_core::rules::rule::Severity;
+use podbell_core::rule::Severity;
 use podbell_core::step::decision::{Decision, Verdict};
 use podbell_core::time::Time;
+use podbell_core::translations::Language;
 
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 

@@ -1,5 +1,6 @@
 //! Keys that occur in more than one section of podbell.yaml.
 
+use podbell_core::rules::conditions::patterns;
 use std::collections::HashSet;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -8,9 +9,10 @@ use jiff::tz::TimeZone;
 use serde_json::{Value as Json, json};
 use url::Url;
 
-use podbell_core::message::Language;
-use podbell_core::rules::{Field, keys, raw};
+use podbell_core::rule::Field;
+use podbell_core::rules::keys;
 use podbell_core::scope::{Rights, Scope};
+use podbell_core::translations::Language;
 use podbell_core::yaml::key::{AtLeast, Custom, Key, OneOf, Text, TextMap, ValueType, Zone};
 use podbell_core::yaml::{MapReader, Node, Reader, Value};
 
@@ -51,23 +53,23 @@ pub const RIGHTS: Key<OneOf<Rights>> = Key::with_default(
     "Whether they may also acknowledge and mute.",
 );
 
-type Patterns = Key<Custom<Vec<podbell_core::rules::Pattern>>>;
+type Patterns = Key<Custom<Vec<podbell_core::rule::Pattern>>>;
 /// The clusters that somebody may see.
 pub const SCOPE_CLUSTER: Patterns = Key::optional(
     "cluster",
-    Custom { read: |node, reader| Some(raw::patterns(Field::Cluster, node, reader)), schema: keys::patterns_schema },
+    Custom { read: |node, reader| Some(patterns(Field::Cluster, node, reader)), schema: keys::patterns_schema },
     "Only these clusters.",
 );
 /// The namespaces that somebody may see.
 pub const SCOPE_NAMESPACE: Patterns = Key::optional(
     "namespace",
-    Custom { read: |node, reader| Some(raw::patterns(Field::Namespace, node, reader)), schema: keys::patterns_schema },
+    Custom { read: |node, reader| Some(patterns(Field::Namespace, node, reader)), schema: keys::patterns_schema },
     "Only these namespaces.",
 );
 /// The services that somebody may see.
 pub const SCOPE_SERVICE: Patterns = Key::optional(
     "service",
-    Custom { read: |node, reader| Some(raw::patterns(Field::Service, node, reader)), schema: keys::patterns_schema },
+    Custom { read: |node, reader| Some(patterns(Field::Service, node, reader)), schema: keys::patterns_schema },
     "Only these services.",
 );
 

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use podbell_core::notice::{Notice, NoticeBody, NoticeKind, Story};
 use podbell_core::replay::Sent;
-use podbell_core::rules::rule::Field;
+use podbell_core::rule::Field;
 use podbell_core::step::decision::Decision;
 use podbell_core::time::Time;
 

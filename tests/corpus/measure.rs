@@ -7,7 +7,7 @@ use jiff::tz::TimeZone;
 use podbell_core::backtest::{policies, setup};
 use podbell_core::event::{Event, Target};
 use podbell_core::health::HealthReport;
-use podbell_core::message::{Language, Style, compose};
+use podbell_core::message::{Style, compose};
 use podbell_core::notice::Notice;
 use podbell_core::replay::{Outcomes, Replay, Sent};
 use podbell_core::rules::Rules;
@@ -15,11 +15,11 @@ use podbell_core::source::Problem;
 use podbell_core::step::Setup;
 use podbell_core::step::decision::{Decision, Verdict};
 use podbell_core::time::Time;
+use podbell_core::translations::Language;
 
 use super::day::{Cause, Day};
-use super::judge;
-use super::states;
 use super::writer::Reader;
+use super::{judge, states};
 
 /// Polls that were played, and what was told of them.
 pub struct Played {

@@ -27,8 +27,8 @@ use podbell::components::file::play_maker::{PlayOptions, make};
 use podbell::components::file::recording::parse_single;
 use podbell_core::diagnostic::Source;
 use podbell_core::event::Target;
-use podbell_core::rules::raw::Partial;
-use podbell_core::rules::rule::Destination;
+use podbell_core::rule::Destination;
+use podbell_core::rules::partial::Partial;
 use podbell_core::rules::{Names, RuleFile, Rules, builtin, compile};
 
 /// The chat of the sets below.

@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use podbell::notifiers::{NotifierConfig, Notifiers};
 use podbell_core::event::{Event, Target};
-use podbell_core::message::Language;
 use podbell_core::notice::{Newest, NoticeBody, NoticeKind, Story, Trouble};
 use podbell_core::outbox::{Content, Outcome, Parent, SendContent};
 use podbell_core::scope::Scope;
+use podbell_core::translations::Language;
 use podbell_core::user_action::Act;
 use serde_json::{Value, json};
 
@@ -285,7 +285,7 @@ fn an_alert_keeps_its_labels_whatever_becomes_of_its_rule() {
     let parent = Parent { channel: "".into(), message: labels.to_string().into() };
     let labels_now = BTreeMap::from([("team".to_owned(), "payments".to_owned())]);
     let mut notice = incident(2, NoticeKind::Escalated, Story { labels: labels_now, occurrences: 9_999, ..story() });
-    notice.severity = podbell_core::rules::rule::Severity::Info;
+    notice.severity = podbell_core::rule::Severity::Info;
     let later = [notice];
     let sent = alert(&SendContent { parent: Some(&parent), ..SendContent::full(&later) });
     assert_eq!(sent["labels"], labels);

@@ -4,8 +4,9 @@
 use podbell::sources::SourceEvent;
 use podbell_core::event::{Event, Level, Target};
 use podbell_core::health::{Health, HealthReport, WorkloadKind};
-use podbell_core::message::{Language, Style, compose};
+use podbell_core::message::{Style, compose};
 use podbell_core::notice::NoticeBody;
+use podbell_core::translations::Language;
 
 use crate::support::events::{at, warning};
 use crate::support::world::{World, web};

@@ -12,8 +12,8 @@ use podbell::chat::{ChatDeps, ChatSettings, Entry};
 use podbell::components::discord::chat::{Discord, DiscordConfig, Timing};
 use podbell::components::mattermost::chat::{Mattermost, MattermostConfig};
 use podbell::components::teams::chat::{Teams, TeamsConfig};
-use podbell_core::message::Language;
 use podbell_core::time::Time;
+use podbell_core::translations::Language;
 use ring::signature::{Ed25519KeyPair, KeyPair as _};
 use serde_json::{Value, json};
 

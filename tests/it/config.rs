@@ -7,7 +7,8 @@ use podbell::config::{Config, Loaded, Unresolved, load};
 use podbell::settings::{Environment, SecretError};
 use podbell::sources::Rhythm;
 use podbell_core::diagnostic::Diagnostic;
-use podbell_core::rules::{Field, compile};
+use podbell_core::rule::Field;
+use podbell_core::rules::compile;
 use podbell_store::Location;
 use secrecy::ExposeSecret as _;
 

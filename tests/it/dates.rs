@@ -3,10 +3,11 @@
 
 use podbell_core::diff::{REMEMBER_PER_TARGET, TargetReadings};
 use podbell_core::event::Event;
-use podbell_core::message::{Language, Style, compose};
+use podbell_core::message::{Style, compose};
 use podbell_core::notice::{NoticeBody, Story};
 use podbell_core::series::Identities;
 use podbell_core::time::Time;
+use podbell_core::translations::Language;
 
 use crate::support::events::{at, warning};
 use crate::support::world::{World, WorldSpec, web};

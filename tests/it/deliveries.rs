@@ -206,7 +206,7 @@ fn a21_critical_goes_first_and_has_its_own_share_of_the_window() {
     world.poll(&target, &[warning("db-0", "OOMKilling", "out of memory", 1, 20, 20)]);
     world.run_until(21);
     let last = world.log.iter().rfind(|r| r.to == "team").unwrap();
-    assert_eq!(last.notices[0].severity, podbell_core::rules::Severity::Critical);
+    assert_eq!(last.notices[0].severity, podbell_core::rule::Severity::Critical);
     // The first contact took one of the fifteen.
     assert_eq!(delivered(&world, "team"), 15, "14 warnings, then the critical one from its reserve");
     world.run_until(400);

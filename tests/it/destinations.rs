@@ -6,10 +6,10 @@ use std::sync::LazyLock;
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use podbell_core::event::{Event, Target};
-use podbell_core::message::Language;
 use podbell_core::notice::{Newest, NoticeKind, Story};
 use podbell_core::outbox::{Content, Outcome, Parent, SendContent};
 use podbell_core::scope::Scope;
+use podbell_core::translations::Language;
 use podbell_core::user_action::Act;
 use proptest::prelude::*;
 use serde_json::Value;

@@ -3,9 +3,9 @@
 use std::collections::BTreeSet;
 
 use podbell_core::event::{Event, Target};
-use podbell_core::message::Language;
 use podbell_core::notice::{Newest, NoticeKind, Story};
 use podbell_core::outbox::{Content, Outcome, SendContent};
+use podbell_core::translations::Language;
 use serde_json::Value;
 
 use crate::support::events::{at, warning};

@@ -3,8 +3,9 @@
 use podbell::sources::SourceEvent;
 use podbell_core::event::{Event, Level, Target};
 use podbell_core::health::{Health, HealthReport, WorkloadKind};
-use podbell_core::message::{Language, Style, compose};
+use podbell_core::message::{Style, compose};
 use podbell_core::step::decision::{Effect, Verdict};
+use podbell_core::translations::Language;
 use podbell_store::DecisionFilter;
 
 use crate::support::events::{at, warning};

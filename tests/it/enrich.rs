@@ -12,9 +12,10 @@ use podbell::settings::ProcessEnvironment;
 use podbell::sources::SourceEvent;
 use podbell_core::enrichment::{ContainerEnd, ContainerLog, ContainerState, PodQuestion, PodState};
 use podbell_core::event::Event;
-use podbell_core::message::{Language, Style, compose};
+use podbell_core::message::{Style, compose};
 use podbell_core::notice::{NoticeBody, NoticeKind};
 use podbell_core::outbox::SendContent;
+use podbell_core::translations::Language;
 use serde_json::json;
 
 use crate::support::events::{at, warning};

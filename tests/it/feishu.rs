@@ -2,9 +2,9 @@
 
 use jiff::tz::TimeZone;
 use podbell::notifiers::{NotifierConfig, Notifiers};
-use podbell_core::message::Language;
 use podbell_core::notice::{Newest, Notice, NoticeKind, Story};
 use podbell_core::outbox::{Content, Outcome, SendContent};
+use podbell_core::translations::Language;
 use proptest::prelude::*;
 use serde_json::Value;
 

@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use podbell::notifiers::{NotifierConfig, Notifiers};
-use podbell_core::message::Language;
 use podbell_core::notice::NoticeKind;
 use podbell_core::outbox::{Outcome, Parent, SendContent};
 use podbell_core::time::Time;
+use podbell_core::translations::Language;
 
 use crate::support::events::at;
 use crate::support::notices::{incident, story};

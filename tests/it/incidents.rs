@@ -5,8 +5,9 @@ use jiff::tz::TimeZone;
 use podbell::engine::EngineEvent;
 use podbell::sources::SourceEvent;
 use podbell_core::event::{Event, Level, Target};
-use podbell_core::message::{Language, Style, compose};
+use podbell_core::message::{Style, compose};
 use podbell_core::notice::{CloseReason, Info, NoticeBody, NoticeKind, Story};
+use podbell_core::translations::Language;
 
 use crate::support::events::warning;
 use crate::support::world::{World, WorldSpec, web};

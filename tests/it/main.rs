@@ -52,6 +52,7 @@ mod labels;
 mod lease_model;
 mod mattermost_chat;
 mod messages;
+mod modules;
 mod mutations;
 mod mutes;
 mod noise;

@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use jiff::tz::TimeZone;
-use podbell_core::message::{Language, Message, Style, compose, fold};
+use podbell_core::message::{Message, Style, compose, fold};
 use podbell_core::notice::{Info, LastNotified, Notice, NoticeBody, NoticeKind, Story};
-use podbell_core::rules::rule::Severity;
+use podbell_core::rule::Severity;
+use podbell_core::translations::Language;
 
 use crate::support::events::at;
 use crate::support::notices::{incident, one_of_each, story};
@@ -198,7 +199,7 @@ fn an_incident_without_a_workload_is_told_by_what_it_has() {
 #[test]
 fn a_rule_that_mixes_namespaces_does_not_pretend_to_know_one() {
     let mut mixed = story();
-    mixed.group.remove(&podbell_core::rules::rule::Field::Namespace);
+    mixed.group.remove(&podbell_core::rule::Field::Namespace);
     let message = english(&incident(1, NoticeKind::Opened, mixed));
     assert!(message.title.contains("· web: BackOff"), "{}", message.title);
     assert!(!message.text().contains("kubectl -n"), "{}", message.text());

@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use podbell::config::{lone_rule_file, read_source};
 use podbell_core::event::{Event, Subject};
-use podbell_core::rules::rule::{CountSteps, RuleSettings};
-use podbell_core::rules::{Action, Conditions, Field, Names, Pattern, Rule, Rules, Severity, compile};
+use podbell_core::rule::{Action, Conditions, CountSteps, Field, Pattern, Rule, RuleSettings, Severity};
+use podbell_core::rules::{Names, Rules, compile};
 use podbell_core::ruletest::{self, Case, Coverage};
 use podbell_core::time::Time;
 use podbell_core::workload;

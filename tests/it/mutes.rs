@@ -4,11 +4,12 @@
 use std::time::Duration;
 
 use podbell_core::event::{Event, Target};
-use podbell_core::message::{Language, Style, compose};
+use podbell_core::message::{Style, compose};
 use podbell_core::mute::Muted;
 use podbell_core::notice::{Info, NoticeBody};
-use podbell_core::rules::RuleKey;
+use podbell_core::rule::RuleKey;
 use podbell_core::scope::Scope;
+use podbell_core::translations::Language;
 use podbell_core::user_action::{Act, ActionResult, Refusal};
 
 use crate::support::events::warning;

@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use jiff::tz::TimeZone;
 use podbell::notifiers::{Notifier, NotifierConfig, Notifiers};
-use podbell_core::message::Language;
 use podbell_core::notice::{NoticeKind, Story};
 use podbell_core::outbox::pace::Pace;
 use podbell_core::outbox::{Outcome, Parent, SendContent};
 use podbell_core::time::Time;
+use podbell_core::translations::Language;
 use serde_json::Value;
 
 use crate::support::events::at;

@@ -2,8 +2,9 @@
 //! itself; what is over is not told as worse.
 
 use podbell_core::event::{Event, Level};
-use podbell_core::message::{Language, Style, compose};
-use podbell_core::rules::rule::Severity;
+use podbell_core::message::{Style, compose};
+use podbell_core::rule::Severity;
+use podbell_core::translations::Language;
 
 use crate::support::events::{at, warning};
 use crate::support::world::{World, web};

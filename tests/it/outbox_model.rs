@@ -10,8 +10,7 @@ use podbell_core::outbox::{
     Claimed, Delivery, DeliveryId, DeliveryState, DestinationHealth, Job, MessageState, Outbox, OutboxWrites, Outcome,
     Parent, Policy, RestoredOutbox, SendId, Signal, StoredThread, Thread, ThreadPolicy, Upkeep, is_end,
 };
-use podbell_core::rules::Severity;
-use podbell_core::rules::rule::Destination;
+use podbell_core::rule::{Destination, Severity};
 use podbell_core::time::{Jump, Time};
 use proptest::prelude::*;
 

@@ -9,11 +9,11 @@ use std::time::Duration;
 use podbell::engine::SendJob;
 use podbell::notifiers::{NotifierConfig, Notifiers};
 use podbell_core::event::{Event, Target};
-use podbell_core::message::Language;
 use podbell_core::mute::Muted;
 use podbell_core::outbox::Outcome;
 use podbell_core::scope::Scope;
 use podbell_core::template::Template;
+use podbell_core::translations::Language;
 use podbell_core::user_action::Act;
 
 use crate::support::browser::Browser;

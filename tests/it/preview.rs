@@ -2,7 +2,7 @@
 
 use podbell_core::diagnostic::Source;
 use podbell_core::message::sample;
-use podbell_core::rules::raw::Partial;
+use podbell_core::rules::partial::Partial;
 use podbell_core::rules::{Names, RuleFile, Rules, builtin, compile, example};
 use serde_json::Value;
 

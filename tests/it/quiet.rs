@@ -5,11 +5,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::tz::TimeZone;
 use podbell_core::event::{Event, Target};
-use podbell_core::message::{Language, Style, compose};
+use podbell_core::message::{Style, compose};
 use podbell_core::notice::{Info, NoticeBody, NoticeKind};
 use podbell_core::replay::{Outcomes, Replay};
-use podbell_core::rules::Conditions;
-use podbell_core::rules::quiet::Maintenance;
+use podbell_core::rule::Conditions;
+use podbell_core::rule::quiet::Maintenance;
+use podbell_core::translations::Language;
 use proptest::prelude::*;
 
 use crate::support::events::{START, at, warning};

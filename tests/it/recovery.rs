@@ -3,7 +3,8 @@
 use podbell_core::event::{Event, Level};
 use podbell_core::health::{Health, HealthReport, WorkloadKind};
 use podbell_core::incident::Phase;
-use podbell_core::message::{Language, Style, compose};
+use podbell_core::message::{Style, compose};
+use podbell_core::translations::Language;
 
 use crate::support::events::warning;
 use crate::support::world::{World, web};

@@ -6,12 +6,12 @@ use std::sync::LazyLock;
 use jiff::tz::TimeZone;
 use podbell::components::registry::NOTIFIERS;
 use podbell::notifiers::{NotifierConfig, Notifiers};
-use podbell_core::message::Language;
 use podbell_core::notice::{
     CloseReason, FollowedRollout, Newest, Notice, NoticeBody, NoticeKind, ReasonCount, Story, TroubleSubject,
 };
 use podbell_core::outbox::{Content, SendContent};
 use podbell_core::rollout::Rollout;
+use podbell_core::translations::Language;
 use proptest::prelude::*;
 use serde_json::Value;
 

@@ -4,9 +4,10 @@ use podbell::components::file::recording::{RecordedOutcome, RecordedPoll, Record
 use podbell::sources::SourceEvent;
 use podbell_core::event::{Event, Level};
 use podbell_core::health::WorkloadKind;
-use podbell_core::message::{Language, Style, compose};
+use podbell_core::message::{Style, compose};
 use podbell_core::rollout::{Template, TemplateReport};
 use podbell_core::time::Time;
+use podbell_core::translations::Language;
 
 use crate::commands::queries::Asker;
 use crate::support::events::{at, warning};

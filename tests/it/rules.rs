@@ -2,12 +2,11 @@
 
 use podbell_core::diagnostic::Source;
 use podbell_core::event::{Event, Level, Subject, Target};
-use podbell_core::rules::raw::Partial;
-use podbell_core::rules::rule::{CountSteps, OpenWhen};
-use podbell_core::rules::{
-    Action, Conditions, Destination, Field, Names, Pattern, Rule, RuleFile, RuleId, RuleKey, RuleSettings, Rules,
-    Severity, compile,
+use podbell_core::rule::{
+    Action, Conditions, CountSteps, Destination, Field, OpenWhen, Pattern, Rule, RuleKey, RuleSettings, Severity,
 };
+use podbell_core::rules::partial::Partial;
+use podbell_core::rules::{Names, RuleFile, RuleId, Rules, compile};
 use podbell_core::time::Time;
 use proptest::prelude::*;
 use std::time::Duration;

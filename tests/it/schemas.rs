@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use podbell::config;
 use podbell_core::diagnostic::{Diagnostic, Source};
-use podbell_core::rules::raw::Partial;
+use podbell_core::rules::partial::Partial;
 use podbell_core::rules::{Names, RuleFile, compile};
 use podbell_core::{ruletest, yaml};
 use serde_json::{Value, json};

@@ -8,12 +8,13 @@ use assert_cmd::cargo::CommandCargoExt as _;
 use jiff::tz::TimeZone;
 use podbell::components::registry::NOTIFIERS;
 use podbell::notifiers::{NotifierConfig, Notifiers};
-use podbell_core::message::{Block, Language, Style, compose, compose_for, facts, sample};
+use podbell_core::message::{Block, Style, compose, compose_for, facts, sample};
 use podbell_core::notice::{FollowedRollout, Notice, NoticeKind, Story};
 use podbell_core::outbox::{Content, SendContent};
 use podbell_core::rollout::Rollout;
-use podbell_core::rules::rule::Severity;
+use podbell_core::rule::Severity;
 use podbell_core::template::Template;
+use podbell_core::translations::Language;
 use serde_json::Value;
 
 use crate::support::events::at;

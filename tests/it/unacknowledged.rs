@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use podbell_core::event::Event;
-use podbell_core::message::{Language, Style, compose};
+use podbell_core::message::{Style, compose};
 use podbell_core::mute::Muted;
 use podbell_core::scope::Scope;
+use podbell_core::translations::Language;
 use podbell_core::user_action::Act;
 
 use crate::support::events::warning;

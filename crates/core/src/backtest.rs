@@ -16,11 +16,11 @@ use super::outbox::pace::Pace;
 use super::replay::{Outcomes, Replay, Sent};
 use super::rollout::TemplateReport;
 use super::rules::Rules;
-use super::rules::rule::{Action, Destination, Field, RuleKey};
 use super::source::{Covers, Extent, ObjectName, Problem, SourceInfo};
 use super::step::Setup;
 use super::step::decision::{Decision, Effect, Verdict};
 use super::time::Time;
+use crate::rule::{Action, Destination, Field, RuleKey};
 
 /// More notices than this within a minute become a digest, as in podbell.yaml.
 const DIGEST_AFTER: usize = 3;

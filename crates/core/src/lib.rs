@@ -12,6 +12,9 @@ pub mod diagnostic;
 pub mod diff;
 pub mod enrichment;
 pub mod event;
+#[cfg(test)]
+#[path = "glossary_tests.rs"]
+mod glossary;
 pub mod health;
 pub mod history;
 pub mod incident;
@@ -25,6 +28,7 @@ pub mod outbox;
 pub mod replay;
 mod reports;
 pub mod rollout;
+pub mod rule;
 pub mod rules;
 pub mod ruletest;
 pub mod scope;

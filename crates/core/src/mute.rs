@@ -6,10 +6,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::event::Target;
-use super::incident::Incident;
-use super::rules::RuleKey;
 use super::scope::Scope;
 use super::time::Time;
+use crate::rule::RuleKey;
 
 /// The longest mute. For anything longer write a rule.
 pub(crate) const LONGEST_MUTE: Duration = Duration::from_secs(7 * 24 * 3600);
@@ -87,25 +86,13 @@ impl Muted {
     }
 
     /// Whether a target is in the cluster and namespace of the muted service.
-    fn is_place(&self, target: &Target) -> bool {
+    pub(crate) fn is_place(&self, target: &Target) -> bool {
         let is = |wanted: &Option<String>, fact: &str| wanted.as_ref().is_none_or(|wanted| wanted == fact);
         match self {
             Self::Service { cluster, namespace, .. } => {
                 is(cluster, &target.cluster) && is(namespace, &target.namespace)
             }
             Self::Incident { .. } | Self::Rule { .. } => false,
-        }
-    }
-
-    /// Whether it is about an incident. If several services show the incident, one that is muted is enough.
-    pub(crate) fn is_about(&self, incident: &Incident) -> bool {
-        match self {
-            Self::Service { service, .. } => incident
-                .targets
-                .iter()
-                .any(|target| self.is_service(target) || self.is_place(target) && *service == incident.workload),
-            Self::Incident { id } => *id == incident.id,
-            Self::Rule { rule } => *rule == incident.rule,
         }
     }
 
@@ -119,13 +106,6 @@ impl Muted {
             ) => service == other_service && is(cluster, other_cluster) && is(namespace, other_namespace),
             _ => self == other,
         }
-    }
-}
-
-impl Mute {
-    /// Whether it holds an incident. It does not hold one with targets that its author may not see.
-    pub fn holds(&self, incident: &Incident) -> bool {
-        self.what.is_about(incident) && self.scope.covers(&incident.targets)
     }
 }
 

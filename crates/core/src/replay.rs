@@ -12,11 +12,11 @@ use super::health::HealthReport;
 use super::notice::Notice;
 use super::outbox::{Job, Outbox, OutboxWrites, Outcome, Policy, RestoredOutbox};
 use super::rollout::TemplateReport;
-use super::rules::rule::Destination;
 use super::source::{Covers, ObjectName, Problem, TargetEntry};
 use super::step::decision::Decision;
 use super::step::{Input, Restored, Setup, State, Tally, Writes, step};
 use super::time::Time;
+use crate::rule::Destination;
 
 /// A request that a destination would have got.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::event::{Names, Target};
-use super::rules::{Pattern, PatternError};
+use crate::rule::{Pattern, PatternError};
 
 /// Keys that must all fit; of the patterns of a key one must fit. Without keys everything is seen.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

@@ -3,8 +3,8 @@
 use xxhash_rust::xxh3::xxh3_128_with_seed;
 
 use super::event::Event;
-use super::rules::rule::{Field, RuleKey};
 use super::time::Time;
+use crate::rule::{Field, RuleKey};
 
 /// Only this beginning of a combined message counts: its rest varies while the count grows.
 const COMBINED: &str = "(combined from similar events)";

@@ -1,7 +1,7 @@
 //! Copies a store into another one, whatever their adapters: row by row and table by table, so that everything that was
 //! told stays told.
 
-use crate::{ErrorKind, Location, StoreError, postgres, sqlite};
+use crate::{ErrorKind, StoreError};
 
 /// How many rows are copied at once.
 pub(crate) const PAGE: usize = 2000;
@@ -157,51 +157,42 @@ pub(crate) fn log_is_there(log: &impl ToString) -> StoreError {
     CopyError::Log(log.to_string()).into()
 }
 
-impl Location {
-    /// Copies this store into another one that is empty or not there, and checks that all rows arrived. Returns how
-    /// many rows each table has. No podbell may run on either.
-    ///
-    /// # Errors
-    /// When podbell runs on one, the target holds something, or one cannot be read or written; then the target is as it
-    /// was.
-    pub fn copy_to(&self, to: &Self) -> Result<Vec<(&'static str, u64)>, StoreError> {
-        if !self.exists() {
-            return Err(CopyError::Missing(self.to_string()).into());
-        }
-        let running = |at: &Self, error: StoreError| match error.kind() {
-            ErrorKind::InUse => CopyError::Running(at.to_string()).into(),
-            _ => error,
-        };
-        let mut source: Box<dyn Source> = match self {
-            Self::Sqlite(path) => {
-                Box::new(sqlite::CopySource::open(path).map_err(|error| running(self, error.into()))?)
-            }
-            Self::Postgres(server) => {
-                Box::new(postgres::CopySource::open(server).map_err(|error| running(self, error))?)
-            }
-        };
-        let mut target: Box<dyn Target> = match to {
-            Self::Sqlite(path) => Box::new(sqlite::CopyTarget::open(path)?),
-            Self::Postgres(server) => Box::new(postgres::CopyTarget::open(server).map_err(|error| running(to, error))?),
-        };
-        let mut counts = Vec::with_capacity(TABLES.len());
-        for table in TABLES {
-            if target.count(table)? > 0 {
-                return Err(not_empty(to));
-            }
-            let mut read = 0;
-            source.read(table, &mut |rows| {
-                read += rows.len() as u64;
-                target.write(table, rows)
-            })?;
-            let copied = target.count(table)?;
-            if copied != read {
-                return Err(CopyError::Incomplete { table: table.name, copied, read }.into());
-            }
-            counts.push((table.name, copied));
-        }
-        target.write_meta(&source.meta()?)?;
-        target.finish()?;
-        Ok(counts)
+/// An error of opening the store at this place; a podbell that runs on it must be stopped.
+pub(crate) fn in_use(place: &impl ToString, error: StoreError) -> StoreError {
+    match error.kind() {
+        ErrorKind::InUse => CopyError::Running(place.to_string()).into(),
+        _ => error,
     }
+}
+
+/// No store lies where one should be copied from.
+pub(crate) fn missing(place: &impl ToString) -> StoreError {
+    CopyError::Missing(place.to_string()).into()
+}
+
+/// Copies all rows into a target at this place, and checks that they arrived. Returns how many rows each table has.
+pub(crate) fn copy(
+    mut source: Box<dyn Source>,
+    mut target: Box<dyn Target>,
+    place: &impl ToString,
+) -> Result<Vec<(&'static str, u64)>, StoreError> {
+    let mut counts = Vec::with_capacity(TABLES.len());
+    for table in TABLES {
+        if target.count(table)? > 0 {
+            return Err(not_empty(place));
+        }
+        let mut read = 0;
+        source.read(table, &mut |rows| {
+            read += rows.len() as u64;
+            target.write(table, rows)
+        })?;
+        let copied = target.count(table)?;
+        if copied != read {
+            return Err(CopyError::Incomplete { table: table.name, copied, read }.into());
+        }
+        counts.push((table.name, copied));
+    }
+    target.write_meta(&source.meta()?)?;
+    target.finish()?;
+    Ok(counts)
 }

@@ -61,7 +61,7 @@ pub(crate) mod tests {
     use podbell_core::incident::standing::EndEvidence;
     use podbell_core::incident::{Details, Phase, Sighting, Topic};
     use podbell_core::notice::{LastNotified, Newest, ReasonCount};
-    use podbell_core::rules::rule::{Field, RuleKey};
+    use podbell_core::rule::{Field, RuleKey};
     use podbell_core::time::Time;
 
     /// `NotificationState` before the fields for flapping and holding were added.

@@ -3,22 +3,12 @@
 
 use std::time::Duration;
 
-use crate::Writer;
 use crate::moment::Moment;
 
 /// How long a lease lasts if nothing renews it.
 pub const LEASE_TTL: Duration = Duration::from_secs(10);
 /// How old a lease gets before its owner renews it.
 pub const LEASE_RENEWAL: Duration = Duration::from_secs(3);
-
-/// What a replica finds when it asks to own the store.
-#[derive(Debug)]
-pub enum Claim {
-    /// It owns the store now.
-    Active(Box<dyn Writer>),
-    /// Another replica does.
-    Standby(Holder),
-}
 
 /// The replica that owns the store now.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -44,9 +44,13 @@ pub use batch::{Batch, Changes};
 pub(crate) use batch::{DaysRow, Gap, IncidentRow, SendRow, ThreadRow};
 pub use error::{ErrorKind, StoreError};
 pub use inbox::{Command, Inbox, InboxItem};
-pub use lease::{Claim, Holder, LEASE_RENEWAL, LEASE_TTL, Lease, LeaseEnd};
+pub use lease::{Holder, LEASE_RENEWAL, LEASE_TTL, Lease, LeaseEnd};
 pub use location::{Candidate, Location, LocationError};
-pub use reader::*;
-
+pub(crate) use reader::Cancel;
+pub use reader::{
+    AtPlace, DecisionFilter, DeliveryQueries, EventQueries, HISTORY, History, IncidentQueries, Incidents,
+    KEPT_DECISIONS, ListedDelivery, Listing, Paging, PlaceName, Queue, Reader, Service, ServiceQueries, ServiceState,
+    Snapshot, Wanted,
+};
 pub use readers::{Readers, ReadersError};
-pub use writer::{ReadingRow, Recovery, StoredDelivery, StoredState, Writer};
+pub use writer::{Claim, ReadingRow, Recovery, StoredDelivery, StoredState, Writer};

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use secrecy::SecretString;
 
-use crate::{Backup, Claim, Existing, Inbox, Reader, StoreError, Writer, postgres, sqlite};
+use crate::{Backup, Claim, Existing, Inbox, Reader, StoreError, Writer, copy, postgres, sqlite};
 use podbell_core::time::Time;
 
 /// What to do instead of a backup by podbell.
@@ -179,6 +179,33 @@ impl Location {
             Self::Sqlite(path) => path.exists(),
             Self::Postgres(server) => postgres::exists(server).unwrap_or(true),
         }
+    }
+
+    /// Copies this store into another one that is empty or not there, and checks that all rows arrived. Returns how
+    /// many rows each table has. No podbell may run on either.
+    ///
+    /// # Errors
+    /// When podbell runs on one, the target holds something, or one cannot be read or written; then the target is as it
+    /// was.
+    pub fn copy_to(&self, to: &Self) -> Result<Vec<(&'static str, u64)>, StoreError> {
+        if !self.exists() {
+            return Err(copy::missing(self));
+        }
+        let source: Box<dyn copy::Source> = match self {
+            Self::Sqlite(path) => {
+                Box::new(sqlite::CopySource::open(path).map_err(|error| copy::in_use(self, error.into()))?)
+            }
+            Self::Postgres(server) => {
+                Box::new(postgres::CopySource::open(server).map_err(|error| copy::in_use(self, error))?)
+            }
+        };
+        let target: Box<dyn copy::Target> = match to {
+            Self::Sqlite(path) => Box::new(sqlite::CopyTarget::open(path)?),
+            Self::Postgres(server) => {
+                Box::new(postgres::CopyTarget::open(server).map_err(|error| copy::in_use(to, error))?)
+            }
+        };
+        copy::copy(source, target, to)
     }
 
     /// Whether a running service owns the store. Call this before this process opens the store: the check closes a

@@ -19,7 +19,7 @@ use podbell_core::mute::Mute;
 use podbell_core::notice::Notice;
 use podbell_core::outbox::{DeliveryPhase, DestinationHealth};
 use podbell_core::rollout::RolloutOf;
-use podbell_core::rules::rule::Destination;
+use podbell_core::rule::Destination;
 use podbell_core::step::TroubleState;
 use podbell_core::step::decision::Decision;
 use podbell_core::time::Time;

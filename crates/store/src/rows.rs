@@ -12,7 +12,7 @@ use podbell_core::incident::Incident;
 use podbell_core::metadata::Metadata;
 use podbell_core::mute::Acknowledged;
 use podbell_core::rollout::{RolloutOf, Rollouts};
-use podbell_core::rules::rule::RuleKey;
+use podbell_core::rule::RuleKey;
 use podbell_core::step::decision::Decision;
 use podbell_core::time::Time;
 

@@ -3,12 +3,12 @@
 use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 
-use crate::{Batch, InboxItem, Lease, StoreError};
+use crate::{Batch, Holder, InboxItem, Lease, StoreError};
 use podbell_core::diff::Reading;
 use podbell_core::event::{Level, Target};
 use podbell_core::notice::{Notice, StoreFate};
 use podbell_core::outbox::{Delivery, DeliveryId, DeliveryPhase, RestoredOutbox, SendId};
-use podbell_core::rules::rule::Destination;
+use podbell_core::rule::Destination;
 use podbell_core::series::EpisodeKey;
 use podbell_core::step::Restored;
 use podbell_core::time::Time;
@@ -147,4 +147,13 @@ pub trait Writer: Send + std::fmt::Debug {
     /// # Errors
     /// When one is missing, or the store cannot be read.
     fn bodies(&self, sends: &[SendId]) -> Result<HashMap<SendId, Vec<u8>>, StoreError>;
+}
+
+/// What a replica finds when it asks to own the store.
+#[derive(Debug)]
+pub enum Claim {
+    /// It owns the store now.
+    Active(Box<dyn Writer>),
+    /// Another replica does.
+    Standby(Holder),
 }

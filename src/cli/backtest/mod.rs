@@ -15,20 +15,17 @@ use anyhow::{Context as _, bail};
 use jiff::tz::TimeZone;
 use serde_json::json;
 
-use super::setup;
-use crate::cli::Output;
+use super::{Output, setup};
 use crate::clock;
-use crate::components::registry::recordings::recording::{
-    RecordedOutcome, RecordedPoll, Recording, RecordingError, Scope,
-};
-use crate::components::registry::recordings::{FileConfig, open};
+use crate::components::recordings::recording::{RecordedOutcome, RecordedPoll, Recording, RecordingError, Scope};
+use crate::components::recordings::{FileConfig, open};
 use crate::sources::SourceEvent;
 use podbell_core::backtest::{self, Backtest, Report};
 use podbell_core::history::Polls;
-use podbell_core::message::number;
-use podbell_core::rules::rule::{Destination, Field};
+use podbell_core::rule::{Destination, Field};
 use podbell_core::rules::{Names, Rules, builtin};
 use podbell_core::time::Time;
+use podbell_core::translations::number;
 use podbell_store::{HISTORY, History};
 
 const EXAMPLES: &str = "\

@@ -9,10 +9,11 @@ use serde_json::{Value, json};
 
 use super::Args;
 use podbell_core::backtest::{Report, UnmatchedReason, Untold};
-use podbell_core::message::{Language, Message, Style as Reader, compose, number};
+use podbell_core::message::{Message, Style as Reader, compose};
 use podbell_core::notice::{Notice, NoticeBody};
-use podbell_core::rules::rule::{Destination, RuleKey};
+use podbell_core::rule::{Destination, RuleKey};
 use podbell_core::time::Time;
+use podbell_core::translations::{Language, number};
 
 /// At most this many lines of each table are printed.
 const MAX_LINES: usize = 20;

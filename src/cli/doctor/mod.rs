@@ -19,22 +19,20 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::future::BoxFuture;
-use futures_util::future::join_all;
+use futures_util::future::{BoxFuture, join_all};
 use secrecy::{ExposeSecret as _, SecretString};
 
-use super::check::{self, CheckResult};
-use super::send_test;
+use super::check_result::CheckResult;
 use super::setup::ConfigArgs;
+use super::{Output, check, send_test};
 use crate::app::assemble;
-use crate::cli::Output;
 use crate::config::{self, Config, Partly, Stage};
 use crate::examine::{Checked, Finding, FindingLevel, Group, Net};
 use crate::notifiers::Notifiers;
 use crate::otlp;
 use crate::redact::spellings;
 use crate::settings::ProcessEnvironment;
-use podbell_core::rules::Destination;
+use podbell_core::rule::Destination;
 use podbell_store::Location;
 
 /// How long each check may take.

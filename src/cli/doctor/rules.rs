@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 use super::configuration;
 use crate::examine::{Finding, Group, count};
 use podbell_core::diagnostic::Diagnostic;
-use podbell_core::rules::{Action, Destination, Located};
+use podbell_core::rule::{Action, Destination};
+use podbell_core::rules::Located;
 
 /// The rules of podbell.yaml.
 pub(super) struct RulesFacts<'a> {

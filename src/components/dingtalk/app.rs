@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 
 use super::api::{self, Api};
 use super::card::{self, CardResult, Group as Room};
-use super::{PACE, chat, markdown};
+use super::{PACE, markdown};
 use crate::examine::{Checked, Finding, Group, Net, not_well};
 use crate::notifiers::buttons::Pressable;
 use crate::notifiers::http_request::HttpRequest;
@@ -88,7 +88,7 @@ fn read(map: &mut MapReader<'_>, chats: &ConfiguredChats, reader: &mut Reader) -
     let (key, secret, api) = (APP_KEY.take(map, reader), APP_SECRET.take(map, reader), API_URL.take(map, reader));
     let (robot_code, conversation) = (ROBOT_CODE.take(map, reader), CONVERSATION.take(map, reader));
     let cards = CARDS.take(map, reader).unwrap_or(false);
-    let cards = cards.then(|| Cards { buttons: chats.kinds.contains(&chat::CHAT.name) });
+    let cards = cards.then(|| Cards { buttons: chats.kinds.contains(&NOTIFIER.name) });
     let (key, secret, api, conversation) = (key?, secret?, api?, conversation?);
     let robot_code = robot_code.unwrap_or_else(|| key.clone());
     Some(Draft::<dyn Notifier>::new(move |secrets| {
@@ -269,7 +269,7 @@ impl Notifier for App {
         });
         // Answers to presses on cards are messages to the same group.
         let pace = match self.cards {
-            Some(Cards { buttons: true }) => Pace { limit: PACE.limit - chat::PRESS_PACE.limit, ..PACE },
+            Some(Cards { buttons: true }) => Pace { limit: PACE.limit - super::PRESS_PACE.limit, ..PACE },
             _ => PACE,
         };
         Policy { pace: Some(pace), threads, ..Policy::of(endpoint, all) }

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use crate::notifiers::markup::{Markup, escape_address, escape_markdown};
 use podbell_core::message::Message;
 use podbell_core::outbox::Content;
-use podbell_core::rules::rule::Severity;
+use podbell_core::rule::Severity;
 
 /// The longest title and description, in UTF-16 units.
 const TITLE: usize = 256;

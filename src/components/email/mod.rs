@@ -58,7 +58,7 @@ pub(crate) const NOTIFIER: NotifierKind = NotifierKind {
         let (from, to) = (address("podbell"), address("team"));
         match from {
             Some(from) => Arc::new(Email::new(server, from, to.into_iter().collect())),
-            None => Arc::new(crate::components::registry::Terminal),
+            None => Arc::new(crate::components::Terminal),
         }
     },
 };

@@ -12,7 +12,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::api::{Api, code, refused_code};
-use super::{card, chat, people};
+use super::{card, people};
 use crate::examine::{Checked, Finding, Group, not_well};
 use crate::notifiers::buttons::{Button, Pressable};
 use crate::notifiers::http_request::HttpRequest;
@@ -23,9 +23,9 @@ use crate::notifiers::{
 };
 use crate::settings::keys::{Address, HTTP};
 use crate::settings::{Draft, Secret, SecretKind};
-use podbell_core::message::Language;
 use podbell_core::outbox::pace::Pace;
 use podbell_core::outbox::{Outcome, Policy, ThreadPolicy, Upkeep};
+use podbell_core::translations::Language;
 use podbell_core::yaml::key::{Bool, Custom, Key};
 use podbell_core::yaml::{MapReader, Node, Reader};
 
@@ -71,7 +71,7 @@ pub(crate) const APP: NotifierKind = NotifierKind {
 fn read(map: &mut MapReader<'_>, chats: &ConfiguredChats, reader: &mut Reader) -> Option<Draft<dyn Notifier>> {
     let (app, secret) = (APP_ID.take(map, reader), APP_SECRET.take(map, reader));
     let (chat, api) = (CHAT.take(map, reader), API.take(map, reader));
-    let buttons = BUTTONS.take(map, reader).unwrap_or_else(|| chats.kinds.contains(&chat::CHAT.name));
+    let buttons = BUTTONS.take(map, reader).unwrap_or_else(|| chats.kinds.contains(&APP.name));
     let (app, secret, chat, api) = (app?, secret?, chat?, api?);
     Some(Draft::<dyn Notifier>::new(move |secrets| {
         let api = Api::new(api, app, secrets.get(&secret)?);

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::notifiers::budget;
 use podbell_core::message::{Block, Message, Span, plain};
 use podbell_core::outbox::Content;
-use podbell_core::rules::rule::Severity;
+use podbell_core::rule::Severity;
 
 /// The largest request of a robot, in bytes; the platform refuses 20 KB.
 const BODY: usize = 19_000;

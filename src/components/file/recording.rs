@@ -21,7 +21,7 @@ use std::sync::Arc;
 use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 
-use crate::components::registry::kubectl;
+use crate::components::kubectl;
 use crate::sources::event_list::{self as answer, AnswerError, Entries};
 use crate::sources::wall_clock::WallClock;
 use podbell_core::event::{Event, Target};

@@ -20,7 +20,7 @@ use url::form_urlencoded::Serializer;
 use super::KubernetesConfig;
 use super::connect::{self, chain};
 use super::fault::Fault;
-use super::follow::Resource;
+use super::resource::Resource;
 use crate::clock;
 use crate::http::Clocks;
 use podbell_core::time::Time;

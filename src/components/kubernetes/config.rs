@@ -1,15 +1,15 @@
 //! `kind: kubernetes` of `sources:`.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::tz::TimeZone;
 use serde_json::{Value as Json, json};
 
+use super::covers;
 use crate::settings::Draft;
 use crate::settings::keys::{ALIASES, FIRST_POLL_WINDOW, FilePath};
 use crate::sources::{Rhythm, Source, SourceFacts, SourceKind};
-use podbell_core::source::{Covers, Extent};
+use podbell_core::source::Extent;
 use podbell_core::yaml::key::{AtLeast, Bool, Custom, Key, OneOf, OneOrMany, Text};
 use podbell_core::yaml::{MapReader, Node, Reader};
 
@@ -128,15 +128,6 @@ fn read(map: &mut MapReader<'_>, name: &str, reader: &mut Reader) -> Option<(Sou
     Some((facts, draft))
 }
 
-/// The watches of a source of these namespaces; of all if there are none.
-pub(super) fn covers(source: &Arc<str>, namespaces: &[String]) -> Vec<Covers> {
-    let one = |namespace| Covers { source: source.clone(), namespace };
-    match namespaces {
-        [] => vec![one(None)],
-        some => some.iter().map(|name| one(Some(name.as_str().into()))).collect(),
-    }
-}
-
 /// The keys of this kind, as read.
 #[cfg_attr(not(feature = "kubernetes"), expect(dead_code, reason = "read by the source alone"))]
 struct KubernetesKeys {
@@ -163,12 +154,12 @@ impl KubernetesKeys {
         config.event_ttl = facts.memory;
         config.watch_list = self.watch_list;
         config.enrich = match self.enrich {
-            Ask::State => super::enrich::Enrich::State,
-            Ask::Logs => super::enrich::Enrich::Logs,
-            Ask::Off => super::enrich::Enrich::Off,
+            Ask::State => crate::components::kubernetes::settings::Enrich::State,
+            Ask::Logs => crate::components::kubernetes::settings::Enrich::Logs,
+            Ask::Off => crate::components::kubernetes::settings::Enrich::Off,
         };
         config.pace = Pace { watch_for: facts.rhythm.interval(), ..Pace::default() };
-        Draft::<dyn Source>::new(move |_| Some(Arc::new(super::watch::KubernetesSource::new(config))))
+        Draft::<dyn Source>::new(move |_| Some(std::sync::Arc::new(super::watch::KubernetesSource::new(config))))
     }
 
     /// Reading refuses this kind, see [`SourceKind::is_built`].

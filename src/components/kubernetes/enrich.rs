@@ -4,6 +4,7 @@
 use serde::Deserialize;
 
 use super::api::Api;
+use super::settings::Enrich;
 use podbell_core::enrichment::{ContainerEnd, ContainerLog, ContainerState, PodQuestion, PodState};
 use podbell_core::masks;
 
@@ -14,18 +15,6 @@ const LINES: usize = 20;
 const BYTES: usize = 2048;
 /// The most containers that are told of.
 const MAX_CONTAINERS: usize = 5;
-
-/// What is asked of pods.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Enrich {
-    /// Nothing.
-    Off,
-    /// Their state.
-    #[default]
-    State,
-    /// Their state, and the last lines of a container's log.
-    Logs,
-}
 
 #[derive(Deserialize)]
 struct List {

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use super::KubernetesConfig;
 use super::fault::Fault;
-use super::follow::Purpose;
 use super::inspect::{Inspection, Missing, NamespaceRights, inspect};
+use super::resource::Purpose;
 use crate::clock;
 use crate::examine::{Checked, Finding, Group, count, span};
 use podbell_core::time::Time;
@@ -168,8 +168,8 @@ fn events(subject: &str, place: &NamespaceRights, now: Time) -> Finding {
 
 #[cfg(test)]
 mod tests {
-    use super::super::follow::Resource;
     use super::*;
+    use crate::components::kubernetes::resource::Resource;
     use crate::examine::FindingLevel;
 
     fn place(missing: Vec<Missing>) -> NamespaceRights {

@@ -5,12 +5,11 @@ use futures_util::future::join_all;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::KubernetesConfig;
 use super::api::Api;
-use super::enrich::Enrich;
-use super::event;
 use super::fault::Fault;
-use super::follow::Resource;
+use super::resource::Resource;
+use super::settings::Enrich;
+use super::{KubernetesConfig, event};
 use crate::http::Clocks;
 use podbell_core::time::Time;
 

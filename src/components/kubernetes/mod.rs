@@ -8,6 +8,8 @@
 //!
 //! It has lists and watches of its own because kube's runtime would reopen a watch that ends at once without a
 //! pause, and does not expose `Retry-After`.
+use podbell_core::source::Covers;
+use std::sync::Arc;
 
 #[cfg(feature = "kubernetes")]
 pub mod api;
@@ -39,6 +41,10 @@ pub mod place;
 #[cfg(feature = "kubernetes")]
 mod report;
 #[cfg(feature = "kubernetes")]
+mod resource;
+#[cfg(feature = "kubernetes")]
+mod settings;
+#[cfg(feature = "kubernetes")]
 mod signals;
 #[cfg(feature = "kubernetes")]
 mod watch;
@@ -47,9 +53,20 @@ mod workloads;
 
 pub use self::config::SOURCE;
 #[cfg(feature = "kubernetes")]
-pub use self::watch::{EVENT_TTL, KubernetesConfig, Pace, SERVICE_LABELS, run};
+pub use self::settings::{EVENT_TTL, KubernetesConfig, Pace, SERVICE_LABELS};
+#[cfg(feature = "kubernetes")]
+pub use self::watch::run;
 
 /// Reads a core/v1 event; `None` if it is not one.
 pub(crate) fn read_event(text: &str) -> Option<podbell_core::event::Event<'static>> {
     self::event::read(text).map(|event| event.event)
+}
+
+/// The watches of a source of these namespaces; of all if there are none.
+fn covers(source: &Arc<str>, namespaces: &[String]) -> Vec<Covers> {
+    let one = |namespace| Covers { source: source.clone(), namespace };
+    match namespaces {
+        [] => vec![one(None)],
+        some => some.iter().map(|name| one(Some(name.as_str().into()))).collect(),
+    }
 }

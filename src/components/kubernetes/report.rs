@@ -11,14 +11,14 @@ use serde_json::value::RawValue;
 use tokio::sync::{mpsc, watch};
 use tokio::time::{sleep_until, timeout};
 
-use super::KubernetesConfig;
 use super::api::{Api, PAGE};
 use super::event::{self, KubeEvent};
-use super::follow::{Follower, Resource, WatchEvent};
+use super::follow::{Follower, WatchEvent};
 use super::live::Live;
 use super::owners::SharedOwners;
-use super::place;
+use super::resource::Resource;
 use super::signals::{Change, Signals};
+use super::{KubernetesConfig, place};
 use crate::clock;
 use crate::sources::SourceEvent;
 use crate::sources::receipt::Counter;

@@ -11,7 +11,7 @@ use url::Url;
 
 use crate::chat::replays::unhex;
 use crate::notifiers::buttons::{Button, Pressable};
-use podbell_core::message::Language;
+use podbell_core::translations::Language;
 
 /// What the code is about: nothing else that is signed with the token can pass for it.
 const PURPOSE: &[u8] = b"podbell action\n";

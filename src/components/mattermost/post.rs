@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use crate::notifiers::markup::{Markup, escape_address, escape_markdown};
 use podbell_core::message::Message;
 use podbell_core::outbox::Content;
-use podbell_core::rules::rule::Severity;
+use podbell_core::rule::Severity;
 
 /// The longest text of an attachment, in characters: the whole post may have 16,383.
 const TEXT: usize = 12_000;

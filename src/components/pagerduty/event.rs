@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use crate::notifiers::{Rendering, budget};
 use podbell_core::notice::{Info, NoticeBody};
 use podbell_core::outbox::{Content, is_end};
-use podbell_core::rules::rule::Severity;
+use podbell_core::rule::Severity;
 
 /// The longest summary, in characters.
 const SUMMARY: usize = 1024;

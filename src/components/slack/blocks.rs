@@ -9,8 +9,9 @@ use serde_json::{Value, json};
 use super::escape;
 use crate::notifiers::budget;
 use crate::notifiers::buttons::{Button, Pressable};
-use podbell_core::message::{Block, Fact, Language, Message, Span};
+use podbell_core::message::{Block, Fact, Message, Span};
 use podbell_core::outbox::Content;
+use podbell_core::translations::Language;
 
 const HEADER: usize = 150;
 const SECTION: usize = 3000;

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use crate::notifiers::budget;
 use podbell_core::message::{Block, Message, Span};
 use podbell_core::outbox::Content;
-use podbell_core::rules::rule::Severity;
+use podbell_core::rule::Severity;
 
 /// The largest request, in bytes; the platform refuses 28 KB.
 const BODY: usize = 26_000;

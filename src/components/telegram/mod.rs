@@ -29,9 +29,9 @@ use crate::notifiers::{
 };
 use crate::settings::keys::{Address, HTTP};
 use crate::settings::{Draft, Secret, SecretKind};
-use podbell_core::message::Language;
 use podbell_core::outbox::pace::Pace;
 use podbell_core::outbox::{Outcome, Policy, ThreadPolicy, Upkeep};
+use podbell_core::translations::Language;
 use podbell_core::yaml::key::{Bool, Custom, Key};
 use podbell_core::yaml::{MapReader, Node, Reader};
 

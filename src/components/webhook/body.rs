@@ -5,11 +5,11 @@ use serde_json::{Value, json};
 
 use podbell_core::enrichment::PodState;
 use podbell_core::health::Status;
-use podbell_core::incident::hold::Window;
 use podbell_core::message::{self, Message, clip};
 use podbell_core::mute::Author;
 use podbell_core::notice::{CloseReason, Info, Notice, NoticeBody, StoreFate, Story, Trouble, TroubleSubject};
 use podbell_core::outbox::Content;
+use podbell_core::rule::quiet::Window;
 
 /// The most of the newest text that is sent.
 const MAX_TEXT: usize = 16_000;

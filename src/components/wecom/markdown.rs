@@ -7,7 +7,7 @@ use crate::notifiers::budget;
 use crate::notifiers::markup::{Markup, escape_address, full_width};
 use podbell_core::message::Message;
 use podbell_core::outbox::Content;
-use podbell_core::rules::rule::Severity;
+use podbell_core::rule::Severity;
 
 /// The platform's limit of a markdown content, in bytes.
 const CONTENT: usize = 4096;

@@ -13,13 +13,13 @@ use axum::{Json, Router};
 use schemars::{Schema, SchemaGenerator};
 use serde::Serialize;
 
-use super::openapi::{DOCUMENT, page_of};
 use super::{Api, unknown, wrong};
 use crate::chat::lists::{DeliveryRow, EventRow, Filter, ListedService, Page};
 use crate::chat::queries::{ListError, ListRequest};
 use crate::clock;
 use podbell_core::ask::Brief;
 use podbell_core::mute::Mute;
+use schemars::JsonSchema;
 
 type FilterQuery = Result<Query<Filter>, QueryRejection>;
 
@@ -91,8 +91,7 @@ pub(super) const LISTS: [List; 5] = [
 
 /// The routes of lists.
 pub(super) fn routes() -> Router<Arc<Api>> {
-    let document = Router::new().route("/api/v1/openapi.json", get(openapi));
-    LISTS.iter().fold(document, |routes, list| routes.route(list.path, (list.handler)()))
+    LISTS.iter().fold(Router::new(), |routes, list| routes.route(list.path, (list.handler)()))
 }
 
 async fn incidents(State(api): State<Arc<Api>>, headers: HeaderMap, asking: FilterQuery) -> Response {
@@ -125,13 +124,6 @@ async fn events(State(api): State<Arc<Api>>, headers: HeaderMap, asking: FilterQ
     answer(&api, &headers, asking, |asked| api.queries.events(service, asked)).await
 }
 
-async fn openapi(State(api): State<Arc<Api>>, headers: HeaderMap) -> Response {
-    match api.tokens.find(&headers) {
-        Some(_) => ([(header::CONTENT_TYPE, "application/json")], DOCUMENT.as_str()).into_response(),
-        None => unknown(),
-    }
-}
-
 async fn answer<T: Serialize, F: Future<Output = Result<Page<T>, ListError>>>(
     api: &Api,
     headers: &HeaderMap,
@@ -160,4 +152,9 @@ async fn answer<T: Serialize, F: Future<Output = Result<Page<T>, ListError>>>(
 fn unreadable() -> Response {
     let error = "an unknown parameter, or one that cannot be read; see /api/v1/openapi.json";
     wrong(StatusCode::BAD_REQUEST, "an API request with a wrong parameter", error)
+}
+
+/// The schema of a page of `T`.
+pub(super) fn page_of<T: JsonSchema>(generator: &mut SchemaGenerator) -> Schema {
+    generator.subschema_for::<Page<T>>()
 }

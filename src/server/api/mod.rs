@@ -10,13 +10,13 @@ mod tokens;
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use axum::Router;
+use axum::body::Bytes;
 use axum::extract::{Extension, Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::middleware::{Next, from_fn};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
-use axum::{Json, body::Bytes};
+use axum::{Json, Router};
 use jiff::tz::TimeZone;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -29,9 +29,10 @@ use crate::clock;
 use crate::guard::headers::content_type;
 use crate::guard::{Tries, logged};
 use podbell_core::ask::{Answer, Entry, Prompt};
-use podbell_core::message::{Language, Style};
+use podbell_core::message::Style;
 use podbell_core::mute::Author;
 pub use podbell_core::scope::Rights;
+use podbell_core::translations::Language;
 use podbell_core::zone;
 
 /// How much of a person's name is kept.
@@ -49,7 +50,7 @@ pub fn routes(tokens: Vec<Token>, queries: Arc<QueryService>) -> Router {
         return Router::new();
     }
     let api = Arc::new(Api { tokens: Tokens::new(tokens), queries });
-    let routes = Router::new().route("/api/v1/commands", post(command)).merge(lists::routes());
+    let routes = Router::new().route("/api/v1/commands", post(command)).merge(lists::routes()).merge(openapi::routes());
     routes.layer(from_fn(bounded)).with_state(api)
 }
 

@@ -1,7 +1,13 @@
 //! The document that describes the API (OpenAPI 3.1), generated from what answers it: the rows of the lists, the types
 //! of answers, and the rows of the commands. A test compares it with real answers.
 
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
+
+use axum::Router;
+use axum::extract::State;
+use axum::http::{HeaderMap, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
 
 use podbell_core::ask::COMMANDS;
 use schemars::generate::{Contract, SchemaSettings};
@@ -10,8 +16,11 @@ use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde_json::{Map, Value, json};
 
 use super::lists::{LISTS, List};
-use super::{Command, CommandResponse, ErrorBody};
-use crate::chat::lists::{Filter, Page};
+use super::{Api, Command, CommandResponse, ErrorBody, unknown};
+use crate::chat::lists::Filter;
+
+/// Where this document is.
+const PATH: &str = "/api/v1/openapi.json";
 
 /// The document as it is served and printed.
 pub(crate) static DOCUMENT: LazyLock<String> = LazyLock::new(|| {
@@ -34,7 +43,7 @@ fn document() -> Value {
         paths.insert(list.path.to_owned(), json!({"get": listed(list, &mut generator)}));
     }
     let of_itself = json!({"summary": "This document.", "responses": responses(json!({"description": "It."}), &[401])});
-    paths.insert("/api/v1/openapi.json".to_owned(), json!({"get": of_itself}));
+    paths.insert(PATH.to_owned(), json!({"get": of_itself}));
     generator.subschema_for::<ErrorBody>();
     json!({
         "openapi": "3.1.0",
@@ -101,11 +110,6 @@ fn parameter(list: &List, name: &str, filter: &Value) -> Value {
     json!({"name": name, "in": "query", "description": description, "required": required, "schema": schema})
 }
 
-/// The schema of a page of `T`.
-pub(super) fn page_of<T: JsonSchema>(generator: &mut SchemaGenerator) -> Schema {
-    generator.subschema_for::<Page<T>>()
-}
-
 /// The schema of a type that is read, with everything that it needs inline.
 fn read<T: JsonSchema>() -> Value {
     let settings = SchemaSettings::draft2020_12().with(|settings| {
@@ -134,6 +138,18 @@ fn responses(good: Value, refusals: &[u16]) -> Value {
         all.insert(status.to_string(), json!({"description": why, "content": wrong}));
     }
     Value::Object(all)
+}
+
+/// The route of this document.
+pub(super) fn routes() -> Router<Arc<Api>> {
+    Router::new().route(PATH, get(openapi))
+}
+
+async fn openapi(State(api): State<Arc<Api>>, headers: HeaderMap) -> Response {
+    match api.tokens.find(&headers) {
+        Some(_) => ([(header::CONTENT_TYPE, "application/json")], DOCUMENT.as_str()).into_response(),
+        None => unknown(),
+    }
 }
 
 #[cfg(test)]

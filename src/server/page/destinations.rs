@@ -5,9 +5,9 @@ use maud::{Markup, html};
 use super::html::{Context, data};
 use crate::chat::lists::DeliveryRow;
 use crate::chat::views::Destinations;
-use podbell_core::message::number;
 use podbell_core::outbox::pace::Pace;
 use podbell_core::outbox::{DeliveryPhase, DestinationHealth};
+use podbell_core::translations::number;
 
 /// What is known of destinations from the configuration: name and pace.
 pub(crate) type Paced = (String, Option<Pace>);

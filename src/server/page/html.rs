@@ -7,7 +7,7 @@ use super::access::Visitor;
 use super::words::PageTexts;
 use podbell_core::message::{Block, Phrases, Span, Style, one_line};
 use podbell_core::rollout::RolloutOf;
-use podbell_core::rules::Severity;
+use podbell_core::rule::Severity;
 use podbell_core::time::Time;
 use podbell_core::timeline::Timeline;
 
@@ -103,7 +103,7 @@ impl Context<'_> {
         ];
         html! {
             (DOCTYPE)
-            html lang=(if self.style.language == podbell_core::message::Language::Zh { "zh-Hans" } else { "en" }) {
+            html lang=(if self.style.language == podbell_core::translations::Language::Zh { "zh-Hans" } else { "en" }) {
                 head {
                     meta charset="utf-8";
                     meta name="viewport" content="width=device-width, initial-scale=1";

@@ -6,8 +6,9 @@ use super::html::{Context, Size, data, encoded, nothing};
 use crate::chat::views::{Home, PAGE, Row};
 use podbell_core::ask::{few, named, typed};
 use podbell_core::event::Target;
-use podbell_core::message::{number, one_line};
+use podbell_core::message::one_line;
 use podbell_core::mute::Mute;
+use podbell_core::translations::number;
 
 pub(super) fn view(cx: &Context<'_>, home: &Home) -> Markup {
     let words = cx.words;

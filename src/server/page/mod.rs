@@ -20,13 +20,14 @@ mod words;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use axum::Router;
+use axum::body::Body;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Extension, Path, Query, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
 use axum::middleware::{Next, from_fn_with_state, map_response};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
-use axum::{Router, body::Body};
 use jiff::tz::TimeZone;
 use maud::{Markup, html};
 use serde::Deserialize;
@@ -46,13 +47,13 @@ use super::connections::Ending;
 use crate::chat::QueryService;
 use crate::chat::lists::Filter;
 use crate::chat::queries::{ListError, ListRequest};
-use crate::chat::views::Viewer;
-use crate::guard::Refused;
-use crate::guard::Tries;
+use crate::chat::viewer::Viewer;
+use crate::guard::{Refused, Tries};
 use crate::health::HealthStatus;
-use podbell_core::message::{Language, Style, one_line};
+use podbell_core::message::{Style, one_line};
 use podbell_core::outbox::DeliveryPhase;
 use podbell_core::time::Time;
+use podbell_core::translations::Language;
 
 /// Nothing from other sites, nothing inline, no framing by other sites.
 const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self' data:; \

@@ -9,9 +9,9 @@ use crate::chat::views::{ServiceDetail, Services};
 use podbell_core::ask::events::Row;
 use podbell_core::ask::{few, typed};
 use podbell_core::event::Level;
-use podbell_core::message::number;
 use podbell_core::mute::Muted;
 use podbell_core::time::Time;
+use podbell_core::translations::number;
 
 pub(super) fn list(cx: &Context<'_>, services: &Services, beginning: &str, after: u64) -> Markup {
     let words = cx.words;

@@ -8,9 +8,9 @@ use super::html::{Context, data};
 use super::incidents::service_path;
 use crate::chat::views::Sources;
 use crate::health::Snapshot;
-use podbell_core::message::number;
 use podbell_core::notice::TroubleSubject;
 use podbell_core::time::Time;
+use podbell_core::translations::number;
 
 /// What is known of sources from the configuration: name, and how often each service is read.
 pub(crate) type Interval = (String, Duration);

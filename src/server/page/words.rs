@@ -2,9 +2,9 @@
 
 use axum::http::{HeaderMap, header};
 
-use podbell_core::message::Language;
-use podbell_core::rules::Severity;
+use podbell_core::rule::Severity;
 use podbell_core::translations;
+use podbell_core::translations::Language;
 
 translations! {
     /// The texts of the page.

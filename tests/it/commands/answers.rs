@@ -3,7 +3,7 @@
 use podbell::health::{count, snapshot};
 use podbell::sources::SourceEvent;
 use podbell_core::ask::{Entry, Prompt};
-use podbell_core::message::Language;
+use podbell_core::translations::Language;
 
 use super::queries::{Asker, lived};
 use crate::support::events::{at, warning};

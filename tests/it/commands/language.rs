@@ -1,7 +1,8 @@
 //! From typed text to commands.
 
 use podbell_core::ask::{Answer, Entry, Prompt, parse};
-use podbell_core::message::{Language, Style};
+use podbell_core::message::Style;
+use podbell_core::translations::Language;
 use proptest::prelude::*;
 
 use crate::support::events::at;

@@ -14,7 +14,7 @@ use futures_util::{SinkExt as _, StreamExt as _};
 use podbell::chat::access::Access;
 use podbell::chat::{ChatDeps, ChatSettings};
 use podbell::components::dingtalk::chat::{DingTalk, DingTalkConfig, Timing};
-use podbell_core::message::Language;
+use podbell_core::translations::Language;
 use serde_json::{Value, json};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;

@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 
 use podbell_core::event::Level;
-use podbell_core::incident::hold::Window;
 use podbell_core::notice::{
     ClockHint, CloseReason, Info, LastNotified, Newest, Notice, NoticeBody, NoticeKind, ReasonCount, Story, Trouble,
     TroubleSubject,
 };
-use podbell_core::rules::rule::{Field, RuleKey, Severity};
+use podbell_core::rule::quiet::Window;
+use podbell_core::rule::{Field, RuleKey, Severity};
 
 use super::events::at;
 

@@ -14,10 +14,10 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use podbell::engine::SendJob;
 use podbell::notifiers::{NotifierConfig, Notifiers};
-use podbell_core::message::Language;
 use podbell_core::outbox::Outcome;
 use podbell_core::template::Template;
 use podbell_core::time::Time;
+use podbell_core::translations::Language;
 use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 

@@ -9,9 +9,9 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use base64::Engine as _;
 use podbell::engine::SendJob;
 use podbell::notifiers::{NotifierConfig, Notifiers};
-use podbell_core::message::Language;
 use podbell_core::outbox::Outcome;
 use podbell_core::time::Time;
+use podbell_core::translations::Language;
 
 use super::platform::platform;
 use super::receiver::client;

@@ -1,9 +1,9 @@
 //! `ack ID`: acknowledges an incident.
 
 use super::Change;
-use super::args::{Args, only_id};
+use super::args::only_id;
 use super::mistake::Mistake;
-use super::registry::{Parse, Spec};
+use super::spec::{Args, Parse, Spec};
 use crate::translations::Phrase;
 
 pub(super) const SPEC: Spec = Spec {

@@ -2,9 +2,8 @@
 
 use std::time::Duration;
 
-use super::events::Label;
 use super::mistake::{Missing, Mistake};
-use super::registry::Spec;
+use super::spec::{Args, Label, Opt, Spec};
 use super::words::Word;
 use crate::diagnostic::did_you_mean;
 use crate::yaml::parse_duration;
@@ -13,55 +12,6 @@ use crate::yaml::parse_duration;
 const MAX_NAME: usize = 253;
 /// The last page that can be asked for.
 const LAST_PAGE: u32 = 10_000;
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Opt {
-    Namespace,
-    Cluster,
-    Since,
-    All,
-    Reason,
-    Label,
-    Page,
-}
-
-impl Opt {
-    #[cfg(test)]
-    pub(super) const ALL: [Self; 7] =
-        [Self::Namespace, Self::Cluster, Self::Since, Self::All, Self::Reason, Self::Label, Self::Page];
-
-    /// Its short name and its long one.
-    pub(super) fn names(self) -> (&'static str, &'static str) {
-        match self {
-            Self::Namespace => ("n", "namespace"),
-            Self::Cluster => ("c", "cluster"),
-            Self::Since => ("s", "since"),
-            Self::All => ("a", "all"),
-            Self::Reason => ("r", "reason"),
-            Self::Label => ("l", "label"),
-            Self::Page => ("p", "page"),
-        }
-    }
-
-    fn long(self) -> &'static str {
-        self.names().1
-    }
-}
-
-#[derive(Debug, Default)]
-pub(super) struct Args {
-    pub arguments: Vec<String>,
-    pub free_text: Option<String>,
-    pub namespace: Option<String>,
-    pub cluster: Option<String>,
-    pub since: Option<Duration>,
-    pub all: bool,
-    pub reason: Option<String>,
-    pub label: Option<Label>,
-    pub page: Option<u32>,
-    /// `--help` was given.
-    pub help: bool,
-}
 
 /// Reads the words that follow a command in `text`.
 pub(super) fn read(words: &[Word], text: &str, spec: &Spec) -> Result<Args, Mistake> {

@@ -9,7 +9,7 @@ use crate::incident::{Incident, Phase};
 use crate::message::{self, Block, Span, words};
 use crate::mute::{Acknowledged, Author, Mute};
 use crate::notice::NoticeKind;
-use crate::rules::rule::{Field, RuleKey, Severity};
+use crate::rule::{Field, RuleKey, Severity};
 use crate::scope::Scope;
 use crate::time::Time;
 use crate::user_action::Act;
@@ -103,7 +103,7 @@ impl Brief {
             obj_type: incident.details.newest.obj_type.clone(),
             first_at: incident.first_at,
             last_at: incident.last_at,
-            muted: mutes.iter().filter(|mute| mute.holds(incident)).cloned().collect(),
+            muted: mutes.iter().filter(|mute| incident.is_muted_by(mute)).cloned().collect(),
             acknowledged: acknowledged.clone(),
         }
     }

@@ -6,16 +6,14 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::args::{Args, Opt};
 use super::brief::{Brief, few};
 use super::formatter::{AnswerFormatter, word};
 use super::mistake::{Missing, Mistake};
 use super::place::{FoundService, Named};
-use super::registry::{Parse, Spec};
-use super::{Query, page, pages};
+use super::spec::{Args, Opt, Parse, Spec};
+use super::{Label, Query, page, pages};
 use crate::event::{Event, Level, Target};
 use crate::message::{self, Block, Message, Span, words};
-use crate::metadata::Metadata;
 use crate::rollout::RolloutOf;
 use crate::time::Time;
 use crate::translations::Phrase;
@@ -43,22 +41,6 @@ pub struct Ask {
     pub label: Option<Label>,
     /// The page, counted from 1.
     pub page: u32,
-}
-
-/// A label of an object.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Label {
-    /// Its key, such as `team`.
-    pub key: String,
-    /// Its value.
-    pub value: String,
-}
-
-impl Label {
-    /// Whether an object with this metadata has the label.
-    pub fn is_of(&self, metadata: &Metadata) -> bool {
-        metadata.labels.get(&self.key) == Some(&self.value)
-    }
 }
 
 impl Ask {

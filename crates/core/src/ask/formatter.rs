@@ -1,13 +1,13 @@
 //! What all answers share: texts in the reader's language, commands as they are typed at the reader's prompt, and the
 //! shape of the message.
 
+use super::translations::AnswerTexts;
 use crate::message::{self, Block, Message, Phrases, Span, Style};
 use crate::mute::{Author, Mute, Muted};
 use crate::notice::NoticeKind;
 use crate::rollout::Rollout;
-use crate::rules::rule::Severity;
+use crate::rule::Severity;
 use crate::time::Time;
-use crate::translations::answers::AnswerTexts;
 
 /// How many characters of a text by a person or a cluster are shown.
 const MAX_SENTENCE: usize = 160;

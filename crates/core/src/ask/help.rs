@@ -1,9 +1,7 @@
 //! `help`: what can be typed.
 
-use super::Command;
 use super::formatter::AnswerFormatter;
-use super::registry::{self, COMMANDS, Parse, Spec};
-use super::words::Word;
+use super::spec::{Parse, Spec};
 use crate::message::{Block, Fact, Message, data};
 use crate::translations::Phrase;
 
@@ -18,22 +16,13 @@ pub(super) const SPEC: Spec = Spec {
     parse: Parse::Help,
 };
 
-/// Never fails: unknown words get the general help.
-pub(super) fn parse(words: &[Word]) -> Command {
-    let about = words.first().and_then(|word| {
-        let name = word.text.trim_start_matches('/').to_lowercase();
-        registry::find(&name)
-    });
-    Command::Help { about: about.map(|row| row.name).filter(|name| *name != SPEC.name) }
-}
-
-pub(super) fn answer(about: Option<&'static str>, formatter: &AnswerFormatter<'_>) -> Message {
+pub(super) fn answer(about: Option<&'static str>, commands: &[&Spec], formatter: &AnswerFormatter<'_>) -> Message {
     let (texts, language) = (formatter.texts, formatter.style.language);
-    let Some(row) = about.and_then(registry::find) else {
+    let Some(row) = commands.iter().find(|row| Some(row.name) == about) else {
         let fact = |row: &Spec| Fact { label: row.name.to_owned(), value: vec![data(row.about.say(language))] };
         let blocks = vec![
             formatter.line(texts.help()),
-            Block::Facts(COMMANDS.into_iter().map(fact).collect()),
+            Block::Facts(commands.iter().map(|row| fact(row)).collect()),
             formatter.next(&["events".to_owned(), "help mute".to_owned()]),
         ];
         return formatter.message(format!("💡 {}", texts.help_title()), blocks);

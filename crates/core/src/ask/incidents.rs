@@ -2,11 +2,10 @@
 
 use serde::Serialize;
 
-use super::args::{Args, Opt};
 use super::brief::Brief;
 use super::formatter::{AnswerFormatter, narrowed};
 use super::mistake::Mistake;
-use super::registry::{Parse, Spec};
+use super::spec::{Args, Opt, Parse, Spec};
 use super::{PAGE, Query};
 use crate::event::Names;
 use crate::message::{Block, Message};

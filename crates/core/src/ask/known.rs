@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use crate::event::Target;
 use crate::mute::Muted;
-use crate::rules::rule::{Action, RuleKey, Severity, UnacknowledgedStep};
-use crate::rules::{Conditions, Rule, Rules};
+use crate::rule::{Action, Conditions, Rule, RuleKey, Severity, UnacknowledgedStep};
+use crate::rules::Rules;
 use crate::scope::Scope;
 
 /// The rules in force and the aliases of clusters. Made anew at each reload.

@@ -13,12 +13,15 @@ mod help;
 pub mod incidents;
 mod known;
 pub(crate) mod mistake;
+mod mistake_answer;
 pub mod mute;
 pub mod mutes;
 pub mod place;
 mod registry;
 pub mod show;
+mod spec;
 pub mod status;
+mod translations;
 mod unmute;
 pub mod untold;
 pub mod why;
@@ -31,7 +34,8 @@ pub use formatter::{Prompt, named, typed, word};
 pub use known::{AnswerFacts, KnownRule};
 pub use mistake::Mistake;
 pub use place::{Choice, FoundService, Kind, Named, Unknown};
-pub use registry::{COMMANDS, Spec};
+pub use registry::COMMANDS;
+pub use spec::{Label, Spec};
 pub use words::without_dashes;
 
 use self::formatter::AnswerFormatter;
@@ -283,7 +287,7 @@ impl Answer {
             Self::Mutes(mutes) => mutes.answer(&formatter),
             Self::Untold(untold) => untold.answer(&formatter),
             Self::Status(status) => status.answer(&formatter),
-            Self::Help { about } => help::answer(*about, &formatter),
+            Self::Help { about } => help::answer(*about, &COMMANDS, &formatter),
             Self::Done { done, about, by } => mute::answer_done(done, about, by, &formatter),
             Self::Choice(choice) => choice.answer(&formatter),
             Self::Unknown(unknown) => unknown.answer(&formatter),

@@ -4,13 +4,11 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::Change;
-use super::args::{self, Args, Opt};
 use super::formatter::{AnswerFormatter, named, typed, word};
 use super::mistake::{Missing, Mistake};
-use super::mutes;
 use super::place::{Kind, Named, Unknown};
-use super::registry::{Parse, Spec};
+use super::spec::{Args, Opt, Parse, Spec};
+use super::{Change, args, mutes};
 use crate::message::{self, Block, Message, words};
 use crate::mute::{Author, LONGEST_MUTE};
 use crate::translations::Phrase;

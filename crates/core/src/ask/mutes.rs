@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::formatter::{AnswerFormatter, named, typed};
-use super::registry::{Parse, Spec};
+use super::spec::{Parse, Spec};
 use super::{PAGE, Query};
 use crate::message::{self, Block, Message, words};
 use crate::mute::Mute;

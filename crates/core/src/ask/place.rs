@@ -3,11 +3,13 @@
 
 use serde::Serialize;
 
-use super::args::{self, Args};
+use super::args;
 use super::formatter::{AnswerFormatter, narrowed, word};
 use super::mistake::Mistake;
+use super::spec::Args;
 use crate::event::Target;
 use crate::message::Message;
+use crate::translated;
 
 /// How many similar names are offered.
 const MAX_NEAR: usize = 5;
@@ -132,6 +134,14 @@ pub enum Kind {
     Thing,
     /// A mute.
     Mute,
+}
+
+translated! { Kind;
+    Service: "There is no service {} here.", "未找到名为 {} 的服务。";
+    Incident: "There is no incident {} here.", "未找到告警 {}。";
+    Rule: "There is no rule {} here.", "未找到名为 {} 的规则。";
+    Thing: "There is no service, incident or rule {} here.", "未找到名为 {} 的服务、告警或规则。";
+    Mute: "Nothing is muted as {}.", "未找到针对 {} 的静默。";
 }
 
 /// A name that nothing has, or nothing that the reader may see.

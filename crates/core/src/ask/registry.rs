@@ -1,40 +1,10 @@
 //! The commands: one row each, in the order in which people learn them. Parsing, help, "did you mean", the list for
 //! completion, the subcommands of the terminal and the API's description follow from the rows.
 
-use super::args::{self, Args, Opt};
 use super::mistake::Mistake;
+use super::spec::{Parse, Spec};
 use super::words::Word;
-use super::{Change, Command, Query, ack, events, help, incidents, mute, mutes, show, status, unmute, untold, why};
-use crate::translations::Phrase;
-
-/// All that defines a command, except how the store is read for it.
-pub struct Spec {
-    /// Its name.
-    pub name: &'static str,
-    /// The name with its arguments.
-    pub usage: &'static str,
-    /// What it does, in a sentence.
-    pub about: Phrase,
-    /// Examples, as people type them.
-    pub examples: &'static [&'static str],
-    /// Its options.
-    pub(super) options: &'static [Opt],
-    /// How many words are arguments.
-    pub(super) arguments: usize,
-    /// Whether what follows the arguments is free text.
-    pub(super) free_text: bool,
-    pub(super) parse: Parse,
-}
-
-/// How the arguments become a command, and whether it changes anything.
-pub(super) enum Parse {
-    /// A question. `None` asks for its help.
-    Query(fn(Args) -> Result<Option<Query>, Mistake>),
-    /// A change.
-    Change(fn(Args) -> Result<Change, Mistake>),
-    /// The command `help`.
-    Help,
-}
+use super::{Command, ack, args, events, help, incidents, mute, mutes, show, status, unmute, untold, why};
 
 /// Every command.
 pub const COMMANDS: [&Spec; 11] = [
@@ -57,11 +27,6 @@ pub(crate) fn find(name: &str) -> Option<&'static Spec> {
 }
 
 impl Spec {
-    /// Whether it changes anything.
-    pub fn writes(&self) -> bool {
-        matches!(self.parse, Parse::Change(_))
-    }
-
     /// Reads what follows its name in `text`.
     pub(super) fn read(&self, words: &[Word], text: &str) -> Result<Command, Mistake> {
         let help = Command::Help { about: Some(self.name) };
@@ -75,14 +40,21 @@ impl Spec {
                 args if args.help => Ok(help),
                 args => Ok(Command::Change(parse(args)?)),
             },
-            Parse::Help => Ok(help::parse(words)),
+            Parse::Help => Ok(Command::Help { about: words.first().and_then(help_about) }),
         }
     }
+}
+
+/// The command whose help is asked for. Unknown words get the general help.
+fn help_about(word: &Word) -> Option<&'static str> {
+    let row = find(&word.text.trim_start_matches('/').to_lowercase())?;
+    (row.name != help::SPEC.name).then_some(row.name)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ask::spec::Opt;
     use crate::ask::{Entry, parse};
 
     #[test]

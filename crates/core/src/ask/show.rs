@@ -2,11 +2,11 @@
 
 use serde::Serialize;
 
-use super::args::{Args, only_id};
+use super::args::only_id;
 use super::brief::{Brief, Logged};
 use super::formatter::{AnswerFormatter, Prompt};
 use super::mistake::Mistake;
-use super::registry::{Parse, Spec};
+use super::spec::{Args, Parse, Spec};
 use super::{AnswerFacts, Query};
 use crate::incident::Incident;
 use crate::incident::notification_state::Due;

@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::Query;
 use super::formatter::AnswerFormatter;
-use super::registry::{Parse, Spec};
+use super::spec::{Parse, Spec};
 use crate::message::{self, Block, Message, Span, words};
 use crate::time::Time;
 use crate::translations::Phrase;

@@ -1,10 +1,9 @@
 //! `unmute SERVICE|ID|rule:NAME`: ends a mute before its time.
 
 use super::Change;
-use super::args::{Args, Opt};
 use super::mistake::{Missing, Mistake};
 use super::mute::MuteArgument;
-use super::registry::{Parse, Spec};
+use super::spec::{Args, Opt, Parse, Spec};
 use crate::translations::Phrase;
 
 pub(super) const SPEC: Spec = Spec {

@@ -6,15 +6,14 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::args::{Args, Opt};
 use super::formatter::{AnswerFormatter, narrowed};
 use super::mistake::Mistake;
-use super::registry::{Parse, Spec};
+use super::spec::{Args, Opt, Parse, Spec};
 use super::status::is_zero;
 use super::{Query, page, pages};
 use crate::event::Target;
 use crate::message::{self, Block, Message, words};
-use crate::rules::rule::RuleKey;
+use crate::rule::RuleKey;
 use crate::step::decision::{Decision, Verdict};
 use crate::time::Time;
 use crate::translations::Phrase;

@@ -3,23 +3,23 @@
 
 use serde::Serialize;
 
-use super::args::{Args, Opt, only_id};
+use super::args::only_id;
 use super::brief::Brief;
 use super::formatter::{AnswerFormatter, Prompt};
 use super::mistake::Mistake;
-use super::registry::{Parse, Spec};
 use super::show::NotificationRecord;
+use super::spec::{Args, Opt, Parse, Spec};
 use super::{PAGE, Query, pages};
 use crate::incident::hold::HoldReason;
 use crate::message::{self, Block, Message, Span, Style, words};
 use crate::notice::NoticeKind;
 use crate::outbox::DeliveryPhase;
 use crate::rollout::RolloutOf;
-use crate::rules::rule::Destination;
+use crate::rule::Destination;
 use crate::step::decision::{Decision, Effect, RuleDecision, Verdict};
 use crate::time::Time;
 use crate::trail::{Line, Trail};
-use crate::translations::Phrase;
+use crate::translations::{Phrase, number};
 
 pub(super) const SPEC: Spec = Spec {
     name: "why",
@@ -132,7 +132,7 @@ impl Why {
     fn line(&self, decision: &Decision, formatter: &AnswerFormatter<'_>) -> Block {
         let mut spans = vec![words(format!("{} · ", formatter.say.at(decision.at)))];
         spans.push(message::data(&format!("{} {}", decision.reason, decision.obj_name)));
-        spans.push(words(format!(" +{}{}", message::number(decision.new), formatter.say.colon())));
+        spans.push(words(format!(" +{}{}", number(decision.new), formatter.say.colon())));
         if let Some(claimed) = claimed(decision, self.brief.id) {
             spans.push(words(effect(claimed.effect, formatter)));
         }

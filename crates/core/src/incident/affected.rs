@@ -2,26 +2,17 @@
 
 use std::collections::BTreeSet;
 
-use litemap::LiteMap;
 use serde::{Deserialize, Serialize};
 
 use super::details::OBJECT_MEMORY;
-use super::{Details, Incident, Joining, Phase, fold_name, insert_sorted};
+use super::{Details, Incident, Joining, Phase};
 use crate::event::Event;
-use crate::notice::AffectedWorkload;
 use crate::reports;
-use crate::rules::rule::RuleKey;
+use crate::rule::RuleKey;
 use crate::time::Time;
 
 /// Most nodes kept per incident.
 const MAX_NODES: usize = 100;
-/// Most workloads kept per incident, and most pods of each.
-const MAX_WORKLOADS: usize = 500;
-const MAX_PODS: usize = 500;
-
-/// The pods of a workload that suffer, folded to 32 bits, sorted; by `namespace/workload`.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Affected(LiteMap<Box<str>, Vec<u32>>);
 
 /// Whether an incident explains what happens on a node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,36 +23,6 @@ pub(crate) enum Relief {
     Stands,
     /// Its trouble there is over since then.
     Since(Time),
-}
-
-impl Affected {
-    /// Adds a pod of a workload. Returns whether it is new.
-    fn add(&mut self, place: &str, pod: &str) -> bool {
-        if !self.0.contains_key(place) {
-            if self.0.len() >= MAX_WORKLOADS {
-                return false;
-            }
-            self.0.insert(place.into(), Vec::new());
-        }
-        let Some(pods) = self.0.get_mut(place).filter(|pods| pods.len() < MAX_PODS) else { return false };
-        insert_sorted(pods, fold_name(pod))
-    }
-
-    /// How many workloads.
-    pub(super) fn workloads(&self) -> usize {
-        self.0.len()
-    }
-
-    /// The workloads for a story, those with most pods first.
-    pub(super) fn named(&self, most: usize) -> Vec<AffectedWorkload> {
-        let mut all: Vec<(&str, usize)> = self.0.iter().map(|(place, pods)| (&**place, pods.len())).collect();
-        all.sort_by_key(|(place, pods)| (std::cmp::Reverse(*pods), *place));
-        let named = |(place, pods): (&str, usize)| {
-            let (namespace, workload) = place.split_once('/').unwrap_or(("", place));
-            AffectedWorkload { namespace: namespace.to_owned(), workload: workload.to_owned(), pods: pods as u64 }
-        };
-        all.into_iter().take(most).map(named).collect()
-    }
 }
 
 /// That changes of another rule joined an incident.
@@ -160,7 +121,7 @@ impl Incident {
         let place = place(&target.namespace, &other.workload);
         let pods = other.details.objects.keys().filter_map(|key| key.strip_prefix("Pod/"));
         let missing: Vec<&str> = pods.filter(|pod| !self.knows_affected(&place, pod)).collect();
-        if missing.is_empty() && self.details.affected.0.contains_key(&*place) {
+        if missing.is_empty() && self.details.affected.has(&place) {
             return false;
         }
         let before = self.details.affected.clone();
@@ -168,8 +129,8 @@ impl Incident {
             for pod in &missing {
                 details.affected.add(&place, pod);
             }
-            if missing.is_empty() && details.affected.0.len() < MAX_WORKLOADS {
-                details.affected.0.insert(place.into(), Vec::new());
+            if missing.is_empty() {
+                details.affected.add_workload(&place);
             }
         });
         self.note_affected();
@@ -177,7 +138,7 @@ impl Incident {
     }
 
     fn knows_affected(&self, place: &str, pod: &str) -> bool {
-        self.details.affected.0.get(place).is_some_and(|pods| pods.binary_search(&fold_name(pod)).is_ok())
+        self.details.affected.knows(place, pod)
     }
 
     /// Keeps the number of affected workloads at hand.

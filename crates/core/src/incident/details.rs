@@ -6,8 +6,8 @@ use std::time::Duration;
 use litemap::LiteMap;
 use serde::{Deserialize, Serialize};
 
-use super::affected::Affected;
-use super::standing::ObjectTrouble;
+use super::affected_pods::Affected;
+use super::object_trouble::ObjectTrouble;
 use super::{Joining, insert_sorted, quote};
 use crate::enrichment::PodState;
 use crate::event::Event;

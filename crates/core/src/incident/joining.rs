@@ -2,7 +2,7 @@
 
 use super::window::Occurrences;
 use crate::event::{Event, Target};
-use crate::rules::rule::Destination;
+use crate::rule::Destination;
 use crate::series::EpisodeKey;
 use crate::time::Time;
 

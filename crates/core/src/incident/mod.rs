@@ -4,11 +4,15 @@
 //! it, to whom and when is decided in [`notification_state`]; how it is sent is not known here.
 
 mod affected;
+mod affected_pods;
 mod clock;
 mod details;
+mod held_notices;
 pub mod hold;
 mod joining;
+mod muted;
 pub mod notification_state;
+mod object_trouble;
 pub(crate) mod packed;
 mod quote;
 pub mod rhythm;
@@ -27,8 +31,9 @@ use super::event::{Event, Target};
 use super::health::Status;
 use super::mute::Acknowledged;
 use super::rollout::Rollout;
-use super::rules::rule::{Destination, Field, RuleKey, RuleSettings};
 use super::time::Time;
+use crate::notice::EndedBy;
+use crate::rule::{Destination, Field, RuleKey, RuleSettings};
 
 pub use affected::JoinedRule;
 pub(crate) use affected::Relief;
@@ -39,7 +44,7 @@ pub(crate) use joining::Joining;
 use notification_state::NotificationState;
 use packed::Packed;
 use rhythm::Rhythm;
-use standing::{EndEvidence, EndedBy, VisibleEnds};
+use standing::{EndEvidence, VisibleEnds};
 use unacknowledged::Unacknowledged;
 use window::{ObjectOccurrences, Occurrences, OpenCheck, Run};
 
@@ -47,8 +52,6 @@ use window::{ObjectOccurrences, Occurrences, OpenCheck, Run};
 const READ_WITHIN: Duration = Duration::from_secs(3600);
 /// The longest silence that reopening can demand before the next end.
 pub(crate) const LONGEST_SILENCE: Duration = Duration::from_secs(4 * 3600);
-/// An incident that reopened this often flaps: that is sent once, and after it only the final end.
-pub(crate) const FLAPPING: u32 = 3;
 /// Most targets and blind times kept per incident: an incident is rewritten whole with every change.
 const MAX_TARGETS: usize = 500;
 const MAX_BLIND: usize = 5;

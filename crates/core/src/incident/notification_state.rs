@@ -7,13 +7,12 @@ use litemap::LiteMap;
 use serde::{Deserialize, Serialize};
 
 use super::hold::{HoldReason, Holds};
-use super::unacknowledged::Called;
-use super::{FLAPPING, Incident, Phase, Topic};
+use super::{Incident, Phase, Topic};
 use crate::event::Event;
 use crate::health::Health;
 use crate::mute::Author;
-use crate::notice::{LastNotified, NoticeKind};
-use crate::rules::rule::{CountSteps, Destination, RuleSettings};
+use crate::notice::{FLAPPING, LastNotified, NoticeKind};
+use crate::rule::{CountSteps, Destination, RuleSettings};
 use crate::time::Time;
 
 /// What one destination knows of an incident. It is stored by position: a new field goes to the end, with a default.
@@ -418,4 +417,16 @@ pub(crate) fn rename(
         }
         None => false,
     }
+}
+
+/// Whether a step notified a destination.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Called {
+    /// No step did.
+    #[default]
+    Never,
+    /// One did since the incident opened or reopened: the destination is notified as long as the rule has such a step.
+    Now,
+    /// One did before the incident reopened, and the destination was told of that end.
+    Before,
 }

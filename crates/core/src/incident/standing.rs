@@ -7,12 +7,14 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::object_trouble::ObjectTrouble;
 use super::{Details, Incident, LONGEST_SILENCE, Phase, Sighting};
 use crate::event::Event;
 use crate::health::Status;
+use crate::notice::EndedBy;
 use crate::reports::{self, Deleted, EndEffect, EndScope, ObjectFailure, ReportingPattern};
-use crate::rules::rule::{EndsBy, RuleSettings};
-use crate::time::{Jump, Time};
+use crate::rule::{EndsBy, RuleSettings};
+use crate::time::Time;
 use crate::workload;
 
 /// An incident is quiet when nothing followed the event that ended its last trouble for this long.
@@ -37,58 +39,6 @@ const BESIDE_WORKLOADS: [&str; 2] = ["HorizontalPodAutoscaler", "PodDisruptionBu
 /// A trouble that is reported once only is over after so long without a report. Longer than a day, because a cron job that
 /// fails once a day is reported again before that.
 const LOST_ONCE: Duration = Duration::from_secs(26 * 3600);
-
-/// A trouble of an object.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ObjectTrouble {
-    /// Which trouble.
-    pub trouble: ObjectFailure,
-    /// When it began, by podbell's clock.
-    pub since: Time,
-    /// Its newest occurrence, by podbell's clock.
-    pub at: Time,
-    /// When podbell last heard of it.
-    pub heard: Time,
-    /// The longest interval at which its reporter repeats it, in seconds; 0: it is reported once.
-    repeats: u32,
-    /// Whether its end is always reported, so that silence is no end.
-    end_is_reported: bool,
-    /// When it ended, by podbell's clock.
-    pub ended: Option<Time>,
-    /// Whether it came back right after an event reported its end: that event was about something else.
-    #[serde(default)]
-    came_back: bool,
-    /// Whether a completed run of its cron job ended it, and no event of its own object.
-    #[serde(default)]
-    ended_by_a_run: bool,
-}
-
-impl ObjectTrouble {
-    /// The clock was set.
-    pub(super) fn clock_set(&mut self, by: Jump) {
-        [&mut self.since, &mut self.at, &mut self.heard].into_iter().chain(&mut self.ended).for_each(|at| at.carry(by));
-    }
-}
-
-/// The event that ended the last standing trouble.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct EndedBy {
-    /// Its reason, such as `NodeReady`; empty: the object was deleted.
-    pub reason: String,
-    /// The kind of its object.
-    pub obj_type: String,
-    /// The name of its object.
-    pub obj_name: String,
-    /// When it came, by podbell's clock.
-    pub at: Time,
-}
-
-impl EndedBy {
-    /// Whether it is a completed run of a cron job.
-    fn is_a_run(&self) -> bool {
-        self.obj_type == "Job" && workload::is_a_scheduled_run(&self.obj_name)
-    }
-}
 
 /// What decides when an incident is quiet, drawn from its objects.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

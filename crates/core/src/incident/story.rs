@@ -5,7 +5,7 @@ use super::notification_state::Due;
 use super::{Details, Incident, Sighting, Topic};
 use crate::health::Status;
 use crate::notice::{FollowedRollout, NoticeKind, Story};
-use crate::rules::rule::{Field, RuleSettings};
+use crate::rule::{Field, RuleSettings};
 use crate::time::Time;
 
 /// How many object names a story lists.

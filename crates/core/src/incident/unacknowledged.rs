@@ -5,10 +5,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::notification_state::{Next, NotificationState};
+use super::notification_state::{Called, Next, NotificationState};
 use super::{Incident, Phase};
 use crate::notice::NoticeKind;
-use crate::rules::rule::{Destination, RuleSettings, UnacknowledgedStep};
+use crate::rule::{Destination, RuleSettings, UnacknowledgedStep};
 use crate::time::Time;
 
 /// How far the steps of an incident have come. An incident that was acknowledged, muted or is over has none.
@@ -20,18 +20,6 @@ pub struct Unacknowledged {
     pub told: bool,
     /// `after` of the last step that was told or passed over, in seconds.
     pub step: u64,
-}
-
-/// Whether a step notified a destination.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Called {
-    /// No step did.
-    #[default]
-    Never,
-    /// One did since the incident opened or reopened: the destination is notified as long as the rule has such a step.
-    Now,
-    /// One did before the incident reopened, and the destination was told of that end.
-    Before,
 }
 
 impl Incident {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::rules::rule::{CountScope, OpenWhen};
+use crate::rule::{CountScope, OpenWhen};
 use crate::time::{Jump, Time};
 
 /// Occurrences of one object that lie further apart than this are not one lasting trouble, unless the rule's window is

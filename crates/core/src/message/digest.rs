@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 
 use super::story::{place, what};
+use super::translations::Label;
 use super::{Block, Message, MessageFormatter, Span, Style, data, fill, fold, sign, text, words};
 use crate::notice::{Notice, NoticeBody, NoticeKind, Story};
 use crate::outbox::StormFacts;
-use crate::rules::Severity;
+use crate::rule::Severity;
 use crate::time::Time;
-use crate::translations::messages::Label;
+use crate::translated;
 
 /// How many incidents are listed.
 const MAX_LISTED: usize = 10;
@@ -24,6 +25,12 @@ pub(crate) enum Cause {
     Node,
     Image,
     Reason,
+}
+
+translated! { Cause;
+    Node: "the node", "节点";
+    Image: "the image", "镜像";
+    Reason: "the reason", "原因";
 }
 
 /// What a digest holds.
@@ -226,10 +233,11 @@ fn image_like(name: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Language, sample};
+    use super::super::sample;
     use super::*;
     use crate::mute::Author;
     use crate::notice::{Info, Trouble, TroubleSubject};
+    use crate::translations::Language;
 
     fn muted(id: u64, what: &str) -> Notice {
         let by = Author { name: "ann".into(), via: "ops".into() };

@@ -1,12 +1,12 @@
 //! What a known reason usually means, and what to type first: a table.
 //!
 //! Pure. It looks at the newest event of an incident, because that is what the message quotes. The
-//! sentences are in [`crate::translations::reasons`]; here are the families and their commands.
+//! sentences are in [`crate::message::help_translations`]; here are the families and their commands.
 
+use super::help_translations::Help;
 use super::text::{is_kubernetes_name, kubectl_describe};
 use crate::health::{NO_POD_IS_READY, ROLLOUT_STALLED, UNAVAILABLE};
 use crate::notice::Newest;
-use crate::translations::reasons::Help;
 
 /// The family of an event; `None` if podbell can add nothing to what the event says.
 pub(super) fn of(newest: &Newest) -> Option<Help> {
@@ -207,8 +207,8 @@ fn container(message: &str) -> Option<&str> {
 mod tests {
     use super::*;
     use crate::event::Level;
-    use crate::message::Language;
-    use crate::translations::messages::MessageTexts;
+    use crate::message::translations::MessageTexts;
+    use crate::translations::Language;
 
     fn newest(obj_type: &str, obj_name: &str, reason: &str, message: &str) -> Newest {
         Newest {

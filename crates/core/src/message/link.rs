@@ -1,8 +1,8 @@
 //! Links from a message to the status page.
 
+use super::translations::{Label, MessageTexts};
 use super::{Block, Message, Span};
 use crate::notice::{Notice, NoticeBody, TroubleSubject};
-use crate::translations::messages::{Label, MessageTexts};
 
 /// The path on the status page that shows what a notice is about; `None` if the page does not show it.
 pub fn page_path(notice: &Notice) -> Option<String> {

@@ -7,6 +7,7 @@
 mod digest;
 mod fold;
 mod help;
+mod help_translations;
 mod link;
 mod model;
 mod operator;
@@ -15,77 +16,29 @@ pub mod sample;
 mod story;
 mod templated;
 mod text;
+mod translations;
 mod when;
 
-use std::str::FromStr;
-
 use jiff::tz::TimeZone;
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
 
-pub(crate) use digest::Cause;
 pub use digest::compose_digest;
 pub use fold::fold;
 pub use link::page_path;
 pub use phrase::Phrases;
 pub use story::{command, help};
 pub use templated::Composed;
-pub use text::{clip, number, one_line};
+pub use text::{clip, one_line};
 
 use self::when::Clock;
 use super::notice::{Notice, NoticeBody, NoticeKind};
-use super::rules::rule::Severity;
 use super::template::{Template, TemplateValues};
 use super::time::Time;
-use super::translations::messages::{Label, MessageTexts};
+use crate::rule::Severity;
+use crate::translations::Language;
+use translations::{Label, MessageTexts};
 
 /// A message that is sent this many seconds after its notice was made says so.
 const LATE_AFTER: u64 = 300;
-
-/// The language of a destination's readers.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum Language {
-    /// English.
-    #[default]
-    En,
-    /// Chinese (simplified).
-    Zh,
-}
-
-impl Language {
-    /// Every language, for messages that list them.
-    pub const ALL: [Self; 2] = [Self::En, Self::Zh];
-
-    /// Chooses the text in this language.
-    pub fn choose<'a>(self, en: &'a str, zh: &'a str) -> &'a str {
-        match self {
-            Self::En => en,
-            Self::Zh => zh,
-        }
-    }
-
-    /// The word in podbell.yaml.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::En => "en",
-            Self::Zh => "zh",
-        }
-    }
-}
-
-/// Not the name of a language.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("one of en, zh")]
-pub struct UnknownLanguage;
-
-impl FromStr for Language {
-    type Err = UnknownLanguage;
-
-    fn from_str(word: &str) -> Result<Self, UnknownLanguage> {
-        Self::ALL.into_iter().find(|language| language.as_str() == word).ok_or(UnknownLanguage)
-    }
-}
 
 /// For whom a message is written, and when.
 #[derive(Clone, Debug)]

@@ -1,11 +1,11 @@
 //! Messages about podbell itself: its troubles and its announcements.
 
+use super::translations::{About, Label};
 use super::{Block, Message, MessageFormatter, Span, fill, plain, sign, text, words};
-use crate::incident::hold::Window;
 use crate::mute::Author;
 use crate::notice::{ClockHint, Info, Notice, NoticeKind, StoreFate, Trouble, TroubleSubject};
+use crate::rule::quiet::Window;
 use crate::time::Time;
-use crate::translations::messages::{About, Label};
 
 /// How many of the affected are listed.
 const MAX_LISTED: usize = 5;

@@ -2,9 +2,9 @@
 
 use std::ops::Deref;
 
+use super::translations::MessageTexts;
 use super::{Clock, Style};
 use crate::time::Time;
-use crate::translations::messages::MessageTexts;
 
 /// Anything fewer seconds ago than this was "just now".
 const JUST_NOW: u64 = 5;

@@ -3,14 +3,11 @@
 use std::collections::BTreeMap;
 
 use crate::event::Level;
-use crate::incident::FLAPPING;
 use crate::notice::{
-    CloseReason, FollowedRollout, LastNotified, Newest, Notice, NoticeBody, NoticeKind, ReasonCount, Story,
+    CloseReason, FLAPPING, FollowedRollout, LastNotified, Newest, Notice, NoticeBody, NoticeKind, ReasonCount, Story,
 };
 use crate::rollout::Rollout;
-use crate::rules::example::Example;
-use crate::rules::rule::{Destination, Field, RuleKey, Severity};
-use crate::rules::{RuleId, Rules};
+use crate::rule::{Destination, Field, RuleKey, Severity};
 use crate::time::Time;
 
 /// The time of the samples, 2026-01-02 03:04:00 UTC.
@@ -128,51 +125,6 @@ pub fn story() -> Story {
         labels: BTreeMap::new(),
         metadata: None,
         template: Default::default(),
-    }
-}
-
-/// An incident of a rule that began with this event.
-pub fn story_of(rules: &Rules, id: RuleId, example: &Example, alias: Option<String>) -> Story {
-    let settings = &rules.get(id).settings;
-    let Example { target, event, workload, .. } = example;
-    let names = siblings(&event.obj_type, &event.obj_name);
-    let group: BTreeMap<_, _> = rules.group_key(id, &example.subject()).into_iter().collect();
-    let one = group.contains_key(&Field::Workload) || group.contains_key(&Field::ObjName);
-    Story {
-        rule: settings.key.clone(),
-        group,
-        source: target.source.to_string(),
-        cluster: target.cluster.to_string(),
-        cluster_alias: alias,
-        namespace: target.namespace.to_string(),
-        workload: if one { workload.clone() } else { String::new() },
-        services: vec![target.service.to_string()],
-        reasons: vec![ReasonCount { reason: event.reason.to_string(), occurrences: 134 }],
-        objects: names.len() as u64,
-        object_names: names,
-        newest: Newest {
-            level: event.level,
-            obj_type: event.obj_type.to_string(),
-            obj_name: event.obj_name.to_string(),
-            reason: event.reason.to_string(),
-            message: event.message.to_string(),
-        },
-        mentions: settings.mention.get(&settings.severity).cloned().unwrap_or_default(),
-        runbook: settings.runbook.clone(),
-        labels: settings.labels.clone(),
-        metadata: event.metadata.clone(),
-        template: settings.template.clone(),
-        ..story()
-    }
-}
-
-/// Invents more pods: those of one ReplicaSet seldom fail alone.
-fn siblings(kind: &str, name: &str) -> Vec<String> {
-    match name.rsplit_once('-') {
-        Some((set, _)) if kind == "Pod" => {
-            std::iter::once(name.to_owned()).chain(["9rkxq", "b7c2d"].map(|one| format!("{set}-{one}"))).collect()
-        }
-        _ => vec![name.to_owned()],
     }
 }
 

@@ -2,14 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use super::help as known;
-use super::{Block, Fact, Language, Message, MessageFormatter, Span, data, fill, sign, text, words};
+use super::translations::Label;
+use super::{Block, Fact, Message, MessageFormatter, Span, data, fill, help as known, sign, text, words};
 use crate::enrichment::PodState;
 use crate::health::{Health, Status};
-use crate::incident::standing::EndedBy;
-use crate::notice::{Notice, NoticeKind, Story};
-use crate::rules::rule::Field;
-use crate::translations::messages::Label;
+use crate::notice::{EndedBy, Notice, NoticeKind, Story};
+use crate::rule::Field;
+use crate::translations::{Language, number};
 
 /// The time of an occurrence is shown if it is more seconds ago than this.
 const STALE: u64 = 300;
@@ -98,7 +97,7 @@ impl MessageFormatter<'_> {
     fn gist(&self, story: &Story) -> Vec<Span> {
         let objects = self.texts.objects(story.objects, &story.newest.obj_type);
         let more = story.told.map_or(0, |told| story.objects.saturating_sub(told.objects));
-        let more = if more > 0 { format!(" (+{})", text::number(more)) } else { String::new() };
+        let more = if more > 0 { format!(" (+{})", number(more)) } else { String::new() };
         let after_mute = story.mute_over.as_ref().map(|_| self.texts.mute_over(added_since(story).unwrap_or(0)));
         let unacknowledged =
             story.unacknowledged_seconds.map(|seconds| self.texts.nobody_acknowledged(&self.texts.duration(seconds)));
@@ -348,7 +347,7 @@ impl MessageFormatter<'_> {
                 spans.push(words(self.texts.comma()));
             }
             spans.push(data(&text::one_line(&reason.reason, MAX_WORDS)));
-            spans.push(words(format!(" × {}", text::number(reason.occurrences))));
+            spans.push(words(format!(" × {}", number(reason.occurrences))));
         }
         let hidden = story.reasons.len().saturating_sub(MAX_LISTED);
         if hidden > 0 {

@@ -58,19 +58,6 @@ pub fn clip(text: &str, most: usize) -> String {
     }
 }
 
-/// `12345` as `12,345`.
-pub fn number(value: u64) -> String {
-    let digits = value.to_string();
-    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
-    for (at, digit) in digits.chars().enumerate() {
-        if at > 0 && (digits.len() - at).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
-}
-
 /// The command for a closer look. `None` unless the names are valid in Kubernetes: names come from outside, and this
 /// line is pasted into a shell. `namespace`: `None` if it is not known, empty if the source has none.
 pub(super) fn kubectl_describe(namespace: Option<&str>, kind: &str, name: &str) -> Option<String> {
@@ -111,12 +98,6 @@ pub(super) fn is_kubernetes_name(name: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn numbers_have_thousands_separators() {
-        let written: Vec<_> = [0, 7, 999, 1000, 70_944, 1_234_567].map(number).into();
-        assert_eq!(written, ["0", "7", "999", "1,000", "70,944", "1,234,567"]);
-    }
 
     #[test]
     fn a_command_is_given_for_names_that_kubernetes_gives_out_and_for_no_others() {

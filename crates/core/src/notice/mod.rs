@@ -11,16 +11,18 @@ use serde::{Deserialize, Serialize};
 use crate::enrichment::PodState;
 use crate::event::Level;
 use crate::health::{Health, Status};
-use crate::incident::FLAPPING;
-use crate::incident::standing::EndedBy;
 use crate::metadata::Metadata;
 use crate::mute::{Acknowledged, Author};
 use crate::rollout::Rollout;
-use crate::rules::rule::{Destination, Field, RuleKey, Severity};
+use crate::rule::{Destination, Field, RuleKey, Severity};
 use crate::template::Template;
 use crate::time::Time;
+use crate::workload;
 
 pub use own::{ClockHint, Info, StoreFate, Trouble, TroubleSubject};
+
+/// An incident that reopened this often flaps: that is sent once, and after it only the final end.
+pub(crate) const FLAPPING: u32 = 3;
 
 /// What a notice says about its incident.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
@@ -306,4 +308,24 @@ pub struct LastNotified {
     pub occurrences: u64,
     /// How many objects there were then.
     pub objects: u64,
+}
+
+/// The event that ended the last standing trouble.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EndedBy {
+    /// Its reason, such as `NodeReady`; empty: the object was deleted.
+    pub reason: String,
+    /// The kind of its object.
+    pub obj_type: String,
+    /// The name of its object.
+    pub obj_name: String,
+    /// When it came, by podbell's clock.
+    pub at: Time,
+}
+
+impl EndedBy {
+    /// Whether it is a completed run of a cron job.
+    pub(crate) fn is_a_run(&self) -> bool {
+        self.obj_type == "Job" && workload::is_a_scheduled_run(&self.obj_name)
+    }
 }

@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::incident::hold::Window;
 use crate::mute::Author;
+use crate::rule::quiet::Window;
 use crate::time::Time;
 
 /// Podbell's own trouble: one per subject and error code.

@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::notice::NoticeKind;
-use crate::rules::Severity;
+use crate::rule::Severity;
 use crate::time::Time;
 
 /// The number of a delivery, ascending in the order of creation.
@@ -137,4 +137,44 @@ pub enum DeliveryState {
         /// Why.
         why: String,
     },
+}
+
+/// How a send ended, for those who look into the store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SendResult {
+    /// It arrived, or was not needed.
+    Delivered,
+    /// It was not taken; its deliveries are due again.
+    Refused,
+    /// It was not taken, because the destination is not valid.
+    Paused,
+    /// A refresh that was not taken.
+    NotTaken,
+    /// Its content was refused.
+    ContentRefused,
+    /// The message that it was to change or answer is gone.
+    MessageGone,
+    /// Somebody dropped its delivery.
+    Dropped,
+    /// Its deliveries waited for too long.
+    GivenUp,
+    /// A refresh that was in flight when podbell ended.
+    Left,
+}
+
+impl SendResult {
+    /// The word in the store.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Delivered => "delivered",
+            Self::Refused => "refused",
+            Self::Paused => "paused",
+            Self::NotTaken => "not taken",
+            Self::ContentRefused => "content refused",
+            Self::MessageGone => "its message is gone",
+            Self::Dropped => "dropped",
+            Self::GivenUp => "given up",
+            Self::Left => "left",
+        }
+    }
 }

@@ -10,9 +10,11 @@ use super::{
     Claimed, Content, DEAD_TOLD_EVERY, Delivery, DeliveryId, DeliveryState, GIVE_UP_AFTER, Job, MessageState,
     OutboxWrites, SendId, SendResult, Storm, StormFacts, Thread, Threads, UNREACHABLE_AFTER, is_end,
 };
-use crate::rules::Severity;
-use crate::rules::rule::Destination;
+use crate::rule::{Destination, Severity};
 use crate::time::Time;
+
+/// The longest back-off, except for `Retry-After`.
+pub(super) const LONGEST_BACKOFF: Duration = Duration::from_secs(60);
 
 /// One request that is not settled yet; its body is frozen in the store.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -214,7 +216,7 @@ impl DestinationState {
     /// Until when it may not be asked: the end of a back-off or of a `Retry-After`.
     pub(crate) fn blocked_until(&self, now: Time) -> Option<Time> {
         // A back-off that ends later than this is left from a clock that was set back.
-        let retry_at = self.health.retry_at.map(|at| at.min(now.plus(super::record::LONGEST)));
+        let retry_at = self.health.retry_at.map(|at| at.min(now.plus(LONGEST_BACKOFF)));
         retry_at.max(self.health.rate_limited_until)
     }
 

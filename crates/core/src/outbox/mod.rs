@@ -19,12 +19,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-pub use delivery::{Content, Delivery, DeliveryId, DeliveryPhase, DeliveryState, SendId};
+pub use delivery::{Content, Delivery, DeliveryId, DeliveryPhase, DeliveryState, SendId, SendResult};
 pub use destination::{DestinationHealth, DestinationState, OpenSend, Paused};
 pub use plan::Plan;
 pub(crate) use plan::{Windows, plan};
 pub use queue::{Class, Next, Queue};
-pub use record::{Outcome, SendResult, backoff};
+pub use record::{Outcome, backoff};
 pub use restore::{RestoredOutbox, StoredThread};
 pub use storm::{MAX_MESSAGES, Storm, StormFacts};
 pub use thread::{MessageState, Parent, Thread, ThreadPolicy, Threads, Upkeep, is_end};
@@ -32,9 +32,9 @@ pub use thread::{MessageState, Parent, Thread, ThreadPolicy, Threads, Upkeep, is
 use self::destination::{Claim, SendMode};
 use self::pace::Pace;
 use super::notice::Notice;
-use super::rules::rule::Destination;
 use super::source::Problem;
 use super::time::Time;
+use crate::rule::Destination;
 
 /// Retry budget of a delivery; pauses and `Retry-After` do not count.
 pub(crate) const GIVE_UP_AFTER: Duration = Duration::from_secs(24 * 3600);

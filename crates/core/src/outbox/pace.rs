@@ -6,7 +6,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use crate::rules::Severity;
+use crate::rule::Severity;
 use crate::time::{Jump, Time};
 
 /// How many attempts an endpoint takes in any span of time.

@@ -6,9 +6,10 @@ use std::sync::Arc;
 
 use super::destination::{DestinationState, OpenSend};
 use super::pace::{Pace, RateWindow};
-use super::queue::Next;
-use super::{DeliveryId, Policy, SendId, ThreadPolicy, storm};
-use crate::rules::Severity;
+use super::queue::{Class, Next};
+use super::storm::{Release, WaitingNews};
+use super::{DeliveryId, Policy, SendId, ThreadPolicy};
+use crate::rule::Severity;
 use crate::time::Time;
 
 /// What to do for a destination at this moment.
@@ -54,7 +55,7 @@ pub(crate) fn plan(destination: &DestinationState, policy: &Policy, windows: &mu
         Candidate::Repeat(severity, send) => (severity, Plan::Repeat(send)),
         Candidate::Fresh(next) => {
             let severity = next.severity;
-            let of_storm = policy.digest_after.and_then(|after| storm::plan(destination, &next, after, now));
+            let of_storm = policy.digest_after.and_then(|after| plan_of_storm(destination, &next, after, now));
             (severity, of_storm.unwrap_or(Plan::Send(next.deliveries)))
         }
     });
@@ -155,4 +156,24 @@ fn free_at(
 ) -> Option<Time> {
     let free_at = windows.entry(endpoint.clone()).or_default().free_at(pace?, severity, now);
     Some(free_at).filter(|at| *at > now)
+}
+
+/// The plan for `next` in a storm, or when too many ends come together; else `None`.
+fn plan_of_storm(destination: &DestinationState, next: &Next, after: usize, now: Time) -> Option<Plan> {
+    let (storm, due) = (&destination.health.storm, &destination.due);
+    let release = match next.class {
+        Class::News => {
+            let count = due.count(Class::News);
+            let waiting = WaitingNews { count, first: next.severity, several_critical: due.has_several_critical() };
+            storm.release_news(waiting, after, now)?
+        }
+        // It joins a digest if there is one; alone it takes no place from others.
+        Class::Word => return None,
+        Class::End => storm.release_ends(due.count(Class::End), after, now)?,
+    };
+    Some(match release {
+        Release::Alone => Plan::Send(next.deliveries.clone()),
+        Release::Digest => Plan::Digest(due.all_ready()),
+        Release::At(time) => Plan::Wait(Some(time)),
+    })
 }

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::time::Duration;
 
 use super::{Delivery, DeliveryId, is_end};
-use crate::rules::Severity;
+use crate::rule::Severity;
 use crate::time::{Jump, Time};
 
 /// Deliveries that are sent together.

@@ -3,13 +3,14 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
+use super::destination::LONGEST_BACKOFF;
+use super::storm::Arrived;
 use super::{
     Delivery, DeliveryId, DeliveryState, DestinationState, OpenSend, Outbox, OutboxWrites, Parent, Paused, SendId,
-    Signal, Thread, storm::Arrived,
+    SendResult, Signal, Thread,
 };
 use crate::backoff::{doubled, jittered};
-use crate::rules::Severity;
-use crate::rules::rule::Destination;
+use crate::rule::{Destination, Severity};
 use crate::source::Problem;
 use crate::time::Time;
 
@@ -66,8 +67,6 @@ impl Outcome {
     }
 }
 
-/// The longest back-off, except for `Retry-After`.
-pub(super) const LONGEST: Duration = Duration::from_secs(60);
 /// The longest back-off of a young outage.
 const YOUNG: Duration = Duration::from_secs(4);
 /// Later a back-off is at most the length of the outage divided by this: a destination that is back after a minute is
@@ -88,48 +87,8 @@ const FEW: usize = 3;
 /// longer than a sixth of the outage (4 s at least). `chance` (0 to 1) shortens that by up to a half, so that many
 /// processes do not come back in step.
 pub fn backoff(failures: u32, outage: Duration, chance: f64) -> Duration {
-    let longest = YOUNG.max(outage / PART_OF_AGE).min(LONGEST);
+    let longest = YOUNG.max(outage / PART_OF_AGE).min(LONGEST_BACKOFF);
     jittered(doubled(Duration::from_secs(1), failures.saturating_sub(1), longest), chance)
-}
-
-/// How a send ended, for those who look into the store.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum SendResult {
-    /// It arrived, or was not needed.
-    Delivered,
-    /// It was not taken; its deliveries are due again.
-    Refused,
-    /// It was not taken, because the destination is not valid.
-    Paused,
-    /// A refresh that was not taken.
-    NotTaken,
-    /// Its content was refused.
-    ContentRefused,
-    /// The message that it was to change or answer is gone.
-    MessageGone,
-    /// Somebody dropped its delivery.
-    Dropped,
-    /// Its deliveries waited for too long.
-    GivenUp,
-    /// A refresh that was in flight when podbell ended.
-    Left,
-}
-
-impl SendResult {
-    /// The word in the store.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Delivered => "delivered",
-            Self::Refused => "refused",
-            Self::Paused => "paused",
-            Self::NotTaken => "not taken",
-            Self::ContentRefused => "content refused",
-            Self::MessageGone => "its message is gone",
-            Self::Dropped => "dropped",
-            Self::GivenUp => "given up",
-            Self::Left => "left",
-        }
-    }
 }
 
 /// How long a request pauses that was refused while others were taken, for the `refused`th time in a row.

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::destination::{DestinationHealth, DestinationState, OpenSend, Paused};
 use super::{Delivery, Outbox, OutboxWrites, Policy, SendId, SendResult, Thread};
-use crate::rules::rule::Destination;
+use crate::rule::Destination;
 use crate::time::Time;
 
 /// How far the clock at a start may lie behind the newest stored time: the time between two heartbeats.

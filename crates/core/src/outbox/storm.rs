@@ -12,10 +12,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::destination::DestinationState;
-use super::plan::Plan;
-use super::queue::{Class, Next};
-use crate::rules::Severity;
+use super::queue::Class;
+use crate::rule::Severity;
 use crate::time::{Jump, Time};
 
 /// The span by which storms are measured.
@@ -79,6 +77,28 @@ pub(super) struct Arrived {
     pub digest: bool,
 }
 
+/// News that waits for a destination.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct WaitingNews {
+    /// How many incidents have news.
+    pub count: usize,
+    /// How urgent the news is that comes first.
+    pub first: Severity,
+    /// Whether several of them are critical.
+    pub several_critical: bool,
+}
+
+/// How what waits is sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Release {
+    /// What comes first is sent by itself.
+    Alone,
+    /// All of it is sent as one message.
+    Digest,
+    /// Nothing is sent before this time.
+    At(Time),
+}
+
 impl Storm {
     /// Counts a new notice that fell due at `now`.
     pub(super) fn arrive(&mut self, after: usize, now: Time) {
@@ -133,6 +153,58 @@ impl Storm {
         }
     }
 
+    /// How news is sent while a storm is on; `None` while there is none.
+    pub(super) fn release_news(&self, waiting: WaitingNews, after: usize, now: Time) -> Option<Release> {
+        if !self.is_on(waiting.count, after, now) {
+            return None;
+        }
+        // A single incident needs no digest.
+        let digest = if waiting.count > 1 { Release::Digest } else { Release::Alone };
+        let apart = if self.digests < MINUTELY { MINUTE } else { LATER };
+        let last = self.last_digest.filter(|last| *last <= now);
+        let digest_at = last.map_or(now, |last| last.plus(apart));
+        if waiting.first == Severity::Critical {
+            // A critical notice must call somebody now and does not wait for a digest.
+            let told: Vec<Time> = lately(&self.critical, now).collect();
+            return Some(match room_at(&told) {
+                Some(free_at) => Release::At(free_at),
+                None if told.len() < MAX_ALONE => Release::Alone,
+                None if digest_at <= now || waiting.several_critical => digest,
+                None => Release::Alone,
+            });
+        }
+        let told: Vec<Time> = lately(&self.messages, now).collect();
+        Some(match room_at(&told) {
+            Some(free_at) => Release::At(free_at),
+            None if told.len() < MAX_ALONE && !self.summed => Release::Alone,
+            None if digest_at <= now => digest,
+            None => Release::At(digest_at),
+        })
+    }
+
+    /// How ends are sent, which come after all news; `None`: each by itself and at once. Those that wait together share
+    /// a message. More than a few within a minute wait for each other, and such messages become rarer.
+    pub(super) fn release_ends(&self, waiting: usize, after: usize, now: Time) -> Option<Release> {
+        let told = lately(&self.ends, now).count();
+        if waiting + told <= after && !self.is_on(0, after, now) {
+            return (waiting > 1).then_some(Release::Digest);
+        }
+        let mut all: Vec<Time> = lately(&self.messages, now).chain(lately(&self.ends, now)).collect();
+        all.sort_unstable();
+        let newest = self.ends.last().copied().filter(|last| *last <= now);
+        let often = self.ends.len().checked_sub(MAX_ENDS).and_then(|at| self.ends.get(at));
+        let often = often.is_some_and(|first| *first <= now && now.since(*first) < ENDS_WITHIN);
+        let next_at = newest.map(|newest| newest.plus(if often { LATER } else { MINUTE }));
+        // In a storm ends wait for the next digest of news, if there is one.
+        let of_storm = self.last_digest.filter(|last| *last <= now).map(|last| last.plus(LATER));
+        let free_at = next_at.into_iter().chain(of_storm).chain(room_at(&all)).max().filter(|at| *at > now);
+        Some(match free_at {
+            Some(free_at) => Release::At(free_at),
+            None if waiting == 1 => Release::Alone,
+            None => Release::Digest,
+        })
+    }
+
     pub(super) fn clock_set(&mut self, by: Jump) {
         let Self { messages, critical, ends, arrived, since, notices: _, summed: _, digests: _, last_digest } = self;
         let times = [messages, critical, ends, arrived].into_iter().flatten();
@@ -165,71 +237,4 @@ fn keep(times: &mut Vec<Time>, most: usize, now: Time) {
 /// When one more fits into a minute that holds at most [`MAX_MESSAGES`]; `None`: at once.
 fn room_at(times: &[Time]) -> Option<Time> {
     times.len().checked_sub(MAX_MESSAGES).and_then(|at| times.get(at)).map(|leaving| leaving.plus(MINUTE))
-}
-
-/// The plan for `next` in a storm, or when too many ends come together; else `None`.
-pub(super) fn plan(destination: &DestinationState, next: &Next, after: usize, now: Time) -> Option<Plan> {
-    match next.class {
-        Class::News => news(destination, next, after, now),
-        // It joins a digest if there is one; alone it takes no place from others.
-        Class::Word => None,
-        Class::End => ends(destination, next, after, now),
-    }
-}
-
-fn news(destination: &DestinationState, next: &Next, after: usize, now: Time) -> Option<Plan> {
-    let (storm, due) = (&destination.health.storm, &destination.due);
-    let waiting = due.count(Class::News);
-    if !storm.is_on(waiting, after, now) {
-        return None;
-    }
-    let alone = || Some(Plan::Send(next.deliveries.clone()));
-    // A single incident needs no digest.
-    let digest = || if waiting > 1 { Some(Plan::Digest(due.all_ready())) } else { alone() };
-    let apart = if storm.digests < MINUTELY { MINUTE } else { LATER };
-    let last = storm.last_digest.filter(|last| *last <= now);
-    let digest_at = last.map_or(now, |last| last.plus(apart));
-    if next.severity == Severity::Critical {
-        // A critical notice must call somebody now and does not wait for a digest.
-        let told: Vec<Time> = lately(&storm.critical, now).collect();
-        return match (room_at(&told), told.len()) {
-            (Some(free_at), _) => Some(Plan::Wait(Some(free_at))),
-            (None, told) if told < MAX_ALONE => alone(),
-            _ if digest_at <= now || due.has_several_critical() => digest(),
-            _ => alone(),
-        };
-    }
-    let told: Vec<Time> = lately(&storm.messages, now).collect();
-    if let Some(free_at) = room_at(&told) {
-        return Some(Plan::Wait(Some(free_at)));
-    }
-    if told.len() < MAX_ALONE && !storm.summed {
-        return alone();
-    }
-    if digest_at <= now { digest() } else { Some(Plan::Wait(Some(digest_at))) }
-}
-
-/// The plan for ends, which come after all news. Those that wait together share a message. More than a few within a minute
-/// wait for each other, and such messages become rarer.
-fn ends(destination: &DestinationState, next: &Next, after: usize, now: Time) -> Option<Plan> {
-    let (storm, due) = (&destination.health.storm, &destination.due);
-    let waiting = due.count(Class::End);
-    let told = lately(&storm.ends, now).count();
-    if waiting + told <= after && !storm.is_on(0, after, now) {
-        return (waiting > 1).then(|| Plan::Digest(due.all_ready()));
-    }
-    let mut all: Vec<Time> = lately(&storm.messages, now).chain(lately(&storm.ends, now)).collect();
-    all.sort_unstable();
-    let newest = storm.ends.last().copied().filter(|last| *last <= now);
-    let often = storm.ends.len().checked_sub(MAX_ENDS).and_then(|at| storm.ends.get(at));
-    let often = often.is_some_and(|first| *first <= now && now.since(*first) < ENDS_WITHIN);
-    let next_at = newest.map(|newest| newest.plus(if often { LATER } else { MINUTE }));
-    // In a storm ends wait for the next digest of news, if there is one.
-    let of_storm = storm.last_digest.filter(|last| *last <= now).map(|last| last.plus(LATER));
-    let free_at = next_at.into_iter().chain(of_storm).chain(room_at(&all)).max().filter(|at| *at > now);
-    Some(match free_at {
-        Some(free_at) => Plan::Wait(Some(free_at)),
-        None if waiting == 1 => Plan::Send(next.deliveries.clone()),
-        None => Plan::Digest(due.all_ready()),
-    })
 }

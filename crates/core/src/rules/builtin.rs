@@ -2,12 +2,12 @@
 //! noise. Read by the same code as everybody's files.
 
 use super::compile::{RuleFile, compile};
-use super::raw::{Names, Partial};
-use super::rule::Destination;
+use super::partial::{Names, Partial};
 use super::set::Rules;
 use crate::diagnostic::Source;
+use crate::rule::Destination;
 
-/// The file name of built-in rules in their [`super::RuleKey`].
+/// The file name of built-in rules in their [`crate::rule::RuleKey`].
 pub const FILE: &str = "builtin";
 
 /// The file itself, for those who want to start from it.

@@ -7,13 +7,14 @@ use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::Arc;
 
-use super::condition::Conditions;
-use super::keys;
-use super::pattern::Pattern;
-use super::quiet::{Maintenance, read};
-use super::raw::{self, Names, Partial};
-use super::rule::{Action, Destination, Escalate, Field, Rule, RuleKey, RuleSettings};
+use super::conditions::conditions;
+use super::partial::{Names, Partial};
+use super::{keys, quiet, raw};
 use crate::diagnostic::{Diagnostic, Source};
+use crate::rule::condition::Conditions;
+use crate::rule::pattern::Pattern;
+use crate::rule::quiet::Maintenance;
+use crate::rule::{Action, Destination, Escalate, Field, Rule, RuleKey, RuleSettings};
 use crate::yaml::{self, MapReader, Node, Reader};
 
 /// A rule file that was read, and the bounds that podbell.yaml puts on it.
@@ -52,7 +53,7 @@ pub struct Compiled {
     /// Planned maintenance, during which its rules do not notify.
     pub maintenance: Vec<Maintenance>,
     /// The same, with their places in the file.
-    pub planned: Vec<read::Planned>,
+    pub planned: Vec<quiet::Planned>,
     /// The file's own scope, as far as it could be read.
     pub scope: Option<Conditions>,
     /// Whom its `defaults` notify, as far as that could be read.
@@ -93,7 +94,7 @@ fn whole_file(root: &Node, file: &RuleFile, reader: &mut Reader) -> Option<Compi
     let defaults = defaults.or(&file.defaults);
     let maintenance = keys::MAINTENANCE.node(&mut map, reader);
     let maintenance_of_file =
-        maintenance.map(|node| read::maintenance(node, reader, &scopes, Some(&file.source.name))).unwrap_or_default();
+        maintenance.map(|node| quiet::maintenance(node, reader, &scopes, Some(&file.source.name))).unwrap_or_default();
     // A file may hold nothing but maintenance.
     let rules = keys::RULES.node(&mut map, reader);
     if rules.is_none() && maintenance.is_none() {
@@ -111,7 +112,7 @@ fn whole_file(root: &Node, file: &RuleFile, reader: &mut Reader) -> Option<Compi
     }
     if inhibits.iter().any(|inhibit| !inhibit.is_empty()) {
         let mut both: Vec<_> = rules.iter_mut().map(|located| &mut located.rule).zip(inhibits).collect();
-        read::resolve(&mut both, reader);
+        quiet::resolve(&mut both, reader);
     }
     let planned = maintenance_of_file;
     let maintenance = planned.iter().map(|planned| planned.maintenance.clone()).collect();
@@ -146,7 +147,7 @@ fn one_rule(
     scopes: &[Conditions],
     defaults: &Partial,
     reader: &mut Reader,
-) -> Option<(Located, Vec<read::RawInhibit>)> {
+) -> Option<(Located, Vec<quiet::RawInhibit>)> {
     let errors = reader.errors();
     let mut map = reader.map(node, "a rule: a map with `name:` and `match:`")?;
     let name_node = keys::NAME.node(&mut map, reader);
@@ -157,7 +158,7 @@ fn one_rule(
     let action = keys::ACTION.take_written(&mut map, reader).unwrap_or_default();
     let notify_at = keys::NOTIFY.node(&mut map, reader).map(|node| node.span.clone());
     let steps_at = keys::UNACKNOWLEDGED.node(&mut map, reader).map(|node| node.span.clone());
-    let inhibit = read::inhibit(&mut map, reader);
+    let inhibit = quiet::inhibit(&mut map, reader);
     let own = raw::partial(&mut map, reader, &file.names, defaults);
     map.finish_with(reader, |key| {
         let fact = Field::ALL.iter().any(|field| field.as_str() == key);
@@ -186,7 +187,7 @@ fn one_rule(
 fn matching(map: &mut MapReader<'_>, at: &Range<usize>, reader: &mut Reader) -> Conditions {
     let node = keys::MATCH.node(map, reader);
     let errors = reader.errors();
-    let conditions = node.and_then(|node| raw::conditions(node, reader, "`match`"));
+    let conditions = node.and_then(|node| conditions(node, reader, "`match`"));
     let empty = node.is_none() || conditions.as_ref().is_some_and(|conditions| conditions.keys().is_empty());
     // If the only key of `match` is mistyped, that mistake says enough.
     if empty && reader.errors() == errors {
@@ -204,7 +205,7 @@ fn matching(map: &mut MapReader<'_>, at: &Range<usize>, reader: &mut Reader) -> 
 fn excepts(node: &Node, reader: &mut Reader) -> Vec<Conditions> {
     let mut all = Vec::new();
     for item in reader.one_or_many(node) {
-        let Some(conditions) = raw::conditions(item, reader, "`except`") else { continue };
+        let Some(conditions) = conditions(item, reader, "`except`") else { continue };
         if conditions.keys().is_empty() {
             reader.error_help(&item.span, "an empty `except` leaves everything out", "name what to leave out");
         }

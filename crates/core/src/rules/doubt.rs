@@ -1,10 +1,10 @@
 //! Patterns that are valid but cannot match, or hardly mean what was intended: the syntax of another tool, a name that
 //! nothing can have, a state that is never a reason. Says what to write instead.
 
-use super::pattern::Pattern;
-use super::rule::Field;
 use crate::diagnostic::meant_or;
 use crate::health::{ROLLOUT_STALLED, UNAVAILABLE};
+use crate::rule::Field;
+use crate::rule::pattern::Pattern;
 
 /// What is odd about a pattern.
 #[derive(Clone, Debug, PartialEq, Eq)]

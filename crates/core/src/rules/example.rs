@@ -2,14 +2,16 @@
 //!
 //! Pure. Begins with an event that clusters really write and changes only what the rule asks for.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::condition::Conditions;
-use super::rule::{Field, Rule};
 use super::set::{RuleId, Rules};
 use crate::event::{Event, Level, Subject, Target};
+use crate::message::sample;
 use crate::metadata::{Metadata, MetadataKey};
+use crate::notice::{Newest, ReasonCount, Story};
+use crate::rule::condition::Conditions;
+use crate::rule::{Field, Rule};
 use crate::time::Time;
 use crate::workload;
 
@@ -149,5 +151,50 @@ fn named_for(kind: &str, workload: &str) -> String {
         "Pod" => format!("{workload}-6d4cf56db6-x2x7v"),
         "ReplicaSet" => format!("{workload}-6d4cf56db6"),
         _ => workload.to_owned(),
+    }
+}
+
+/// An incident of a rule that began with this event.
+pub fn story(rules: &Rules, id: RuleId, example: &Example, alias: Option<String>) -> Story {
+    let settings = &rules.get(id).settings;
+    let Example { target, event, workload, .. } = example;
+    let names = siblings(&event.obj_type, &event.obj_name);
+    let group: BTreeMap<_, _> = rules.group_key(id, &example.subject()).into_iter().collect();
+    let one = group.contains_key(&Field::Workload) || group.contains_key(&Field::ObjName);
+    Story {
+        rule: settings.key.clone(),
+        group,
+        source: target.source.to_string(),
+        cluster: target.cluster.to_string(),
+        cluster_alias: alias,
+        namespace: target.namespace.to_string(),
+        workload: if one { workload.clone() } else { String::new() },
+        services: vec![target.service.to_string()],
+        reasons: vec![ReasonCount { reason: event.reason.to_string(), occurrences: 134 }],
+        objects: names.len() as u64,
+        object_names: names,
+        newest: Newest {
+            level: event.level,
+            obj_type: event.obj_type.to_string(),
+            obj_name: event.obj_name.to_string(),
+            reason: event.reason.to_string(),
+            message: event.message.to_string(),
+        },
+        mentions: settings.mention.get(&settings.severity).cloned().unwrap_or_default(),
+        runbook: settings.runbook.clone(),
+        labels: settings.labels.clone(),
+        metadata: event.metadata.clone(),
+        template: settings.template.clone(),
+        ..sample::story()
+    }
+}
+
+/// Invents more pods: those of one ReplicaSet seldom fail alone.
+fn siblings(kind: &str, name: &str) -> Vec<String> {
+    match name.rsplit_once('-') {
+        Some((set, _)) if kind == "Pod" => {
+            std::iter::once(name.to_owned()).chain(["9rkxq", "b7c2d"].map(|one| format!("{set}-{one}"))).collect()
+        }
+        _ => vec![name.to_owned()],
     }
 }

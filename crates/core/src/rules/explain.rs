@@ -4,11 +4,11 @@
 
 use std::fmt;
 
-use super::condition::{Conditions, EventFields};
-use super::pattern::Pattern;
-use super::rule::{Action, Destination, Field, RuleKey};
 use super::set::Rules;
 use crate::event::Subject;
+use crate::rule::condition::{Conditions, EventFields};
+use crate::rule::pattern::Pattern;
+use crate::rule::{Action, Destination, Field, RuleKey};
 
 /// What one rule says of an event.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -9,11 +9,11 @@ use std::sync::Arc;
 
 use super::builtin;
 use super::compile::{Compiled, RuleFile, compile};
-use super::quiet::Maintenance;
-use super::raw::Partial;
-use super::rule::Destination;
+use super::partial::Partial;
 use super::set::Rules;
 use crate::diagnostic::{Diagnostic, Source};
+use crate::rule::Destination;
+use crate::rule::quiet::Maintenance;
 use crate::source::Problem;
 
 const LAST_GOOD: &str = "its last good version holds";

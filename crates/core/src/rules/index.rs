@@ -6,16 +6,14 @@
 //! keys requires (one search per field). Only a rule without either is looked at every time.
 
 use std::collections::{HashMap, HashSet};
-use std::hash::{BuildHasherDefault, Hasher};
 
 use aho_corasick::AhoCorasick;
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::condition::EventFields;
-use super::literals;
-use super::memo::Memo;
-use super::pattern::Pattern;
-use super::rule::Field;
+use super::memo::{AsIs, Memo};
+use crate::rule::condition::EventFields;
+use crate::rule::pattern::Pattern;
+use crate::rule::{Field, literals};
 
 /// The keys that an item needs, all of them.
 pub(crate) type Keys<'a> = Vec<&'a (Field, Vec<Pattern>)>;
@@ -45,25 +43,6 @@ pub(crate) struct Index {
 struct Shape {
     fields: Vec<Field>,
     items: HashMap<u64, Vec<u32>, AsIs>,
-}
-
-/// For keys that are hashes already.
-pub(super) type AsIs = BuildHasherDefault<Unchanged>;
-
-/// Hashes a number to itself.
-#[derive(Default)]
-pub(super) struct Unchanged(u64);
-
-impl Hasher for Unchanged {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-    fn write(&mut self, bytes: &[u8]) {
-        self.0 = xxh3_64(bytes);
-    }
-    fn write_u64(&mut self, number: u64) {
-        self.0 = number;
-    }
 }
 
 /// The exact values without which none of the items behind it can fit: most events are about

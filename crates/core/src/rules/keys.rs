@@ -6,18 +6,19 @@ use std::time::Duration;
 
 use serde_json::{Value as Json, json};
 
-use super::condition::Conditions;
-use super::quiet::Active;
-use super::raw;
-use super::rule::{Action, CountScope, EndsBy, Field, Severity};
-use crate::template;
+use super::active::{self, ZONE};
+use super::conditions::conditions;
+use super::schema::{string_schema, text_schema, texts_schema};
+use super::template;
+use super::values::{self, step_schema};
+use crate::rule::condition::Conditions;
+use crate::rule::quiet::Active;
+use crate::rule::{Action, CountScope, EndsBy, Field, Severity};
 use crate::yaml::key::{
-    AtLeast, Bool, Custom, Key, Number, OneOf, OrOff, Row, SchemaOnly, Text, TextMap, Zone, map_schema,
-    one_or_many_schema,
+    AtLeast, Bool, Custom, Key, Number, OneOf, OrOff, Row, SchemaOnly, Text, TextMap, map_schema, one_or_many_schema,
 };
 
 const SECOND: Duration = Duration::from_secs(1);
-const MAX_STEP: u64 = 1_000_000_000_000;
 /// The words of severities, the most urgent first.
 pub(crate) const SEVERITIES: OneOf<Severity> =
     OneOf("a severity", &[("critical", Severity::Critical), ("warning", Severity::Warning), ("info", Severity::Info)]);
@@ -32,12 +33,12 @@ pub(super) const OPEN_WHEN: Key<SchemaOnly> = Key::optional(
 );
 pub(super) const SUSTAIN: Key<OrOff<Custom<Conditions>>> = Key::optional(
     "sustain",
-    OrOff(Custom { read: |node, reader| raw::conditions(node, reader, "`sustain`"), schema: conditions_schema }),
+    OrOff(Custom { read: |node, reader| conditions(node, reader, "`sustain`"), schema: conditions_schema }),
     "Events about an incident's objects that keep it open but never open one; or `off` [default: `{level: Normal, reason: [BackOff, Pulling, 操作重试]}`].",
 );
 pub(super) const GROUP_BY: Key<Custom<Vec<Field>>> = Key::optional(
     "group_by",
-    Custom { read: raw::group_by, schema: group_by_schema },
+    Custom { read: values::group_by, schema: group_by_schema },
     "What makes one incident [default: `[cluster, namespace, workload]`].",
 );
 pub(super) const GROUP_WAIT: Key<AtLeast> =
@@ -67,7 +68,7 @@ pub(super) const UNTIL: Key<OneOf<EndsBy>> = Key::with_default(
 );
 pub(super) const FAMILY: Key<Custom<Arc<str>>> = Key::optional(
     "family",
-    Custom { read: raw::family, schema: text_schema },
+    Custom { read: values::family, schema: text_schema },
     "A name: rules of this file with the same one share their open incidents, so that one failure that several of them see is one incident [default: none].",
 );
 pub(super) const REOPEN_WITHIN: Key<AtLeast> = Key::with_default(
@@ -85,7 +86,7 @@ pub(super) const SEND_RESOLVED: Key<Bool> =
     Key::with_default("send_resolved", Bool, "true", "Whether its end is told.");
 pub(super) const ACTIVE: Key<OrOff<Custom<Active>>> = Key::optional(
     "active",
-    OrOff(Custom { read: super::quiet::read::active, schema: active_schema }),
+    OrOff(Custom { read: crate::rules::active::active, schema: active::schema }),
     "The hours in which it tells, see below; what is held is told or summed up afterwards [default: always].",
 );
 pub(super) const NOTIFY: Key<SchemaOnly> = Key::optional(
@@ -105,7 +106,7 @@ pub(super) const MENTION: Key<SchemaOnly> = Key::optional(
 );
 pub(super) const RUNBOOK: Key<Custom<String>> = Key::optional(
     "runbook",
-    Custom { read: raw::runbook, schema: text_schema },
+    Custom { read: values::runbook, schema: text_schema },
     "A web address where help is written [default: none].",
 );
 pub(super) const LABELS: Key<TextMap> = Key::optional(
@@ -120,7 +121,7 @@ pub(super) const ESCALATE: Key<SchemaOnly> = Key::optional(
 );
 pub(super) const TEMPLATE: Key<SchemaOnly> = Key::optional(
     "template",
-    SchemaOnly(template::read::schema),
+    SchemaOnly(template::schema),
     "`{title: …, text: …}`: messages in your own words, see docs/templates.md; what is left out stays built-in [default: built-in words].",
 );
 
@@ -219,18 +220,8 @@ pub(super) const OBJECTS: Key<Custom<Vec<u64>>> =
     Key::optional("objects", STEPS, "Steps of distinct objects within the last hour, growing [default: 5, 20, 100].");
 pub(super) const NEWS: Key<Bool> =
     Key::with_default("news", Bool, "true", "Whether a reason or kind of message that was not told yet is told.");
-pub(super) const STEP: Number = Number(1, MAX_STEP);
 const STEPS: Custom<Vec<u64>> =
-    Custom { read: |node, reader| Some(raw::steps(node, reader)), schema: || one_or_many_schema(&number_schema(), 0) };
-
-pub(super) const DAYS: Key<SchemaOnly> =
-    Key::optional("days", SchemaOnly(strings_schema), "mon, or mon-fri; without it every day.");
-pub(super) const HOURS: Key<SchemaOnly> = Key::optional(
-    "hours",
-    SchemaOnly(strings_schema),
-    "09:00-18:00; 22:00-06:00 goes on over midnight; without it the whole day.",
-);
-pub(super) const ZONE: Key<Zone> = Key::with_default("zone", Zone, "UTC", "Whose wall clock, such as Asia/Shanghai.");
+    Custom { read: |node, reader| Some(values::steps(node, reader)), schema: || one_or_many_schema(&step_schema(), 0) };
 
 pub(super) const HELD_RULES: Key<SchemaOnly> = Key::required(
     "rules",
@@ -258,13 +249,13 @@ pub(super) const PLANNED_UNTIL: Key<SchemaOnly> =
     Key::required("until", SchemaOnly(string_schema), "When it ends, on the clock of `zone`, or with an offset.");
 pub(super) const PLANNED_MATCH: Key<SchemaOnly> = Key::optional(
     "match",
-    SchemaOnly(|| conditions_schema_of(&super::quiet::Maintenance::FIELDS)),
+    SchemaOnly(|| conditions_schema_of(&crate::rule::quiet::Maintenance::FIELDS)),
     "What it is about; without it everything. All keys that are given must fit.",
 );
 
 pub(super) const SCOPE: Key<Custom<Conditions>> = Key::optional(
     "scope",
-    Custom { read: |node, reader| raw::conditions(node, reader, "`scope`"), schema: conditions_schema },
+    Custom { read: |node, reader| conditions(node, reader, "`scope`"), schema: conditions_schema },
     "The rules of this file see nothing else.",
 );
 pub(super) const DEFAULTS: Key<SchemaOnly> =
@@ -293,26 +284,6 @@ pub fn schema() -> Json {
         about,
         &[&crate::yaml::VERSION, &SCOPE, &DEFAULTS, &MAINTENANCE, &RULES],
     )
-}
-
-fn text_schema() -> Json {
-    json!({"type": ["string", "number", "boolean"]})
-}
-
-fn string_schema() -> Json {
-    json!({"type": "string"})
-}
-
-fn number_schema() -> Json {
-    json!({"type": "integer", "minimum": 1, "maximum": MAX_STEP})
-}
-
-fn texts_schema() -> Json {
-    one_or_many_schema(&text_schema(), 1)
-}
-
-fn strings_schema() -> Json {
-    one_or_many_schema(&string_schema(), 1)
 }
 
 /// The JSON Schema of patterns.
@@ -370,10 +341,6 @@ fn unacknowledged_schema() -> Json {
     json!({"anyOf": [{"enum": ["off", false, "false"]}, steps]})
 }
 
-fn active_schema() -> Json {
-    one_or_many_schema(&map_schema("", &[&DAYS, &HOURS, &ZONE]), 1)
-}
-
 fn inhibit_schema() -> Json {
     one_or_many_schema(&map_schema("", &[&HELD_RULES, &EQUAL, &INTO]), 0)
 }
@@ -395,7 +362,7 @@ pub fn maintenance_schema() -> Json {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::rules::rule::{RuleKey, RuleSettings};
+    use crate::rule::{RuleKey, RuleSettings};
     use crate::yaml::key::{Presence, ValueType};
     use crate::yaml::{Node, Reader, Value};
 

@@ -7,10 +7,10 @@ use std::cell::Cell;
 use std::collections::HashMap;
 
 use super::compile::Located;
-use super::condition::Conditions;
-use super::pattern::Pattern;
-use super::rule::{Action, Destination, Field, OpenWhen, Rule};
 use crate::diagnostic::Diagnostic;
+use crate::rule::condition::Conditions;
+use crate::rule::pattern::Pattern;
+use crate::rule::{Action, Destination, Field, OpenWhen, Rule};
 
 /// More earlier rules without an exact key than this are not compared.
 const MAX_GENERAL: usize = 200;

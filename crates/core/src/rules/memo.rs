@@ -9,7 +9,7 @@ use std::sync::{Mutex, PoisonError};
 
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::index::AsIs;
+use std::hash::{BuildHasherDefault, Hasher};
 
 /// The most bytes of texts and items that are kept.
 const ROOM: usize = 8 << 20;
@@ -87,6 +87,25 @@ impl MemoTable {
             self.bytes += bytes;
             self.items.insert(hash, Remembered { text: text.into(), items: items.into() });
         }
+    }
+}
+
+/// For keys that are hashes already.
+pub(super) type AsIs = BuildHasherDefault<Unchanged>;
+
+/// Hashes a number to itself.
+#[derive(Default)]
+pub(super) struct Unchanged(u64);
+
+impl Hasher for Unchanged {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+    fn write(&mut self, bytes: &[u8]) {
+        self.0 = xxh3_64(bytes);
+    }
+    fn write_u64(&mut self, number: u64) {
+        self.0 = number;
     }
 }
 

@@ -3,9 +3,10 @@
 //! Text becomes checked rules once, at load; afterwards [`Rules`] answers which rules an event
 //! belongs to. Never counts, times or sends anything.
 
+pub mod active;
 pub mod builtin;
 pub mod compile;
-pub(crate) mod condition;
+pub mod conditions;
 mod doubt;
 pub mod example;
 pub mod explain;
@@ -13,19 +14,17 @@ pub mod in_force;
 pub(crate) mod index;
 pub mod keys;
 pub mod lint;
-pub(crate) mod literals;
 mod memo;
 pub mod notify;
 pub mod pace;
-pub(crate) mod pattern;
+pub mod partial;
 pub mod quiet;
 pub mod raw;
-pub mod rule;
+mod schema;
 pub mod set;
+pub mod template;
+mod values;
 
 pub use compile::{Compiled, Located, RuleFile, compile};
-pub use condition::{Conditions, EventFields};
-pub use pattern::{Pattern, PatternError};
-pub use raw::Names;
-pub use rule::{Action, Destination, Field, Rule, RuleKey, RuleSettings, Severity};
+pub use partial::Names;
 pub use set::{Claim, RuleId, Rules};

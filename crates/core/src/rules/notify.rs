@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use super::conditions::field;
 use super::keys;
-use super::raw::{Names, Partial, field};
-use super::rule::{Destination, Routing, Severity, UnacknowledgedStep};
+use super::partial::{Names, Partial};
 use crate::diagnostic::meant_or;
+use crate::rule::{Destination, Routing, Severity, UnacknowledgedStep};
 use crate::yaml::{Node, Reader, Value};
 
 /// Reads `notify`: the destinations, or those that a label chooses.

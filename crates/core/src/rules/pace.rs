@@ -4,9 +4,9 @@
 use std::time::Duration;
 
 use super::compile::Located;
-use super::rule::{Action, EndsBy, Field, RuleSettings};
 use crate::diagnostic::Diagnostic;
 use crate::reports::{KUBELET, SERIES};
+use crate::rule::{Action, EndsBy, Field, RuleSettings};
 use crate::yaml::write_duration;
 
 /// Reasons that the kubelet repeats about a pod.

@@ -9,14 +9,14 @@ use serde::Serialize;
 use xxhash_rust::xxh3::Xxh3Default;
 
 use super::compile::Compiled;
-use super::condition::{Conditions, EventFields};
 use super::index::{Index, Keys};
-use super::pattern::Interner;
-use super::quiet::Maintenance;
-use super::rule::{Action, Destination, Field, Rule, RuleKey, RuleSettings};
 use crate::event::{Level, Subject, Target};
 use crate::map::FastMap;
 use crate::metadata::MetadataKey;
+use crate::rule::condition::{Conditions, EventFields};
+use crate::rule::pattern::Interner;
+use crate::rule::quiet::Maintenance;
+use crate::rule::{Action, Destination, Field, Rule, RuleKey, RuleSettings};
 
 /// The place of a rule in the reading order of one [`Rules`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -36,7 +36,7 @@ pub struct Claim {
 pub struct Inhibited {
     /// The other rule.
     pub by: RuleId,
-    /// The values that must be equal, see [`super::quiet::Inhibit`].
+    /// The values that must be equal, see [`crate::rule::quiet::Inhibit`].
     pub equal: Vec<Field>,
     /// Whether the other rule's incident lists what it holds back.
     pub into_cause: bool,
@@ -314,8 +314,9 @@ fn serialized(said: &impl Serialize) -> Vec<u8> {
 mod tests {
     use super::*;
     use crate::event::{Event, Target};
-    use crate::rules::quiet::{Active, Hours};
-    use crate::rules::{Pattern, RuleSettings, Severity, builtin};
+    use crate::rule::quiet::{Active, Hours};
+    use crate::rule::{Pattern, RuleSettings, Severity};
+    use crate::rules::builtin;
     use crate::time::Time;
 
     fn rule(entry: u32, name: &str, reason: &str, notify: &[&str]) -> Rule {

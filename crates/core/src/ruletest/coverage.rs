@@ -5,8 +5,8 @@ use std::fmt;
 
 use crate::event::Subject;
 use crate::notice::{Notice, NoticeBody, NoticeKind};
-use crate::rules::rule::{Action, CountSteps, RuleKey, RuleSettings};
-use crate::rules::{RuleId, Rules, Severity};
+use crate::rule::{Action, CountSteps, RuleKey, RuleSettings, Severity};
+use crate::rules::{RuleId, Rules};
 
 /// Something that a test can fire.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use serde_json::{Value as Json, json};
 
-use super::{read, row};
+use super::{row, values};
 use crate::event::Level;
 use crate::health::WorkloadKind;
 use crate::notice::NoticeKind;
+use crate::rule::Severity;
 use crate::rules::keys::SEVERITIES;
-use crate::rules::rule::Severity;
 use crate::time::Time;
 use crate::yaml::MAY_SAY_VERSION;
 use crate::yaml::key::{
@@ -24,7 +24,7 @@ pub(super) const TESTS: Key<SchemaOnly> = Key::required("tests", SchemaOnly(test
 pub(super) const NAME: Key<Text> = Key::required("name", Text("a name"), "What the test is called.");
 pub(super) const START: Key<Custom<Time>> = Key::optional(
     "start",
-    Custom { read: read::start, schema: || json!({"type": "string"}) },
+    Custom { read: values::start, schema: || json!({"type": "string"}) },
     "The moment of the first poll, UTC: 2026-01-05 09:00:00.",
 );
 pub(super) const EVERY: Key<AtLeast> =
@@ -51,7 +51,7 @@ pub(super) const LEVEL: Key<OneOf<Level>> = Key::with_default(
 /// A text of an event; it may be empty.
 type EventText = Key<Custom<String>>;
 const SAID: Custom<String> =
-    Custom { read: read::said_text, schema: || json!({"type": ["string", "number", "boolean"]}) };
+    Custom { read: values::said_text, schema: || json!({"type": ["string", "number", "boolean"]}) };
 pub(super) const OBJ_TYPE: EventText = Key::with_default("objType", SAID, "Pod", "The kind of object.");
 pub(super) const OBJ_NAME: EventText = Key::optional("objName", SAID, "The object's name.");
 pub(super) const REASON: EventText = Key::optional("reason", SAID, "The event's short machine word.");

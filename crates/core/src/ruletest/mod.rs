@@ -9,6 +9,7 @@ pub mod keys;
 mod read;
 mod row;
 mod run;
+mod values;
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -26,9 +27,9 @@ use super::event::{Level, Target};
 use super::health::WorkloadKind;
 use super::metadata::Metadata;
 use super::notice::NoticeKind;
-use super::rules::rule::{Destination, Severity};
-use super::rules::{Pattern, Rules};
+use super::rules::Rules;
 use super::time::Time;
+use crate::rule::{Destination, Pattern, Severity};
 
 /// A checked test file.
 #[derive(Clone, Debug)]

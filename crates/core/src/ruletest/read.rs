@@ -4,15 +4,12 @@ use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::Arc;
 
-use jiff::civil::DateTime;
-use jiff::tz::TimeZone;
-
 use super::{Case, Expected, HealthRow, Row, TestFile, keys};
 use crate::diagnostic::{Diagnostic, Source, meant_or};
 use crate::event::Target;
 use crate::metadata::Metadata;
-use crate::rules::rule::RuleKey;
-use crate::rules::{Pattern, Rules};
+use crate::rule::{Pattern, RuleKey};
+use crate::rules::Rules;
 use crate::time::Time;
 use crate::yaml::key::{Key, Row as _, Text};
 use crate::yaml::{self, MapReader, Node, Reader, valid_or_absent};
@@ -100,24 +97,6 @@ fn one_case(node: &Node, reader: &mut Reader) -> Option<Case> {
     };
     map.finish(reader);
     Some(Case { name: name?, at, start: start?, every: every?, rows, health, expected })
-}
-
-pub(super) fn start(node: &Node, reader: &mut Reader) -> Option<Time> {
-    let text = reader.text(node, "a time such as `2026-01-05 09:00:00`")?;
-    let read = text.parse::<DateTime>().ok().and_then(|time| time.to_zoned(TimeZone::UTC).ok());
-    if read.is_none() {
-        let help = "write it as `2026-01-05 09:00:00`; it is UTC";
-        reader.error_help(&node.span, format!("`{text}` is not a time"), help);
-    }
-    Some(Time::from_millis(read?.timestamp().as_millisecond()))
-}
-
-/// A text of an event; it may be empty.
-pub(super) fn said_text(node: &Node, reader: &mut Reader) -> Option<String> {
-    if node.text().is_none() {
-        reader.expected(node, "a text");
-    }
-    node.text().map(str::to_owned)
 }
 
 /// The target of these keys; those that are missing are as in `base`.

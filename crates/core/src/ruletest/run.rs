@@ -10,18 +10,18 @@ use super::coverage::Coverage;
 use super::read::is_called;
 use super::row::{self, Cell};
 use super::{Case, Expected, HealthRow, offset};
-use crate::backtest;
 use crate::event::{Event, Subject, Target};
 use crate::health::{Health, HealthReport};
-use crate::message::{Language, Style, compose};
+use crate::message::{Style, compose};
 use crate::notice::{Notice, NoticeBody, NoticeKind};
 use crate::replay::{Outcomes, Replay};
+use crate::rule::{Destination, RuleKey, Severity};
 use crate::rules::Rules;
-use crate::rules::rule::{Destination, RuleKey, Severity};
 use crate::source::Problem;
 use crate::step::Setup;
 use crate::time::Time;
-use crate::workload;
+use crate::translations::Language;
+use crate::{backtest, workload};
 
 /// A notice that came in a case.
 #[derive(Clone, Debug, PartialEq, Eq)]

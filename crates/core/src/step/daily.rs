@@ -3,18 +3,14 @@
 //! Counts are kept in memory and stored with the heartbeat: a crash may lose the counts of some seconds, never a
 //! message.
 
-use std::collections::{BTreeMap, BTreeSet};
-
-use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::decision::{Decision, Effect, Verdict};
-use super::{Setup, State, StepContext};
+use super::{Day, Days, Setup, State, StepContext};
 use crate::notice::Info;
-use crate::rules::Severity;
-use crate::rules::quiet::Hours;
-use crate::rules::rule::Destination;
-use crate::time::{Jump, Time};
+use crate::rule::quiet::Hours;
+use crate::rule::{Destination, Severity};
+use crate::time::Time;
 
 /// Bound on the kinds of unsent Warnings that are counted.
 const MAX_UNTOLD: usize = 1_000;
@@ -22,41 +18,6 @@ const MAX_UNTOLD: usize = 1_000;
 /// The time of day at which a destination gets its line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DailyAt(pub Hours);
-
-/// The counts for one destination since its last line.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Day {
-    /// Start of the counts.
-    pub since: Time,
-    /// Entries of all lists that were read.
-    pub events: u64,
-    /// Messages that the destination took.
-    pub messages: u64,
-    /// Incidents whose opening was sent to it.
-    pub incidents: u64,
-    /// Kinds of Warnings (workload and reason) that no rule sent, as hashes.
-    pub untold: BTreeSet<u64>,
-    /// When the line is due; not stored, each process computes it.
-    #[serde(skip)]
-    due: Option<Time>,
-}
-
-impl Day {
-    fn new(since: Time) -> Self {
-        Self { since, events: 0, messages: 0, incidents: 0, untold: BTreeSet::new(), due: None }
-    }
-}
-
-impl Day {
-    /// Shifts the start of the counts. The due time follows the calendar and is computed anew.
-    pub(super) fn clock_set(&mut self, by: Jump) {
-        self.since.carry(by);
-        self.due = None;
-    }
-}
-
-/// The counts of all destinations that want a line.
-pub type Days = BTreeMap<Destination, Day>;
 
 impl State {
     /// The counts for the daily lines.

@@ -8,7 +8,7 @@ use crate::event::{Subject, Target};
 use crate::history::ObjectReport;
 use crate::incident::Incident;
 use crate::reports::{self, Deleted, EndEffect, EndScope};
-use crate::rules::rule::RuleKey;
+use crate::rule::RuleKey;
 use crate::source::ObjectName;
 use crate::time::Time;
 use crate::workload;

@@ -4,33 +4,19 @@
 //! because it is a fact of the cluster, not of the store.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 use std::time::Duration;
 
-use super::{State, StepContext};
+use super::state::Workload;
+use super::{State, StepContext, Workloads};
 use crate::event::Target;
-use crate::health::{Health, HealthReport, Status, WorkloadKind};
+use crate::health::{Health, HealthReport, Status};
 use crate::history::ObjectReport;
 use crate::incident::{Incident, Phase};
-use crate::map::FastMap;
 use crate::notice::NoticeKind;
 use crate::reports::Deleted;
-use crate::rules::rule::{EndsBy, RuleSettings};
+use crate::rule::{EndsBy, RuleSettings};
 use crate::time::{Jump, Time};
 use crate::workload;
-
-/// Every workload whose health is known, by target.
-#[derive(Debug, Default)]
-pub struct Workloads(FastMap<Target, Vec<Workload>>);
-
-#[derive(Debug)]
-struct Workload {
-    kind: WorkloadKind,
-    name: Arc<str>,
-    health: Health,
-    /// Since when it is whole, by podbell's clock.
-    ready_since: Option<Time>,
-}
 
 /// How long an incident is kept open because its workloads were not ready when they were last seen.
 const UNSEEN: Duration = Duration::from_secs(4 * 3600);
@@ -46,47 +32,6 @@ fn is_of_a_workload(kind: &str) -> bool {
 
 /// What a pod's volume is claimed by.
 const CLAIM: &str = "PersistentVolumeClaim";
-
-impl Workloads {
-    /// Takes in a report. Returns whether anything changed.
-    fn take(&mut self, report: &HealthReport, now: Time) -> bool {
-        let HealthReport { target, kind, name, health, deleted: _ } = report;
-        let known =
-            self.0.get(target).and_then(|all| all.iter().position(|one| one.kind == *kind && one.name == *name));
-        let Some(health) = *health else {
-            let Some(at) = known else { return false };
-            let Some(all) = self.0.get_mut(target) else { return false };
-            all.remove(at);
-            if all.is_empty() {
-                self.0.remove(target);
-            }
-            return true;
-        };
-        let ready_since = health.is_whole().then_some(now);
-        let all = self.0.entry(target.clone()).or_default();
-        match known.and_then(|at| all.get_mut(at)) {
-            Some(one) if one.health == health => false,
-            Some(one) => {
-                one.health = health;
-                one.ready_since = ready_since.map(|now| one.ready_since.unwrap_or(now));
-                true
-            }
-            None => {
-                all.push(Workload { kind: *kind, name: name.clone(), health, ready_since });
-                true
-            }
-        }
-    }
-
-    fn of(&self, target: &Target) -> &[Workload] {
-        self.0.get(target).map(Vec::as_slice).unwrap_or_default()
-    }
-
-    /// The clock was set.
-    pub fn clock_set(&mut self, by: Jump) {
-        self.0.values_mut().flatten().filter_map(|one| one.ready_since.as_mut()).for_each(|since| since.carry(by));
-    }
-}
 
 impl State {
     /// Gives away what is known of workloads, for a state that is read anew.

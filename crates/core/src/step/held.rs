@@ -7,17 +7,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
-
-use super::{Setup, State, StepContext};
+use super::{HeldKey, Setup, State, StepContext, WindowBacklog};
 use crate::event::Subject;
 use crate::health::Status;
-use crate::incident::hold::{HoldReason, Holds, Inhibitor, Window};
+use crate::incident::hold::{HoldReason, Holds, Inhibitor};
 use crate::incident::{Incident, Phase, Relief};
-use crate::map::FastMap;
 use crate::notice::Info;
-use crate::rules::rule::{Destination, Field, RuleKey, RuleSettings};
-use crate::rules::{EventFields, RuleId, Severity};
+use crate::rule::quiet::Window;
+use crate::rule::{Destination, EventFields, Field, RuleKey, RuleSettings, Severity};
+use crate::rules::RuleId;
 use crate::time::Time;
 
 /// Bounds per window: on the incidents that are remembered, and on the names of those that ended.
@@ -25,19 +23,6 @@ const MAX_INCIDENTS: usize = 10_000;
 const MAX_NAMED: usize = 20;
 /// What a cause explains is told by itself once it goes on this long after the cause is over.
 const OUTLIVES: Duration = Duration::from_secs(300);
-
-/// What a window keeps from a destination.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct WindowBacklog {
-    /// When the first held notice fell due.
-    pub from: Time,
-    /// The window's end.
-    pub until: Time,
-    /// The incidents that are held.
-    pub incidents: BTreeSet<u64>,
-    /// Those of them that ended meanwhile; the first ones in words, the others with an empty text.
-    pub over: BTreeMap<u64, String>,
-}
 
 /// What became of an incident that windows hold.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -47,9 +32,6 @@ pub(super) enum Held {
     /// It is over.
     Over,
 }
-
-/// The destination, and the window that holds.
-pub type HeldKey = (Destination, Window);
 
 impl State {
     /// What holds an incident now.
@@ -309,14 +291,4 @@ pub(super) fn words(incident: &Incident) -> String {
     let namespace = incident.targets.first().map_or("", |target| &*target.namespace);
     let reasons: Vec<&str> = incident.details.reasons.iter().take(2).map(|reason| reason.reason.as_str()).collect();
     format!("{namespace}/{}: {}", incident.workload, reasons.join(", "))
-}
-
-/// Notes an incident whose rules inhibit others.
-pub(super) fn note_inhibiting(inhibiting: &mut FastMap<RuleKey, BTreeSet<u64>>, setup: &Setup, incident: &Incident) {
-    for rule in incident.inhibiting_rules() {
-        let holds = setup.rules.find(rule).is_some_and(|rule| !setup.rules.get(rule).settings.inhibits.is_empty());
-        if holds {
-            inhibiting.entry(rule.clone()).or_default().insert(incident.id);
-        }
-    }
 }

@@ -10,7 +10,7 @@ use crate::incident::standing::VisibleEnds;
 use crate::incident::{Incident, Joining, Phase};
 use crate::notice::{CloseReason, Notice, NoticeBody, NoticeKind};
 use crate::outbox::MessageState;
-use crate::rules::rule::{EndsBy, RuleKey, RuleSettings};
+use crate::rule::{EndsBy, RuleKey, RuleSettings};
 use crate::time::Time;
 
 impl State {

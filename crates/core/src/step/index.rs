@@ -5,7 +5,7 @@ use std::hash::Hash;
 use crate::event::Target;
 use crate::incident::{Incident, insert_sorted};
 use crate::map::FastMap;
-use crate::rules::rule::{Field, RuleKey};
+use crate::rule::{Field, RuleKey};
 use crate::series::{Identities, ProblemId};
 use crate::workload;
 

@@ -3,15 +3,14 @@
 
 use std::time::Duration;
 
-use super::held::note_inhibiting;
+use super::state::note_inhibiting;
 use super::{Setup, State, StepContext};
 use crate::event::Subject;
 use crate::incident::{Incident, Joining, Phase};
-use crate::reports;
+use crate::rule::{Destination, Field, OpenWhen, RuleKey, RuleSettings};
 use crate::rules::RuleId;
-use crate::rules::rule::{Destination, Field, OpenWhen, RuleKey, RuleSettings};
 use crate::time::Time;
-use crate::{topic, workload};
+use crate::{reports, topic, workload};
 
 /// This many workloads whose names have one shape get an incident each; further ones count as runs of one thing.
 const MAKER_RUNS: usize = 2;

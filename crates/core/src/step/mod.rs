@@ -7,6 +7,7 @@ mod ages;
 mod clock;
 pub mod daily;
 pub mod decision;
+mod decisions;
 mod deletions;
 mod ends;
 mod first_contact;
@@ -31,14 +32,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use daily::DailyAt;
-pub use first_contact::{SourceState, clock_hint};
-pub use health::Workloads;
-pub use held::{HeldKey, WindowBacklog};
-pub use rollouts::WorkloadKey;
-pub use state::{Failing, Restored, State, TargetState};
-pub use trouble::TroubleState;
-pub use user_actions::ActionRecord;
-pub use writes::{Ended, ReadabilityChange, SeriesRow, Tally, Writes};
+pub use state::{
+    Blind, Day, Days, Failing, HeldKey, Restored, SourceState, State, TargetState, TroubleState, WindowBacklog,
+    WorkloadKey, Workloads, clock_hint,
+};
+pub use writes::{ActionRecord, Ended, ReadabilityChange, SeriesRow, Tally, Writes};
 
 use super::enrichment::PodState;
 use super::event::{Event, Target};
@@ -46,9 +44,9 @@ use super::health::HealthReport;
 use super::notice::{Notice, NoticeBody, NoticeKind, StoreFate, TroubleSubject};
 use super::rollout::TemplateReport;
 use super::rules::Rules;
-use super::rules::rule::{Destination, Severity};
 use super::source::{Covers, ObjectName, PartialObservation, Problem, SourceInfo, TargetEntry};
 use super::time::Time;
+use crate::rule::{Destination, Severity};
 
 /// The operator's configuration. Immutable: a reload makes a new one.
 #[derive(Debug)]

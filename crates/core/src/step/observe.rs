@@ -3,9 +3,9 @@
 use std::cell::OnceCell;
 use std::time::Duration;
 
-use super::ages::Ages;
 use super::decision::{Decision, Effect};
 use super::shared::Shared;
+use super::state::Ages;
 use super::{SeriesRow, Setup, State, StepContext, Tally, TargetState, Writes};
 use crate::diff::{CLOCK_TOLERANCE, Change, ChangeKind, Diff, FIRST_POLL_WINDOW, Reading, compare};
 use crate::event::{Event, Level, Subject, Target};

@@ -4,14 +4,37 @@
 //! under the new rule. Otherwise it moves to the rule that claims its newest event now, if that rule groups it by the
 //! same values; else it closes with the next tick. New rules see only changes that come after them.
 
-use super::held::note_inhibiting;
 use super::incidents::rule_of;
-use super::{Setup, State, StepContext};
+use super::state::note_inhibiting;
+use super::{HeldKey, Setup, State, StepContext, Writes};
 use crate::event::Subject;
 use crate::incident::Incident;
+use crate::rule::Destination;
 use crate::rules::RuleId;
 
 impl State {
+    /// Renames a destination in notification states, in its trouble and in windows, so that nothing is sent again.
+    pub fn rename_destination(&mut self, from: &str, to: &Destination, writes: &mut Writes) {
+        for incident in self.incidents.values_mut() {
+            if crate::incident::notification_state::rename(&mut incident.notifications, from, to) {
+                writes.incidents.insert(incident.id);
+            }
+        }
+        for trouble in self.troubles.values_mut() {
+            if trouble.rename(from, to) {
+                writes.troubles.insert(trouble.id);
+            }
+        }
+        let held: Vec<HeldKey> = self.held.keys().filter(|(name, _)| **name == *from).cloned().collect();
+        for key in held {
+            let new = (to.clone(), key.1.clone());
+            if let Some(held) = self.held.remove(&key) {
+                self.held.insert(new.clone(), held);
+                writes.held.extend([key, new]);
+            }
+        }
+    }
+
     /// Brings incidents in line with the setup's rules.
     pub(super) fn adopt_rules(&mut self, cx: &mut StepContext<'_>) {
         self.end_removed_windows(cx);

@@ -1,28 +1,22 @@
 //! Rollouts of workloads: seen in lists and reported by sources, and told with the incidents that follow.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{State, StepContext};
+use super::{State, StepContext, WorkloadKey};
 use crate::diff::{ChangeKind, Diff};
 use crate::event::Target;
 use crate::history::ObjectReport;
 use crate::incident::Incident;
 use crate::notice::NoticeKind;
 use crate::rollout::{Rollout, Rollouts, Scaled, TemplateReport};
-use crate::rules::rule::Field;
+use crate::rule::Field;
 use crate::time::{Jump, Time};
 
 /// Beyond this, the rollouts of further workloads are not kept.
 const MAX_WORKLOADS: usize = 50_000;
 /// A source that was not watched for longer than this may show a rollout much later than it happened.
 const MISSED: Duration = Duration::from_secs(600);
-
-/// A workload of a target.
-pub type WorkloadKey = (Target, Arc<str>);
-/// What is known of the rollouts of every workload.
-pub(super) type AllRollouts = BTreeMap<WorkloadKey, Rollouts>;
 
 impl State {
     /// Takes in the replica sets that a list shows to be scaled.

@@ -6,13 +6,12 @@
 use std::collections::BTreeSet;
 
 use super::incidents::rule_of;
-use super::{Setup, State, StepContext, Writes};
+use super::{ActionRecord, Setup, State, StepContext, Writes};
 use crate::event::Target;
 use crate::incident::{Incident, Phase};
 use crate::mute::{Acknowledged, Author, LONGEST_MUTE, Mute, Muted};
 use crate::notice::Info;
-use crate::rules::Severity;
-use crate::rules::rule::Destination;
+use crate::rule::{Destination, Severity};
 use crate::scope::Scope;
 use crate::time::Time;
 use crate::user_action::{Act, ActionResult, Refusal, UserAction};
@@ -24,19 +23,6 @@ const MAX_WHY: usize = 300;
 const MAX_NAME: usize = 253;
 /// Bound on the services named by a mute whose rules are searched for destinations.
 const MAX_ASKED: usize = 50;
-
-/// A user action that was carried out, for the record.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ActionRecord {
-    /// When it was carried out.
-    pub at: Time,
-    /// The incident that it concerns, if any.
-    pub incident: Option<u64>,
-    /// Who carried it out.
-    pub by: Author,
-    /// The action.
-    pub act: Act,
-}
 
 impl State {
     /// Carries out a user action at `now`.
@@ -132,7 +118,7 @@ impl State {
                 let shown = || {
                     self.incidents
                         .values()
-                        .any(|incident| what.is_about(incident) && mute.scope.covers(&incident.targets))
+                        .any(|incident| incident.is_covered_by(what) && mute.scope.covers(&incident.targets))
                 };
                 if watched || shown() { Ok(()) } else { Err(Refusal::Unknown) }
             }
@@ -140,7 +126,7 @@ impl State {
     }
 
     fn held_by(&self, mute: &Mute) -> Vec<u64> {
-        self.incidents.values().filter(|incident| mute.holds(incident)).map(|incident| incident.id).collect()
+        self.incidents.values().filter(|incident| incident.is_muted_by(mute)).map(|incident| incident.id).collect()
     }
 
     /// The destinations of what is muted: of present incidents and of future ones.
@@ -256,7 +242,7 @@ impl State {
 
     /// The mute that holds an incident; of several, the one that ends last.
     pub(super) fn muted(&self, incident: &Incident) -> Option<(u64, Time)> {
-        let holding = self.mutes.values().filter(|mute| mute.holds(incident));
+        let holding = self.mutes.values().filter(|mute| incident.is_muted_by(mute));
         holding.map(|mute| (mute.id, mute.until)).max_by_key(|(_, until)| *until)
     }
 

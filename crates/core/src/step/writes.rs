@@ -4,15 +4,17 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::decision::Decision;
-use super::{ActionRecord, HeldKey, WorkloadKey};
+use super::{HeldKey, WorkloadKey};
 use crate::diff::ChangeKind;
 use crate::enrichment::PodQuestion;
 use crate::event::{Event, Target};
 use crate::history::ObjectReport;
 use crate::incident::Incident;
+use crate::mute::Author;
 use crate::notice::Notice;
 use crate::series::EpisodeKey;
 use crate::time::Time;
+use crate::user_action::Act;
 
 /// A target can no longer be read, or can be again.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -147,4 +149,17 @@ impl Writes {
             && !self.daily
             && self.notices.is_empty()
     }
+}
+
+/// A user action that was carried out, for the record.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ActionRecord {
+    /// When it was carried out.
+    pub at: Time,
+    /// The incident that it concerns, if any.
+    pub incident: Option<u64>,
+    /// Who carried it out.
+    pub by: Author,
+    /// The action.
+    pub act: Act,
 }

@@ -1,11 +1,12 @@
 //! A batch as statements: one for each kind of row, whatever the number of rows, and all of them sent at once.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 use super::call::Call;
 use super::commit_outbox;
 use super::error::PostgresError;
 use super::writer::{Store, Targets};
+use crate::batch::last_of_each;
 use crate::rows::{self, MAX_OBSERVATIONS, MAX_REPORTS, sql};
 use crate::{Batch, DaysRow, Gap, IncidentRow, KEPT_DECISIONS, crash_point, incident_codec};
 use podbell_core::event::{Level, Target};
@@ -35,14 +36,6 @@ impl Store {
         crash_point!("commit.after");
         committed.map(drop)
     }
-}
-
-/// The last row of each key, in the order of the rows. A statement may change a row only once.
-pub(super) fn last_of_each<T, K: Eq + std::hash::Hash>(rows: Vec<T>, key: impl Fn(&T) -> K) -> Vec<T> {
-    let mut seen = HashSet::with_capacity(rows.len());
-    let mut kept: Vec<T> = rows.into_iter().rev().filter(|row| seen.insert(key(row))).collect();
-    kept.reverse();
-    kept
 }
 
 fn targets<'a>(calls: &mut Vec<Call<'a>>, known: &mut Targets, batch: &'a Batch) {

@@ -1,11 +1,11 @@
 //! The outbox of a batch as statements.
 
 use super::call::Call;
-use super::commit::last_of_each;
+use crate::batch::last_of_each;
 use crate::rows::sql;
 use crate::{Batch, SendRow, ThreadRow};
 use podbell_core::outbox::DeliveryState;
-use podbell_core::rules::rule::Destination;
+use podbell_core::rule::Destination;
 use podbell_core::time::Time;
 
 /// In this order: what is told, to whom, how far it is.

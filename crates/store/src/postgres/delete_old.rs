@@ -78,15 +78,6 @@ const BUDGET: Duration = Duration::from_secs(1);
 /// A deletion that takes longer is given up, so that the lease does not end meanwhile.
 const LIMIT: &str = "SELECT set_config('statement_timeout', '2s', true)";
 
-/// How far a round of deletions has come.
-#[derive(Debug, Default)]
-pub(super) struct Deletion {
-    /// The table that is next.
-    next: usize,
-    /// How many rows were deleted in this round.
-    deleted: i64,
-}
-
 /// Deletes rows of a table and counts them.
 fn delete(which: &str) -> String {
     format!("WITH gone AS (DELETE FROM podbell.{which} RETURNING 1) SELECT count(*) FROM gone")

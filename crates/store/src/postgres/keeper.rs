@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::call::Call;
 use super::error::PostgresError;
-use super::lease::{HeldLease, LEASE_MS, RENEW};
+use super::held_lease::{HeldLease, LEASE_MS, RENEW};
 use super::server::Server;
 use super::session::Session;
 use super::{LOAD_LIMIT, RENEWAL};

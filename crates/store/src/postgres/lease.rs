@@ -6,12 +6,12 @@ use std::time::Duration;
 use super::call::Call;
 use super::column::{get, id, optional_id, text};
 use super::error::PostgresError;
+use super::held_lease::{HeldLease, LEASE_MS, RENEW};
 use super::keeper::Keeper;
 use super::server::Server;
 use super::session::{Failed, Session};
 use super::writer::Store;
-use super::{LEASE, LOAD_LIMIT, migrate};
-use crate::lease::LeaseEnd;
+use super::{LOAD_LIMIT, migrate};
 use crate::message_epochs::MessageEpochs;
 use crate::moment::Moment;
 use crate::rows::sql;
@@ -20,34 +20,6 @@ use crate::{Claim, Holder, Lease, StoreError, Writer};
 /// How often a process that waits for the lease asks.
 const PAUSE: Duration = Duration::from_millis(250);
 
-/// What of the lease this process knows.
-#[derive(Debug)]
-pub(super) struct HeldLease {
-    pub epoch: u64,
-    /// The name of this process among the replicas. After a failover to a server that lacks a takeover, two may have
-    /// the same epoch.
-    pub replica: String,
-    /// The number of the last commit that is known to be written.
-    pub turn: i64,
-    /// When the statement was sent that renewed it last; `None`: it is lost, or was given up.
-    pub renewed: Option<Moment>,
-}
-
-impl HeldLease {
-    /// The lease, if it was also renewed at this moment.
-    fn lease(&self, kept: Option<Moment>) -> Lease {
-        let renewed = self.renewed.map(|renewed| kept.unwrap_or(renewed));
-        Lease { epoch: self.epoch, end: renewed.map_or(LeaseEnd::OVER, |renewed| LeaseEnd::after(renewed, LEASE)) }
-    }
-}
-
-/// Renews a replica's lease, if it has not ended: `$1` the epoch, `$2` the length of a lease, `$3` the replica.
-pub(super) const RENEW: &str = "UPDATE podbell.lease SET expires_at = clock_timestamp() + $2 * interval '1 millisecond'
-    WHERE epoch = $1 AND holder = $3 AND expires_at > clock_timestamp() RETURNING 1";
-
-/// The length of a lease, as statements take it.
-#[allow(clippy::cast_possible_truncation)]
-pub(super) const LEASE_MS: i64 = LEASE.as_millis() as i64;
 /// A lease that ends later than this was given by another clock: the server's was set back, or another server took over
 /// whose clock is behind. Its owner renews it soon if it lives.
 const AHEAD: Duration = Duration::from_secs(20);

@@ -21,9 +21,8 @@ use podbell_core::outbox::{
     Content, Delivery, DeliveryId, DestinationHealth, Parent, RestoredOutbox, SendId, StoredThread, Thread,
 };
 use podbell_core::rollout::Rollouts;
-use podbell_core::rules::Severity;
-use podbell_core::step::daily::Days;
-use podbell_core::step::{Failing, HeldKey, Restored, TargetState, TroubleState, WindowBacklog, WorkloadKey};
+use podbell_core::rule::Severity;
+use podbell_core::step::{Days, Failing, HeldKey, Restored, TargetState, TroubleState, WindowBacklog, WorkloadKey};
 use podbell_core::time::Time;
 
 /// How many incidents are read at once.

@@ -13,6 +13,7 @@ mod commit_outbox;
 mod copy;
 mod delete_old;
 mod error;
+mod held_lease;
 mod inbox;
 mod inspect;
 mod keeper;

@@ -5,6 +5,7 @@
 //! are prepared where no pooler stands between.
 
 mod prepare;
+mod read;
 
 use std::future::Future;
 use std::pin::{Pin, pin};

@@ -5,16 +5,14 @@ use std::sync::Arc;
 
 use super::call::Call;
 use super::column::{get, id, level, time};
-use super::delete_old::Deletion;
 use super::error::PostgresError;
+use super::held_lease::HeldLease;
 use super::keeper::Keeper;
-use super::lease::HeldLease;
 use super::server::Server;
 use super::session::Session;
-use crate::inbox;
 use crate::message_epochs::MessageEpochs;
 use crate::rows::sql;
-use crate::{Batch, InboxItem, Lease, ReadingRow, Recovery, StoreError, StoredDelivery, StoredState, Writer};
+use crate::{Batch, InboxItem, Lease, ReadingRow, Recovery, StoreError, StoredDelivery, StoredState, Writer, inbox};
 use podbell_core::diff::Reading;
 use podbell_core::event::Target;
 use podbell_core::notice::Notice;
@@ -236,4 +234,13 @@ fn in_order(targets: &[Target], ids: &[Option<i64>], rows: Vec<(i64, ReadingRow)
     }
     let rows = |id: &Option<i64>| id.and_then(|id| by_id.get(&id).cloned()).unwrap_or_default();
     targets.iter().zip(ids).map(|(target, id)| (target.clone(), rows(id))).collect()
+}
+
+/// How far a round of deletions has come.
+#[derive(Debug, Default)]
+pub(super) struct Deletion {
+    /// The table that is next.
+    pub next: usize,
+    /// How many rows were deleted in this round.
+    pub deleted: i64,
 }

@@ -9,7 +9,7 @@ use rusqlite::backup::StepResult;
 use rusqlite::{Connection, OpenFlags};
 
 use super::migrate::{self, VERSION};
-use super::{BUSY_WAIT, SqliteError, Store, place};
+use super::{BUSY_WAIT, SqliteError, Store, disk, place};
 use crate::{Backup, Existing};
 use podbell_core::time::Time;
 
@@ -48,7 +48,7 @@ pub fn back_up_to(store: &Path, out: &mut dyn Write, now: Time) -> Result<Backup
 /// Refuses names that a backup cannot have.
 fn check_target(store: &Path, to: &Path, existing: Existing) -> Result<(), SqliteError> {
     let refuse = |what: String| Err(SqliteError::Backup { path: to.to_owned(), what });
-    let folder = place::folder_of(to);
+    let folder = disk::folder_of(to);
     let Ok(real_folder) = folder.canonicalize() else {
         return refuse(format!("there is no folder {}: make it, or choose another place", folder.display()));
     };
@@ -152,7 +152,7 @@ impl Unfinished {
         let sql = "SELECT page_count * page_size FROM pragma_page_count, pragma_page_size";
         let needed = source.connection.query_row(sql, [], |row| super::load::id(row, 0));
         let needed = needed.map_err(|error| source.error(error))?;
-        let free = rustix::fs::statvfs(place::folder_of(&self.path)).ok();
+        let free = rustix::fs::statvfs(disk::folder_of(&self.path)).ok();
         match free.map(|stat| stat.f_bavail.saturating_mul(stat.f_frsize)) {
             Some(free) if free < needed => {
                 let what = format!(
@@ -210,7 +210,7 @@ impl Unfinished {
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let copy = Connection::open_with_flags(&self.path, flags).map_err(of)?;
         migrate::check_version(&copy, &self.path, VERSION, migrate::OlderFormat::IsRefused)?;
-        super::recover::check_integrity(&copy, &self.path, "integrity_check")?;
+        super::integrity::check_integrity(&copy, &self.path, "integrity_check")?;
         let uuid = super::identity(&copy).map_err(of)?.1;
         let epochs = super::epoch::read(&copy, &uuid).map_err(of)?;
         let mut copy = Store::made(&self.path, copy, epochs).map_err(of)?;
@@ -279,7 +279,7 @@ fn failed(to: &Path, at: &Path, source: std::io::Error) -> SqliteError {
             "its disk is full: make room there, or choose another place".to_owned()
         }
         ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => {
-            let folder = place::folder_of(at).display();
+            let folder = disk::folder_of(at).display();
             format!("{folder} cannot be written by this user ({source}): choose a folder that can")
         }
         _ => format!("{}: {source}", at.display()),

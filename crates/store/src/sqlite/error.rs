@@ -3,7 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::place;
+use super::disk::exhausted;
 use crate::{ErrorKind, StoreError};
 
 /// Why the store cannot be used. Nothing is ever destroyed on the way to one of these.
@@ -157,9 +157,9 @@ impl SqliteError {
         }
         match source.sqlite_error_code() {
             Some(DatabaseCorrupt | NotADatabase) => Self::Corrupt { path, why: source.to_string() },
-            Some(DiskFull) => Self::Full { what: place::exhausted(&path).unwrap_or("no space"), path },
-            Some(ReadOnly | PermissionDenied | CannotOpen | SystemIoFailure) if place::exhausted(&path).is_some() => {
-                Self::Full { what: place::exhausted(&path).unwrap_or("no space"), path }
+            Some(DiskFull) => Self::Full { what: exhausted(&path).unwrap_or("no space"), path },
+            Some(ReadOnly | PermissionDenied | CannotOpen | SystemIoFailure) if exhausted(&path).is_some() => {
+                Self::Full { what: exhausted(&path).unwrap_or("no space"), path }
             }
             Some(ReadOnly | PermissionDenied | CannotOpen) => Self::ReadOnly { path, why: source.to_string() },
             Some(DatabaseBusy | DatabaseLocked) => Self::Busy { path, waited_seconds: super::BUSY_WAIT.as_secs() },
@@ -174,7 +174,7 @@ impl SqliteError {
                 Self::ReadOnly { path: store.to_owned(), why: format!("{}: {source}", path.display()) }
             }
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
-                Self::Full { path: store.to_owned(), what: place::exhausted(store).unwrap_or("no space") }
+                Self::Full { path: store.to_owned(), what: exhausted(store).unwrap_or("no space") }
             }
             _ => Self::Io { path: path.to_owned(), source },
         }

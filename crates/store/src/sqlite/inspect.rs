@@ -7,7 +7,7 @@ use std::time::Duration;
 use rusqlite::{Connection, OpenFlags};
 
 use super::migrate::{self, VERSION};
-use super::{BUSY_WAIT, SqliteError, Store, place};
+use super::{BUSY_WAIT, SqliteError, Store, disk, place};
 use podbell_core::time::Time;
 
 /// How long checking all pages may take: the doctor has 10 s for everything.
@@ -53,7 +53,7 @@ pub fn inspect(path: &Path) -> Inspection {
     let owned = place::is_owned(path);
     let real = path.canonicalize().unwrap_or_else(|_| path.to_owned());
     let path = real.as_path();
-    let folder = place::folder_of(path).to_owned();
+    let folder = disk::folder_of(path).to_owned();
     let place = place::check_place(path).and_then(|()| place::check_file_system(path));
     let sound = place.is_ok();
     Inspection {
@@ -104,7 +104,7 @@ fn look_at_pages(connection: &Connection, path: &Path) -> Result<bool, SqliteErr
             interrupt.interrupt();
         }
     });
-    let checked = super::recover::check_integrity(connection, path, "quick_check");
+    let checked = super::integrity::check_integrity(connection, path, "quick_check");
     drop(done);
     // The timer thread has no result.
     let _ = timer.join();

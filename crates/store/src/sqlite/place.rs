@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::SqliteError;
+use super::disk::folder_of;
 
 /// The mode of files that only podbell's user may read and write.
 const PRIVATE: u32 = 0o600;
@@ -201,23 +202,6 @@ pub(super) fn check_place(store: &Path) -> Result<(), SqliteError> {
         None => format!("there is no folder {}: make it, or correct `store:`", folder.display()),
     };
     Err(SqliteError::Place { path: store.to_owned(), what })
-}
-
-pub(super) fn folder_of(store: &Path) -> &Path {
-    store.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
-}
-
-/// What the file system has run out of, if anything.
-pub(super) fn exhausted(store: &Path) -> Option<&'static str> {
-    /// Less than a page, a log and its index need.
-    const LITTLE: u64 = 128 * 1024;
-    let stat = rustix::fs::statvfs(folder_of(store)).ok()?;
-    // Some file systems do not count files and report 0 of them.
-    match () {
-        () if stat.f_bavail.saturating_mul(stat.f_frsize) < LITTLE => Some("no space"),
-        () if stat.f_files > 0 && stat.f_favail == 0 => Some("no free inodes, so no place for another file: see df -i"),
-        () => None,
-    }
 }
 
 /// Refuses network file systems.

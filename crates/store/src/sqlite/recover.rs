@@ -7,9 +7,9 @@ use std::path::{Path, PathBuf};
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 
-use super::backup;
+use super::integrity::check_integrity;
 use super::stamp::{self, DamageRecord, Stamp};
-use super::{BUSY_WAIT, Ownership, SqliteError, Store, VERSION, migrate, place, undecodable};
+use super::{BUSY_WAIT, Ownership, SqliteError, Store, VERSION, backup, disk, migrate, place, undecodable};
 use crate::Recovery;
 use podbell_core::notice::StoreFate;
 use podbell_core::time::Time;
@@ -17,8 +17,6 @@ use podbell_core::time::Time;
 /// How many folders with damaged files may lie beside a store. More would fill the disk, and a store that is damaged
 /// this often lies on a damaged disk.
 const MAX_KEPT: usize = 10;
-/// How many of SQLite's findings are reported.
-const MAX_FINDINGS: u32 = 5;
 
 /// After a restore, incidents get numbers from a multiple of this, with at least as many left out.
 const SKIPPED_INCIDENTS: u64 = 1000;
@@ -379,7 +377,7 @@ fn new_folder(path: &Path, now: Time) -> Result<PathBuf, SqliteError> {
     let mark = place::beside(path, "kept-");
     let io = |source| SqliteError::io(path, &mark, source);
     let prefix = mark.file_name().unwrap_or_default().to_string_lossy().into_owned();
-    let there = std::fs::read_dir(place::folder_of(path)).map_err(io)?;
+    let there = std::fs::read_dir(disk::folder_of(path)).map_err(io)?;
     let kept = there.flatten().filter(|entry| entry.file_name().to_string_lossy().starts_with(&prefix)).count();
     if kept >= MAX_KEPT {
         let why =
@@ -426,17 +424,4 @@ pub fn mark_damaged(path: &Path, why: &str) {
     if let Err(error) = stamp::mark(&path, why, commit) {
         tracing::warn!(%error, "it could not be noted that the store is damaged");
     }
-}
-
-/// Runs SQLite's own check.
-pub(super) fn check_integrity(connection: &Connection, path: &Path, pragma: &str) -> Result<(), SqliteError> {
-    let of = |source| SqliteError::of(path, source);
-    let mut check = connection.prepare(&format!("PRAGMA {pragma}({MAX_FINDINGS})")).map_err(of)?;
-    let found = check.query_map([], |row| row.get::<_, String>(0)).map_err(of)?;
-    let found: Vec<String> = found.collect::<rusqlite::Result<_>>().map_err(of)?;
-    if found == ["ok"] {
-        return Ok(());
-    }
-    let why = found.join("; ").replace("*** in database main ***\n", "").replace('\n', "; ");
-    Err(SqliteError::Corrupt { path: path.to_owned(), why })
 }

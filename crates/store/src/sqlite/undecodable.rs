@@ -6,14 +6,13 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::incident_codec;
-use podbell_core::incident::hold::Window;
 use podbell_core::mute::Mute;
 use podbell_core::notice::{Notice, NoticeKind};
 use podbell_core::outbox::{Content, DeliveryPhase, DestinationHealth, MessageState};
 use podbell_core::rollout::Rollouts;
-use podbell_core::rules::Severity;
-use podbell_core::step::daily::Days;
-use podbell_core::step::{SourceState, TroubleState, WindowBacklog};
+use podbell_core::rule::Severity;
+use podbell_core::rule::quiet::Window;
+use podbell_core::step::{Days, SourceState, TroubleState, WindowBacklog};
 
 /// Whether a value can be decoded.
 type Decodes = fn(ValueRef<'_>) -> bool;

@@ -15,7 +15,7 @@ use crate::examine::{Checked, Finding, Group, Net, not_well};
 use crate::http::{ClientError, HttpOptions};
 use crate::settings::Draft;
 use crate::tasks::SideTask;
-use podbell_core::message::Language;
+use podbell_core::translations::Language;
 use podbell_core::yaml::key::Key;
 use podbell_core::yaml::{MapReader, Reader};
 
@@ -53,7 +53,7 @@ const CHANNELS: Key<Channels<Id>> = Key::optional(
 
 /// Its registry row.
 pub const CHAT: ChatKind = ChatKind {
-    name: "dingtalk-app",
+    name: super::super::app::NOTIFIER.name,
     about: "The robot of an application of DingTalk, over Stream mode.",
     language: Language::Zh,
     time_zone: "Asia/Shanghai",

@@ -13,8 +13,8 @@ use std::time::Duration;
 use secrecy::SecretString;
 use url::Url;
 
-use super::PACE;
 use super::api::Api;
+use super::{PACE, PRESS_PACE};
 use crate::chat::answer_delivery::AnswerTiming;
 use crate::chat::asker::Asker;
 use crate::chat::rate::Rate;
@@ -51,9 +51,6 @@ impl fmt::Debug for DingTalkConfig {
             .finish_non_exhaustive()
     }
 }
-
-/// How fast presses on cards are answered.
-pub(super) const PRESS_PACE: Pace = Pace { limit: 5, kept_for_critical: 0, ..PACE };
 
 /// How long things take; tests have less patience.
 #[derive(Clone, Copy, Debug)]

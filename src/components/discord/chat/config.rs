@@ -14,7 +14,7 @@ use crate::chat::{Chat, ChatDeps, ChatHead, ChatKind, Served};
 use crate::examine::{Checked, Net};
 use crate::http::{ClientError, HttpOptions};
 use crate::settings::Draft;
-use podbell_core::message::Language;
+use podbell_core::translations::Language;
 use podbell_core::yaml::key::{Custom, Key};
 use podbell_core::yaml::{MapReader, Node, Reader};
 

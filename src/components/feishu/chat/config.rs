@@ -14,7 +14,7 @@ use crate::examine::{Checked, Finding, Group, Net, not_well};
 use crate::http::{ClientError, HttpOptions};
 use crate::settings::{Draft, Secret, SecretKind};
 use crate::tasks::SideTask;
-use podbell_core::message::Language;
+use podbell_core::translations::Language;
 use podbell_core::yaml::key::Key;
 use podbell_core::yaml::{MapReader, Reader};
 
@@ -61,7 +61,7 @@ const CHANNELS: Key<Channels<Id>> = Key::optional(
 
 /// Its registry row.
 pub const CHAT: ChatKind = ChatKind {
-    name: "feishu-app",
+    name: super::super::app::APP.name,
     about: "An app of Feishu or Lark, over its long connection or by events over HTTP: mentions, direct messages, buttons.",
     language: Language::Zh,
     time_zone: "Asia/Shanghai",

@@ -92,9 +92,9 @@ pub(super) fn learned_key(kind: &str, namespace: &str, name: &str) -> Box<str> {
 mod tests {
     use serde_json::{Value, json};
 
-    use super::super::super::follow::Resource;
     use super::super::super::object::Object;
     use super::super::tests::{at, object, owners, service_of};
+    use crate::components::kubernetes::resource::Resource;
 
     #[test]
     fn the_first_configured_label_wins_whatever_their_order_on_the_object() {

@@ -5,11 +5,11 @@ use std::sync::Arc;
 
 use serde_json::value::RawValue;
 
-use super::super::follow::Resource;
 use super::super::object::{DescribedObject, Describing};
 use super::super::place::{self, LONGEST_CHAIN};
 use super::{Entry, Labels, MAX_OBJECTS, Owners, SharedOwners, key, kind};
 use crate::clock;
+use crate::components::kubernetes::resource::Resource;
 use crate::sources::WantedMetadata;
 use podbell_core::metadata::{Metadata, MetadataKey};
 use podbell_core::workload;

@@ -15,8 +15,8 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use self::attribution::{Selector, learned_key};
-use super::follow::Resource;
 use super::object::Object;
+use super::resource::Resource;
 use podbell_core::metadata::Metadata;
 use podbell_core::source::ObjectName;
 use podbell_core::time::Time;

@@ -44,10 +44,10 @@ impl Owners {
 mod tests {
     use serde_json::json;
 
-    use super::super::super::follow::Resource;
     use super::super::tests::{object, owners};
     use super::*;
     use crate::components::kubernetes::object::Object;
+    use crate::components::kubernetes::resource::Resource;
 
     fn pod(name: &str, node: Option<&str>) -> Object {
         let owner = json!([{"kind": "ReplicaSet", "name": "web-6d4cf56db6", "controller": true}]);

@@ -12,13 +12,13 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::timeout;
 
 use self::object::Object;
-use super::KubernetesConfig;
 use super::api::Api;
 use super::fault::{Fault, FaultKind};
-use super::follow::{Follower, Resource, WatchEvent};
+use super::follow::{Follower, WatchEvent};
 use super::owners::{SharedOwners, metadata};
-use super::place;
+use super::resource::Resource;
 use super::signals::{self, Signal, Signals, StateSignal};
+use super::{KubernetesConfig, place};
 use crate::clock;
 use crate::sources::{SourceEvent, WantedMetadata};
 use podbell_core::event::{Level, Target};

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use futures_util::future::BoxFuture;
 use url::Url;
 
+use super::api::Api;
 use super::event::BotIdentity;
-use super::socket::Api;
 use super::{Mattermost, MattermostConfig, Timing};
 use crate::chat::access::{Access, AllowList, Channels, DIRECT, Id, called};
 use crate::chat::reconnect::Disconnect;
@@ -16,7 +16,7 @@ use crate::examine::{Checked, Finding, Group, Net};
 use crate::http::{ClientError, HttpOptions};
 use crate::settings::keys::{Address, HTTP};
 use crate::settings::{Draft, Secret, SecretKind, SecretRef};
-use podbell_core::message::Language;
+use podbell_core::translations::Language;
 use podbell_core::yaml::key::Key;
 use podbell_core::yaml::{MapReader, Reader};
 

@@ -9,8 +9,8 @@ use std::time::Duration;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use super::api::Api;
 use super::event::{self, BotIdentity, Received};
-use super::socket::Api;
 use crate::notifiers::http_request::HttpRequest;
 use podbell_core::time::Time;
 

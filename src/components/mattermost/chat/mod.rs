@@ -3,6 +3,7 @@
 //! Every way ends in `Asker::submit`, which knows what was heard before. Without tokens of slash commands and a bot's token
 //! there is no endpoint, without a bot's token no connection.
 
+mod api;
 mod config;
 mod event;
 mod http;

@@ -10,15 +10,15 @@ use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
-use secrecy::{ExposeSecret as _, SecretString};
+use secrecy::ExposeSecret as _;
 use serde_json::{Value, json};
 use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_util::sync::CancellationToken;
-use url::Url;
 
 use super::super::reply;
 use super::Mattermost;
+use super::api::{Api, REFUSED};
 use super::event::{self, BotIdentity, Event, Frame};
 use super::missed::{self, Missed};
 use crate::chat::answer_delivery::{AnswerDelivery, Posted};
@@ -26,12 +26,9 @@ use crate::chat::asker::Rejection;
 use crate::chat::reconnect::{Backoff, Connection, Disconnect, open_in_time};
 use crate::chat::websocket::{self, Link, Pings};
 use crate::notifiers::http_request::HttpRequest;
-use crate::notifiers::redact::Redactor;
-use crate::notifiers::reply::Reply;
-use podbell_core::outbox::{Content, Outcome};
+use podbell_core::outbox::Content;
 use podbell_core::time::Time;
 
-const REFUSED: &str = "Mattermost refuses the bot's token: check `token`, and that the bot is enabled";
 const BUSY: &str = "too many questions at once: the rest is asked for again";
 /// How long an answer is tried.
 const POSTS_WITHIN: Duration = Duration::from_secs(10 * 60);
@@ -72,34 +69,6 @@ impl Mattermost {
         match timeout(LEARNS_WITHIN, api.me(self.asker.now())).await {
             Ok(Ok(me)) => self.me.set(me.id).is_ok(),
             Ok(Err(_)) | Err(_) => false,
-        }
-    }
-}
-
-/// A bot's access to the API.
-pub(super) struct Api {
-    pub server: Url,
-    pub token: SecretString,
-    pub client: reqwest::Client,
-}
-
-impl Api {
-    pub(super) async fn call(&self, request: HttpRequest) -> Result<Reply, Outcome> {
-        let redactor = Redactor::new("", std::slice::from_ref(&self.token), &[]);
-        request.bearer(&self.token).send(&self.client, &self.server, &redactor).await
-    }
-
-    /// Asks who the bot is.
-    pub(super) async fn me(&self, now: podbell_core::time::Time) -> Result<BotIdentity, Disconnect> {
-        let asked = HttpRequest::get(now).below(&["api", "v4", "users", "me"]);
-        let reply = self.call(asked).await.map_err(|_| Disconnect::lost("Mattermost cannot be reached"))?;
-        if reply.status != 200 {
-            return Err(Disconnect::of(&reply::of_question(&reply), REFUSED, "Mattermost answers with an error"));
-        }
-        let me: Value = serde_json::from_str(&reply.body).unwrap_or_default();
-        match (me["id"].as_str(), me["username"].as_str()) {
-            (Some(id), Some(name)) => Ok(BotIdentity { id: id.to_owned(), name: name.to_owned() }),
-            _ => Err(Disconnect::lost("an answer that is not Mattermost's")),
         }
     }
 }

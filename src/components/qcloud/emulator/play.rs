@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroU32;
 
 use super::super::codes::{NO_CLUSTER, NO_SERVICE};
-use crate::components::registry::recordings::recording::{RecordedOutcome, RecordedPoll, Scope, Shift};
+use crate::components::recordings::recording::{RecordedOutcome, RecordedPoll, Scope, Shift};
 use podbell_core::event::Event;
 use podbell_core::time::Time;
 
@@ -154,7 +154,7 @@ fn code_of(words: &str) -> i64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::components::registry::recordings::recording::Recording;
+    use crate::components::recordings::recording::Recording;
     use jiff::tz::TimeZone;
 
     fn play(text: &str, speed: u32) -> Play {

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::super::{china, codes};
 use super::ApiRequest;
-use crate::components::registry::recordings::written::WrittenEvent;
+use crate::components::recordings::written::WrittenEvent;
 use crate::sources::wall_clock::WallClock;
 use podbell_core::event::Event;
 

@@ -6,8 +6,8 @@ use super::super::blocks::{self, Presses};
 use crate::chat::Reply;
 use crate::chat::adapter_notice::AdapterNotice;
 use crate::chat::asker::ChatAnswer;
-use podbell_core::message::Language;
 use podbell_core::outbox::Content;
+use podbell_core::translations::Language;
 
 /// The body of an answer. `content` is how much of it.
 pub(super) fn answer_body(said: &ChatAnswer, content: Content, language: Language) -> Value {

@@ -16,7 +16,7 @@ use crate::examine::{Checked, Finding, Group, Net};
 use crate::http::{ClientError, HttpOptions};
 use crate::settings::{Draft, Secret, SecretKind, SecretRef};
 use crate::tasks::SideTask;
-use podbell_core::message::Language;
+use podbell_core::translations::Language;
 use podbell_core::yaml::key::{Key, Number, ValueType};
 use podbell_core::yaml::{MapReader, Node, Reader};
 

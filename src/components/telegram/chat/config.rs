@@ -16,7 +16,7 @@ use crate::clock;
 use crate::examine::{Checked, Finding, Group, Net};
 use crate::http::{ClientError, HttpOptions};
 use crate::settings::Draft;
-use podbell_core::message::Language;
+use podbell_core::translations::Language;
 use podbell_core::yaml::key::Key;
 use podbell_core::yaml::{MapReader, Reader};
 

@@ -3,7 +3,8 @@
 use super::super::markdown;
 pub(crate) use crate::chat::adapter_notice::AdapterNotice;
 use crate::chat::asker::ChatAnswer;
-use podbell_core::message::{Language, Message};
+use podbell_core::message::Message;
+use podbell_core::translations::Language;
 
 /// The longest content of a stream of the AI bot, in bytes. Source: "Reply to a message: stream".
 pub(crate) const STREAM: usize = 20_480;

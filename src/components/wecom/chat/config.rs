@@ -15,7 +15,7 @@ use crate::examine::{Checked, Finding, Group, Net};
 use crate::http::{ClientError, HttpOptions};
 use crate::settings::keys::Address;
 use crate::settings::{Draft, Secret, SecretKind, SecretRef};
-use podbell_core::message::Language;
+use podbell_core::translations::Language;
 use podbell_core::yaml::key::{Key, ValueType};
 use podbell_core::yaml::{MapReader, Node, Reader};
 

@@ -9,7 +9,7 @@ use crate::rows::sql;
 use crate::{DeliveryQueries, ListedDelivery, Listing, Queue, ServiceState, StoreError};
 use podbell_core::notice::Notice;
 use podbell_core::outbox::{DeliveryPhase, DestinationHealth};
-use podbell_core::rules::rule::Destination;
+use podbell_core::rule::Destination;
 use podbell_core::step::TroubleState;
 use podbell_core::time::Time;
 

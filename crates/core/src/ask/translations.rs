@@ -1,8 +1,8 @@
-//! What answers to commands say. What they share with messages is in [`super::messages`]; what a command does is said
-//! in its own row ([`crate::ask::Spec`]).
+//! What answers to commands say. What they share with messages is in `message/translations.rs`; what a command does is
+//! said in its own row ([`crate::ask::Spec`]).
 
-use crate::ask::mistake::Missing;
-use crate::ask::{Excuse, Kind};
+use super::Excuse;
+use super::mistake::Missing;
 use crate::notice::NoticeKind;
 use crate::outbox::DeliveryPhase;
 use crate::user_action::Refusal;
@@ -13,14 +13,6 @@ translated! { Missing;
     What: "What? A service, the number of an incident, or a rule as rule:NAME.", "静默什么？请填写服务名、告警编号，或规则 rule:NAME。";
     Length: "For how long? Such as 30m, 2h or 1d; 7 days at most.", "静默多久？例如 30m、2h 或 1d，最长 7 天。";
     Service: "Which service? These options need one.", "哪个服务？这些选项需要服务名。";
-}
-
-translated! { Kind;
-    Service: "There is no service {} here.", "未找到名为 {} 的服务。";
-    Incident: "There is no incident {} here.", "未找到告警 {}。";
-    Rule: "There is no rule {} here.", "未找到名为 {} 的规则。";
-    Thing: "There is no service, incident or rule {} here.", "未找到名为 {} 的服务、告警或规则。";
-    Mute: "Nothing is muted as {}.", "未找到针对 {} 的静默。";
 }
 
 translated! { Excuse;
@@ -192,5 +184,21 @@ impl AnswerTexts {
             DeliveryPhase::Dead => self.dead(),
             DeliveryPhase::Due | DeliveryPhase::Claimed => self.waits_to_leave(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ask::{COMMANDS, Kind};
+    use crate::glossary;
+
+    #[test]
+    fn all_phrases_use_the_words_of_the_glossary() {
+        let tables = [AnswerTexts::ROWS, Missing::ROWS, Kind::ROWS, Excuse::ROWS, Refusal::ROWS, NoticeKind::ROWS];
+        let rows = tables.into_iter().flatten().map(|(_, en, zh)| (*en, *zh));
+        let rows = rows.chain(COMMANDS.iter().map(|spec| (spec.about.en, spec.about.zh)));
+        let found: Vec<String> = rows.flat_map(|(en, zh)| glossary::breaches(en, zh)).collect();
+        assert!(found.is_empty(), "{}", found.join("\n"));
     }
 }

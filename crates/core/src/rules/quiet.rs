@@ -6,121 +6,15 @@ use std::sync::Arc;
 use jiff::civil::DateTime;
 use jiff::tz::{AmbiguousOffset, AmbiguousZoned, TimeZone};
 
-use super::{Active, Hours, Inhibit, Maintenance};
-use crate::rules::condition::Conditions;
-use crate::rules::keys;
-use crate::rules::pattern::Pattern;
-use crate::rules::raw;
-use crate::rules::rule::{Field, Rule};
+use super::active::ZONE;
+use super::conditions::{conditions_of, field};
+use super::keys;
+use crate::rule::condition::Conditions;
+use crate::rule::pattern::Pattern;
+use crate::rule::quiet::{Inhibit, Maintenance};
+use crate::rule::{Field, Rule};
 use crate::time::Time;
 use crate::yaml::{MapReader, Node, Reader};
-
-const DAYS: [&str; 7] = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"];
-const ACTIVE: &str = "hours such as {days: mon-fri, hours: \"09:00-18:00\", zone: Asia/Shanghai}";
-
-/// Reads `active`.
-pub(crate) fn active(node: &Node, reader: &mut Reader) -> Option<Active> {
-    let items = reader.one_or_many(node);
-    if items.is_empty() {
-        reader.error_help(&node.span, "`active` lists nothing, so nothing would ever be told", ACTIVE);
-    }
-    let hours: Vec<Hours> = items.iter().filter_map(|item| hours(item, reader)).collect();
-    (!hours.is_empty()).then_some(Active { hours })
-}
-
-fn hours(node: &Node, reader: &mut Reader) -> Option<Hours> {
-    let mut map = reader.map(node, ACTIVE)?;
-    let errors = reader.errors();
-    let (mut days, mut spans, mut written) = ([true; 7], vec![(0, 24 * 60)], Vec::new());
-    let mut hours_at = None;
-    if let Some(node) = keys::DAYS.node(&mut map, reader) {
-        days = [false; 7];
-        for item in reader.one_or_many(node) {
-            written.extend(day_range(item, reader, &mut days));
-        }
-    }
-    if let Some(node) = keys::HOURS.node(&mut map, reader) {
-        spans.clear();
-        for item in reader.one_or_many(node) {
-            hours_at = Some(item.span.clone());
-            let Some(text) = reader.text(item, "hours such as \"09:00-18:00\"") else { continue };
-            match span(text) {
-                Some(span) => spans.push(span),
-                None => {
-                    let help = "write \"09:00-18:00\", in quotes; \"22:00-06:00\" goes on over midnight";
-                    reader.error_help(&item.span, format!("`{text}` is not a span of a day"), help);
-                }
-            }
-            written.push(text.to_owned());
-        }
-    }
-    let zone_node = keys::ZONE.node(&mut map, reader);
-    let zone = zone_node.and_then(|node| keys::ZONE.read(node, reader)).unwrap_or(TimeZone::UTC);
-    written.push(zone_node.and_then(|node| node.text()).map_or("UTC", str::trim).to_owned());
-    let nothing = days == [false; 7] || spans.is_empty();
-    if nothing && reader.errors() == errors {
-        reader.error_help(&map.head(), "these hours name no day or no time, so nothing would ever be told", ACTIVE);
-    }
-    map.finish(reader);
-    if nothing {
-        return None;
-    }
-    let hours = Hours { days, spans, zone, zoned: zone_node.is_some(), written: written.join(" ").into() };
-    if let (Some(at), Some(odd)) = (hours_at, hours.edge_that_moves()) {
-        let help = "choose an edge outside of the hour in which the clock changes, or a zone without such changes";
-        reader.warning_help(&at, odd, help);
-    }
-    Some(hours)
-}
-
-/// `mon`, or `mon-fri`; `sat-mon` goes over Sunday.
-fn day_range(node: &Node, reader: &mut Reader, days: &mut [bool; 7]) -> Option<String> {
-    let text = reader.text(node, "a day such as mon, or mon-fri")?;
-    let place = |word: &str| {
-        let word = word.trim().to_lowercase();
-        DAYS.iter().position(|day| {
-            word.len() >= 3 && DAY_NAMES.iter().any(|name| name.starts_with(&word)) && word.starts_with(day)
-        })
-    };
-    let (first, last) = text.split_once('-').unwrap_or((text, text));
-    let (Some(first), Some(last)) = (place(first), place(last)) else {
-        reader.error_help(
-            &node.span,
-            format!("`{text}` is not a day of the week"),
-            "mon, tue, wed, thu, fri, sat, sun, or mon-fri",
-        );
-        return None;
-    };
-    let mut day = first;
-    loop {
-        days[day] = true;
-        if day == last {
-            return Some(text.to_lowercase());
-        }
-        day = (day + 1) % 7;
-    }
-}
-
-const DAY_NAMES: [&str; 7] = ["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"];
-
-/// `09:00-18:00` as minutes of the day.
-fn span(text: &str) -> Option<(u16, u16)> {
-    let (from, until) = text.split_once('-')?;
-    let (from, until) = (minute(from)?, minute(until)?);
-    (from < 24 * 60 && from != until).then_some((from, until))
-}
-
-/// `09:00` as the minute of the day; 24:00 is its end.
-pub fn minute(text: &str) -> Option<u16> {
-    let (hour, minute) = text.trim().split_once(':')?;
-    let digits = |text: &str| text.len() <= 2 && !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
-    if !digits(hour) || minute.len() != 2 || !digits(minute) {
-        return None;
-    }
-    let (hour, minute): (u16, u16) = (hour.parse().ok()?, minute.parse().ok()?);
-    let all = hour * 60 + minute;
-    (minute < 60 && all <= 24 * 60).then_some(all)
-}
 
 /// Reads `maintenance` of a rule file, whose rules it then holds, or of podbell.yaml.
 pub fn maintenance(node: &Node, reader: &mut Reader, scopes: &[Conditions], file: Option<&Arc<str>>) -> Vec<Planned> {
@@ -131,8 +25,8 @@ pub fn maintenance(node: &Node, reader: &mut Reader, scopes: &[Conditions], file
         let head = map.head();
         let name_node = keys::PLANNED_NAME.node(&mut map, reader);
         let name = name_node.and_then(|node| keys::PLANNED_NAME.read(node, reader)).unwrap_or_default();
-        let zone_node = keys::ZONE.node(&mut map, reader);
-        let zone = zone_node.and_then(|node| keys::ZONE.read(node, reader)).unwrap_or(TimeZone::UTC);
+        let zone_node = ZONE.node(&mut map, reader);
+        let zone = zone_node.and_then(|node| ZONE.read(node, reader)).unwrap_or(TimeZone::UTC);
         let from_node = keys::FROM.node(&mut map, reader);
         let from = from_node.and_then(|node| moment(node, &zone, reader));
         let until_node = keys::PLANNED_UNTIL.node(&mut map, reader);
@@ -141,7 +35,7 @@ pub fn maintenance(node: &Node, reader: &mut Reader, scopes: &[Conditions], file
         let (from, until) = (from.map(|(at, _)| at), until.map(|(at, _)| at));
         let matching = keys::PLANNED_MATCH
             .node(&mut map, reader)
-            .and_then(|node| raw::conditions_of(&Maintenance::FIELDS, node, reader, "`match`"))
+            .and_then(|node| conditions_of(&Maintenance::FIELDS, node, reader, "`match`"))
             .unwrap_or_default();
         map.finish(reader);
         if let (Some(from), Some(until), Some(node)) = (from, until, until_node)
@@ -223,9 +117,8 @@ pub(crate) fn inhibit(map: &mut MapReader<'_>, reader: &mut Reader) -> Vec<RawIn
             raw.rules.extend(pattern.map(|pattern| (pattern, item.span.clone())));
         }
         for item in keys::EQUAL.node(&mut map, reader).map_or(&[][..], |node| reader.one_or_many(node)) {
-            raw.equal.extend(
-                raw::field(item, "a key that both rules group by", reader).map(|field| (field, item.span.clone())),
-            );
+            raw.equal
+                .extend(field(item, "a key that both rules group by", reader).map(|field| (field, item.span.clone())));
         }
         raw.into_cause = keys::INTO.take(&mut map, reader).is_some();
         map.finish(reader);

@@ -5,16 +5,15 @@
 //! whatever is held back is sent, or summed up, when it ends.
 
 mod calendar;
-pub mod read;
 
 use std::sync::Arc;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 pub use calendar::{Active, Hours};
 
 use super::condition::{Conditions, EventFields};
-use super::rule::{Field, RuleKey};
+use super::{Field, RuleKey};
 use crate::time::Time;
 
 /// What an incident of one rule does to those of another: while it is open, they are held back.
@@ -61,5 +60,29 @@ impl Maintenance {
         self.file.as_ref().is_none_or(|file| *file == rule.file)
             && self.matching.fit(facts)
             && self.scopes.iter().all(|scope| scope.fit(facts))
+    }
+}
+
+/// A span of time in which nothing is sent, by the name that people know.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Window {
+    /// The time outside of these hours.
+    Hours(Arc<str>),
+    /// Planned work of this name.
+    Maintenance {
+        /// Its name.
+        name: Arc<str>,
+        /// The file whose rules it holds, because names are unique in a file only; `None`: podbell.yaml.
+        file: Option<Arc<str>>,
+    },
+}
+
+impl Window {
+    /// What people call it.
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Hours(name) | Self::Maintenance { name, .. } => name,
+        }
     }
 }

@@ -3,7 +3,7 @@
 //!
 //! Owns the walk over parsed expressions. Every answer errs to the safe side: a requirement that is
 //! reported is really necessary. Literals are folded (see [`fold`]), so that one automaton serves
-//! `/…/` and `/…/i` alike. Called by [`super::pattern`].
+//! `/…/` and `/…/i` alike. Called by [`crate::rule::pattern`].
 
 use regex_syntax::hir::{Class, ClassUnicode, Hir, HirKind};
 
@@ -254,7 +254,7 @@ fn one_of(class: &ClassUnicode) -> Option<char> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use crate::rule::literals::*;
 
     #[track_caller]
     fn check(source: &str, expected: &[&[&str]]) {

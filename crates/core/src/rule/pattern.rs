@@ -1,6 +1,6 @@
 //! Patterns of rule files: an exact string, an anchored glob or `/a regular expression/`.
 //!
-//! Owns their syntax and their limits. Never looks at events; [`super::condition`] does that.
+//! Owns their syntax and their limits. Never looks at events; [`crate::rule::condition`] does that.
 //! Expressions are parsed here, so that a bad one is found when rules are loaded, but only built
 //! when an event first gets as far as needing one: of 10,000 rules an event needs a handful.
 
@@ -132,7 +132,7 @@ impl Pattern {
     }
 
     /// What identifies an expression that several patterns share, see [`Interner`]: its result is worth remembering.
-    pub(super) fn shared_expression(&self) -> Option<usize> {
+    pub(crate) fn shared_expression(&self) -> Option<usize> {
         match &self.kind {
             Kind::Regex(expression) if Arc::strong_count(expression) > 1 => Some(Arc::as_ptr(expression).addr()),
             _ => None,
@@ -152,14 +152,14 @@ impl Pattern {
 
 /// Makes equal patterns share their text and their expression.
 #[derive(Debug, Default)]
-pub(super) struct Interner {
+pub(crate) struct Interner {
     /// By text, and whether it is an exact string.
     known: HashMap<(Arc<str>, bool), Pattern>,
 }
 
 impl Interner {
     /// Replaces the pattern by an equal one that is already known.
-    pub(super) fn intern(&mut self, pattern: &mut Pattern) {
+    pub(crate) fn intern(&mut self, pattern: &mut Pattern) {
         let key = (pattern.text.clone(), pattern.exact().is_some());
         *pattern = self.known.entry(key).or_insert_with(|| pattern.clone()).clone();
     }
@@ -325,7 +325,7 @@ fn parse_syntax(source: &str, ignore_case: bool) -> Result<Hir, PatternError> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use crate::rule::pattern::*;
 
     #[track_caller]
     fn check(pattern: &str, fits: &[&str], fails: &[&str]) {

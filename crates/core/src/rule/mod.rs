@@ -1,5 +1,10 @@
 //! A checked rule: every field has its meaning and its default, nothing is left to validate.
 
+pub(crate) mod condition;
+pub(crate) mod literals;
+pub(crate) mod pattern;
+pub mod quiet;
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
@@ -8,11 +13,12 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::condition::{Conditions, EventFields};
-use super::pattern::Pattern;
-use super::quiet::{Active, Inhibit};
 use crate::metadata::MetadataKey;
 use crate::template::Template;
+
+pub use condition::{Conditions, EventFields};
+pub use pattern::{Pattern, PatternError};
+use quiet::{Active, Inhibit};
 
 /// The name of a destination, a notifier of podbell.yaml.
 pub type Destination = Arc<str>;

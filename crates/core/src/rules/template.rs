@@ -5,11 +5,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::sync::Arc;
 
-use super::{Failure, Part, Template, TemplateValues, asks_for, render};
 use crate::diagnostic::{Diagnostic, meant_or};
-use crate::message::{Language, Style, facts, sample};
+use crate::message::{Style, facts, sample};
 use crate::notice::Story;
-use crate::rules::rule::Severity;
+use crate::rule::Severity;
+use crate::template::{Failure, Part, Template, TemplateValues, asks_for, render};
+use crate::translations::Language;
 use crate::yaml::key::{Key, SchemaOnly, map_schema};
 use crate::yaml::{Node, Reader};
 use serde_json::{Value as Json, json};

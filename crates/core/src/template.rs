@@ -4,9 +4,7 @@
 //! no file, no clock, no other template. What it may ask for is strict, so that a mistyped name is
 //! an error and not a gap, and it has fuel for some steps and some text only, so that a template
 //! that loops or explodes ends with an error. What the facts are is [`crate::message`]'s;
-//! where templates are written is [`read`]'s.
-
-pub mod read;
+//! how they are read from YAML is [`crate::rules::template`]'s.
 
 use std::fmt;
 use std::ops::Range;

@@ -1,9 +1,8 @@
 //! What messages say.
 
-use crate::message::Cause;
 use crate::mute::Author;
 use crate::notice::{CloseReason, NoticeKind, StoreFate};
-use crate::rules::rule::Severity;
+use crate::rule::Severity;
 use crate::{translated, translations};
 
 /// What podbell's own trouble is about.
@@ -38,12 +37,6 @@ translated! { Severity;
     Critical: "Critical", "严重告警";
     Warning: "Warning", "告警";
     Info: "Info", "提示";
-}
-
-translated! { Cause;
-    Node: "the node", "节点";
-    Image: "the image", "镜像";
-    Reason: "the reason", "原因";
 }
 
 translated! { StoreFate;
@@ -314,5 +307,21 @@ impl MessageTexts {
             (standing, 0) => self.digest_title(standing),
             (standing, over) => self.digest_title_both(standing, over),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::glossary;
+    use crate::message::digest::Cause;
+    use crate::message::help_translations::Help;
+
+    #[test]
+    fn all_phrases_use_the_words_of_the_glossary() {
+        let tables = [MessageTexts::ROWS, Label::ROWS, Help::ROWS, Cause::ROWS, StoreFate::ROWS, Severity::ROWS];
+        let rows = tables.into_iter().flatten().map(|(_, en, zh)| (*en, *zh));
+        let found: Vec<String> = rows.flat_map(|(en, zh)| glossary::breaches(en, zh)).collect();
+        assert!(found.is_empty(), "{}", found.join("\n"));
     }
 }

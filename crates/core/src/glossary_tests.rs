@@ -2,7 +2,7 @@
 //! same thing. The root crate includes this file for its own tables.
 
 /// The page.
-const PAGE: &str = include_str!("../../../../docs/glossary.md");
+const PAGE: &str = include_str!("../../../docs/glossary.md");
 
 /// One row of the page.
 struct Term {

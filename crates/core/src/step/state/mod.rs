@@ -1,24 +1,42 @@
 //! The state in memory that steps work on, the same as in the store, and how it is rebuilt.
 
+mod ages;
+mod backlog;
+mod days;
+mod source;
+mod trouble;
+mod workloads;
+
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
-use super::daily::Days;
-use super::held::note_inhibiting;
+pub(super) use ages::{Ages, Sight};
+pub use backlog::{HeldKey, WindowBacklog};
+pub use days::{Day, Days};
+pub(super) use source::patience;
+pub use source::{Blind, SourceState, clock_hint};
+pub use trouble::TroubleState;
+pub(super) use trouble::{Member, UNUSABLE, member};
+pub(super) use workloads::Workload;
+pub use workloads::Workloads;
+
 use super::index::IncidentIndex;
-use super::{
-    HeldKey, Setup, SourceState, TroubleState, WindowBacklog, WorkloadKey, Workloads, Writes, ages, deletions,
-    rollouts, shared,
-};
+use super::{Setup, deletions, shared};
 use crate::diff::{Reading, TargetReadings};
 use crate::event::{Level, Target};
 use crate::incident::Incident;
 use crate::map::FastMap;
 use crate::mute::Mute;
 use crate::rollout::Rollouts;
-use crate::rules::rule::{Destination, RuleKey};
+use crate::rule::{Destination, RuleKey};
 use crate::series::{EpisodeKey, Identities};
 use crate::time::Time;
+
+/// A workload of a target.
+pub type WorkloadKey = (Target, Arc<str>);
+
+/// What is known of the rollouts of every workload.
+pub(super) type AllRollouts = BTreeMap<WorkloadKey, Rollouts>;
 
 /// What is known of a target.
 #[derive(Clone, Debug, Default)]
@@ -35,7 +53,7 @@ pub struct TargetState {
     /// none right after a start.
     pub(super) readings: Option<Box<TargetReadings>>,
     /// How old objects are that were seen lately. In memory only: after a start, the first list tells it again.
-    pub(super) ages: Option<ages::Ages>,
+    pub(super) ages: Option<Ages>,
     /// Number of complete discoveries in a row that lacked it.
     pub(super) absences: u32,
 }
@@ -88,7 +106,7 @@ pub struct State {
     pub(super) episodes: usize,
     pub(super) shared: shared::Shared,
     pub(super) workloads: Workloads,
-    pub(super) rollouts: rollouts::AllRollouts,
+    pub(super) rollouts: AllRollouts,
     /// Bound on the known episodes of all targets; beyond it the least useful absent ones are forgotten.
     pub(super) most_episodes: usize,
 }
@@ -253,28 +271,6 @@ impl State {
         self.most_episodes = most;
     }
 
-    /// Renames a destination in notification states, in its trouble and in windows, so that nothing is sent again.
-    pub fn rename_destination(&mut self, from: &str, to: &Destination, writes: &mut Writes) {
-        for incident in self.incidents.values_mut() {
-            if crate::incident::notification_state::rename(&mut incident.notifications, from, to) {
-                writes.incidents.insert(incident.id);
-            }
-        }
-        for trouble in self.troubles.values_mut() {
-            if trouble.rename(from, to) {
-                writes.troubles.insert(trouble.id);
-            }
-        }
-        let held: Vec<HeldKey> = self.held.keys().filter(|(name, _)| **name == *from).cloned().collect();
-        for key in held {
-            let new = (to.clone(), key.1.clone());
-            if let Some(held) = self.held.remove(&key) {
-                self.held.insert(new.clone(), held);
-                writes.held.extend([key, new]);
-            }
-        }
-    }
-
     /// Drops the notification states of destinations that are gone.
     pub fn keep_destinations(&mut self, destinations: &BTreeSet<Destination>) {
         for incident in self.incidents.values_mut() {
@@ -289,5 +285,15 @@ impl State {
         self.targets.range(first..).take_while(move |(sibling, _)| {
             (&sibling.source, &sibling.cluster, &sibling.namespace) == (&of.0, &of.1, &of.2)
         })
+    }
+}
+
+/// Notes an incident whose rules inhibit others.
+pub(super) fn note_inhibiting(inhibiting: &mut FastMap<RuleKey, BTreeSet<u64>>, setup: &Setup, incident: &Incident) {
+    for rule in incident.inhibiting_rules() {
+        let holds = setup.rules.find(rule).is_some_and(|rule| !setup.rules.get(rule).settings.inhibits.is_empty());
+        if holds {
+            inhibiting.entry(rule.clone()).or_default().insert(incident.id);
+        }
     }
 }

@@ -1,19 +1,14 @@
-//! The JSON Schema of podbell.yaml, from the same rows that its readers use.
+//! The JSON Schemas of sources, notifiers and chats, from the same rows that their readers use.
 
 use serde_json::{Value as Json, json};
 
-use super::{chats, notifiers, parse};
+use super::{chats, notifiers};
 use crate::chat::ChatKind;
 use crate::components::registry::{CHATS, NOTIFIERS, SOURCES};
 use crate::notifiers::{NotifierForm, NotifierKind};
 use crate::settings::keys::{LANGUAGE, NAME, TIME_ZONE};
 use crate::sources::SourceKind;
-use podbell_core::yaml::key::{Key, Row, SchemaOnly, file_schema, map_schema};
-
-/// The JSON Schema of podbell.yaml.
-pub fn schema() -> Json {
-    file_schema("podbell.yaml", "The operator's configuration. See docs/configuration.md.", &parse::ROWS)
-}
+use podbell_core::yaml::key::{Key, Row, SchemaOnly, map_schema};
 
 const KIND: Key<SchemaOnly> = Key::required("kind", SchemaOnly(|| json!({})), "");
 

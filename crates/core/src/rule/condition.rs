@@ -1,7 +1,7 @@
 //! Conditions of rules: which facts of an event must fit which patterns.
 //!
 //! Owns the meaning of `match`, `except`, `sustain` and `scope`. Never decides what a match means;
-//! [`super::set`] does.
+//! [`crate::rules::set`] does.
 
 use std::cell::{OnceCell, RefCell};
 use std::collections::HashMap;
@@ -11,8 +11,8 @@ use serde::de::Visitor;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use xxhash_rust::xxh3::xxh3_64;
 
+use super::Field;
 use super::pattern::Pattern;
-use super::rule::Field;
 use crate::event::{Subject, Target};
 use crate::metadata::{Metadata, MetadataKey};
 
@@ -61,7 +61,7 @@ impl Conditions {
     }
 
     /// Every pattern, to be replaced by an equal one.
-    pub(super) fn patterns_mut(&mut self) -> impl Iterator<Item = &mut Pattern> {
+    pub(crate) fn patterns_mut(&mut self) -> impl Iterator<Item = &mut Pattern> {
         self.keys.iter_mut().flat_map(|(_, patterns)| patterns)
     }
 
