@@ -16,6 +16,9 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
+use support::postgres::Place;
+use support::{Whole, median};
+
 use podbell::clock;
 use podbell::engine::{Engine, EngineEvent, EngineParts};
 use podbell::sources::SourceEvent;
@@ -27,8 +30,6 @@ use podbell_core::source::{Extent, SourceInfo, TargetEntry};
 use podbell_core::step::Setup;
 use podbell_store::Writer;
 use podbell_store::sqlite::Store;
-use support::postgres::Place;
-use support::{Whole, median};
 
 /// What the service takes into one turn at most.
 const BATCH: usize = 256;

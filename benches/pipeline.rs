@@ -13,6 +13,10 @@ use std::borrow::Cow;
 use std::hint::black_box;
 use std::time::Duration;
 
+use serde::Deserialize;
+use support::lists::Words;
+use support::median;
+
 use podbell::clock;
 use podbell::sources::event_list::parse_events;
 use podbell_core::diff::{FIRST_POLL_WINDOW, TargetReadings};
@@ -22,9 +26,6 @@ use podbell_core::rules::{Rules, builtin};
 use podbell_core::series::Identities;
 use podbell_core::time::Time;
 use podbell_core::workload;
-use serde::Deserialize;
-use support::lists::Words;
-use support::median;
 
 const FIRST_SEEN: &str = "2026-01-02 11:04:00";
 const BEFORE: &str = "2026-01-02 11:50:00";

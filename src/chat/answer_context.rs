@@ -1,4 +1,5 @@
 //! What answers are computed from.
+
 use podbell_core::ask::AnswerFacts;
 use podbell_core::scope::Scope;
 use podbell_core::time::Time;

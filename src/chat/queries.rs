@@ -10,6 +10,7 @@ use super::answer_context::Answers;
 use super::lists::{DeliveryRow, EventRow, Filter, InvalidCursor, Listed, ListedService, Page};
 use super::plans::{self, ChangePlan};
 use super::{ActError, CommandSink, Queries, Question, Repeated, Reply};
+use crate::chat::viewer::Viewer;
 use podbell_core::ask::{self, Answer, AnswerFacts, Brief, Change, Command, Excuse, Prompt};
 use podbell_core::message::{Message, Style};
 use podbell_core::mute::{Author, Mute};
@@ -161,7 +162,7 @@ impl QueryService {
     /// Runs any other read, for the status page.
     pub(super) async fn view<T: Send + 'static>(
         &self,
-        reader: crate::chat::viewer::Viewer,
+        reader: Viewer,
         view: impl FnOnce(&Answers<'_>) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, ListError> {
         let asked = ListRequest { scope: reader.scope, filter: Filter::default(), now: reader.now };

@@ -1,4 +1,5 @@
 //! Who reads.
+
 use podbell_core::scope::Scope;
 use podbell_core::time::Time;
 

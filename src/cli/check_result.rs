@@ -1,4 +1,5 @@
 //! What `podbell check` found.
+
 use podbell_core::diagnostic::Diagnostic;
 
 /// What was checked and found.

@@ -33,9 +33,10 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
-use podbell_core::time::Time;
 use serde::Serialize;
 use tokio::signal::unix::{Signal, SignalKind, signal};
+
+use podbell_core::time::Time;
 
 /// Tells a team in its chat what goes wrong in its container services.
 #[derive(Debug, Parser)]

@@ -29,9 +29,7 @@ pub(super) fn ask(url: &str, text: &str, language: Language, output: Output) -> 
     let url = endpoint(url)?;
     let token = std::env::var(TOKEN).ok().filter(|token| !token.trim().is_empty());
     let token = token.with_context(|| format!("with --url the API's token is taken from {TOKEN}, which is not set"))?;
-    let body =
-        json!({"text": text, "user": crate::cli::remote::who(), "language": language.as_str(), "prompt": "terminal"})
-            .to_string();
+    let body = json!({"text": text, "user": who(), "language": language.as_str(), "prompt": "terminal"}).to_string();
     let said = block_on(async move {
         let client = http::client(&HttpOptions::default())?;
         let request = client.post(url).bearer_auth(token.trim()).header("content-type", "application/json");

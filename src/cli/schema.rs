@@ -47,7 +47,7 @@ enum SchemaKind {
 pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let mut out = io::stdout().lock();
     match args.of {
-        SchemaKind::Rules => writeln!(out, "{:#}", podbell_core::rules::keys::schema())?,
+        SchemaKind::Rules => writeln!(out, "{:#}", podbell_core::rules::file_keys::schema())?,
         SchemaKind::Config => writeln!(out, "{:#}", config::schema())?,
         SchemaKind::Tests => writeln!(out, "{:#}", podbell_core::ruletest::keys::schema())?,
         SchemaKind::Api => out.write_all(DOCUMENT.as_bytes())?,

@@ -1,5 +1,5 @@
 //! Components: one folder per platform or source, with everything that is specific to it. The rest of podbell knows
-//! the rows of the [`registry`] and the traits behind them.
+//! the rows of the [`registry`], the traits behind them, and what is lent below.
 
 pub(crate) mod alertmanager;
 pub(crate) mod console;

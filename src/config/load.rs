@@ -10,8 +10,8 @@ use super::parse::{self, RuleEntry};
 use super::{Config, Unresolved, files};
 use podbell_core::diagnostic::{Diagnostic, Source};
 use podbell_core::rules::in_force::UnreadRules;
-use podbell_core::rules::partial::Partial;
 use podbell_core::rules::quiet::Planned;
+use podbell_core::rules::settings::Partial;
 use podbell_core::rules::{Names, RuleFile};
 use podbell_core::yaml::{self, Reader};
 

@@ -1,6 +1,5 @@
 //! podbell.yaml as a whole: its top-level keys and the small sections.
 
-use podbell_core::rules::conditions::conditions;
 use std::collections::HashSet;
 use std::net::SocketAddr;
 use std::ops::Range;
@@ -19,6 +18,7 @@ use crate::settings::keys::{
 };
 use crate::settings::{Secret, SecretKind, SecretRef};
 use podbell_core::rule::{Conditions, Destination};
+use podbell_core::rules::conditions;
 use podbell_core::rules::notify::check_destination;
 use podbell_core::rules::quiet::{self, Planned};
 use podbell_core::rules::{Names, keys};
@@ -90,7 +90,7 @@ pub(super) const ROWS: [&dyn Row; 13] = [
 const FILES: Key<SchemaOnly> = Key::required("files", SchemaOnly(texts_schema), "Files or globs.");
 const SCOPE: Key<Custom<Conditions>> = Key::optional(
     "scope",
-    Custom { read: |node, reader| conditions(node, reader, "`scope`"), schema: keys::conditions_schema },
+    Custom { read: |node, reader| conditions::read(node, reader, "`scope`"), schema: keys::conditions_schema },
     "Its rules see nothing else.",
 );
 const MAY_NOTIFY: Key<SchemaOnly> =

@@ -1,6 +1,5 @@
 //! Keys that occur in more than one section of podbell.yaml.
 
-use podbell_core::rules::conditions::patterns;
 use std::collections::HashSet;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -10,6 +9,7 @@ use serde_json::{Value as Json, json};
 use url::Url;
 
 use podbell_core::rule::Field;
+use podbell_core::rules::conditions::patterns;
 use podbell_core::rules::keys;
 use podbell_core::scope::{Rights, Scope};
 use podbell_core::translations::Language;

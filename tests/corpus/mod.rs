@@ -28,7 +28,7 @@ use podbell::components::file::recording::parse_single;
 use podbell_core::diagnostic::Source;
 use podbell_core::event::Target;
 use podbell_core::rule::Destination;
-use podbell_core::rules::partial::Partial;
+use podbell_core::rules::settings::Partial;
 use podbell_core::rules::{Names, RuleFile, Rules, builtin, compile};
 
 /// The chat of the sets below.
@@ -54,7 +54,7 @@ pub fn shipped() -> Rules {
         entry: 0,
         scope: None,
         names: Names::default(),
-        defaults: Partial { notify: Some(vec![CHAT.into()]), ..Partial::default() },
+        defaults: Partial::notifying(vec![CHAT.into()]),
     };
     let compiled = compile(&file);
     assert!(!compiled.has_errors(), "{:?}", compiled.diagnostics);

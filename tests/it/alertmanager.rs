@@ -3,13 +3,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use podbell::notifiers::{NotifierConfig, Notifiers};
-use podbell_core::event::{Event, Target};
-use podbell_core::notice::{Newest, NoticeBody, NoticeKind, Story, Trouble};
-use podbell_core::outbox::{Content, Outcome, Parent, SendContent};
-use podbell_core::scope::Scope;
-use podbell_core::translations::Language;
-use podbell_core::user_action::Act;
 use serde_json::{Value, json};
 
 use crate::support::chat_servers::{Call, Place, Platform, Reply, Server, TOKEN};
@@ -19,6 +12,13 @@ use crate::support::platform::platform;
 use crate::support::process::{output, podbell, printed};
 use crate::support::receiver::{Answer, Receiver, client, nobody};
 use crate::support::world::{World, WorldSpec, web};
+use podbell::notifiers::{NotifierConfig, Notifiers};
+use podbell_core::event::{Event, Target};
+use podbell_core::notice::{Newest, NoticeBody, NoticeKind, Story, Trouble};
+use podbell_core::outbox::{Content, Outcome, Parent, SendContent};
+use podbell_core::scope::Scope;
+use podbell_core::translations::Language;
+use podbell_core::user_action::Act;
 
 const RULES: &str = "version: 1
 rules:

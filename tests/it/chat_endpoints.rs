@@ -7,13 +7,6 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use hmac::{Hmac, KeyInit as _, Mac as _};
-use podbell::chat::access::Access;
-use podbell::chat::{ChatDeps, ChatSettings, Entry};
-use podbell::components::discord::chat::{Discord, DiscordConfig, Timing};
-use podbell::components::mattermost::chat::{Mattermost, MattermostConfig};
-use podbell::components::teams::chat::{Teams, TeamsConfig};
-use podbell_core::time::Time;
-use podbell_core::translations::Language;
 use ring::signature::{Ed25519KeyPair, KeyPair as _};
 use serde_json::{Value, json};
 
@@ -21,6 +14,13 @@ use crate::support::endpoint::{Endpoint, Log};
 use crate::support::process::{PATIENCE, eventually};
 use crate::support::receiver::client;
 use crate::support::slack::FakeQueries;
+use podbell::chat::access::Access;
+use podbell::chat::{ChatDeps, ChatSettings, Entry};
+use podbell::components::discord::chat::{Discord, DiscordConfig, Timing};
+use podbell::components::mattermost::chat::{Mattermost, MattermostConfig};
+use podbell::components::teams::chat::{Teams, TeamsConfig};
+use podbell_core::time::Time;
+use podbell_core::translations::Language;
 
 /// The time of the chats.
 pub const NOW: i64 = 1_700_000_000;

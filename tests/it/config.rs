@@ -3,6 +3,8 @@
 use std::collections::HashMap;
 use std::path::Path;
 
+use secrecy::ExposeSecret as _;
+
 use podbell::config::{Config, Loaded, Unresolved, load};
 use podbell::settings::{Environment, SecretError};
 use podbell::sources::Rhythm;
@@ -10,7 +12,6 @@ use podbell_core::diagnostic::Diagnostic;
 use podbell_core::rule::Field;
 use podbell_core::rules::compile;
 use podbell_store::Location;
-use secrecy::ExposeSecret as _;
 
 struct Fake(HashMap<&'static str, &'static str>);
 

@@ -5,12 +5,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicI64, Ordering};
 
-use podbell_core::event::{Event, Target};
-use podbell_core::notice::{Newest, NoticeKind, Story};
-use podbell_core::outbox::{Content, Outcome, Parent, SendContent};
-use podbell_core::scope::Scope;
-use podbell_core::translations::Language;
-use podbell_core::user_action::Act;
 use proptest::prelude::*;
 use serde_json::Value;
 
@@ -19,6 +13,12 @@ use crate::support::events::{at, warning};
 use crate::support::notices::{incident, one_of_each, story};
 use crate::support::platform::platform;
 use crate::support::world::{Wire, World, WorldSpec, web};
+use podbell_core::event::{Event, Target};
+use podbell_core::notice::{Newest, NoticeKind, Story};
+use podbell_core::outbox::{Content, Outcome, Parent, SendContent};
+use podbell_core::scope::Scope;
+use podbell_core::translations::Language;
+use podbell_core::user_action::Act;
 
 const RULES: &str = "version: 1
 rules:

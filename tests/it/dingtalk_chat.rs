@@ -4,13 +4,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use podbell::chat::Entry;
-use podbell::components::dingtalk::chat::DingTalkConfig;
-use podbell::notifiers::{NotifierConfig, Notifiers};
-use podbell_core::notice::NoticeKind;
-use podbell_core::outbox::{Outcome, SendContent};
-use podbell_core::time::Time;
-use podbell_core::translations::Language;
 use serde_json::{Value, json};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -22,6 +15,13 @@ use crate::support::process::{PATIENCE, eventually, within};
 use crate::support::receiver::client;
 use crate::support::slack::FakeQueries;
 use crate::support::wecom::bound;
+use podbell::chat::Entry;
+use podbell::components::dingtalk::chat::DingTalkConfig;
+use podbell::notifiers::{NotifierConfig, Notifiers};
+use podbell_core::notice::NoticeKind;
+use podbell_core::outbox::{Outcome, SendContent};
+use podbell_core::time::Time;
+use podbell_core::translations::Language;
 
 struct Running {
     server: FakeDingTalk,

@@ -3,7 +3,8 @@
 
 use podbell::components::registry::{CHATS, NOTIFIERS, SOURCES};
 use podbell::config::export::OTLP_KEYS;
-use podbell_core::rules::keys::{OF_A_RULE, SETTINGS};
+use podbell_core::rules::keys::OF_A_RULE;
+use podbell_core::rules::settings::SETTINGS;
 use podbell_core::yaml::key::{Presence, Row};
 
 /// The table of some keys, as the documentation has it.
@@ -28,7 +29,7 @@ fn table(rows: &[&dyn Row]) -> String {
 
 /// All tables, by the names of their places.
 fn tables() -> Vec<(&'static str, String, String)> {
-    let rules: Vec<&dyn Row> = OF_A_RULE.into_iter().chain(SETTINGS).collect();
+    let rules: Vec<&dyn Row> = OF_A_RULE.iter().chain(SETTINGS).copied().collect();
     let mut all = vec![("docs/rules.md", "rule".to_owned(), table(&rules))];
     let config = "docs/configuration.md";
     all.push((config, "otlp".to_owned(), table(&OTLP_KEYS)));

@@ -2,10 +2,6 @@
 
 use std::collections::BTreeSet;
 
-use podbell_core::event::{Event, Target};
-use podbell_core::notice::{Newest, NoticeKind, Story};
-use podbell_core::outbox::{Content, Outcome, SendContent};
-use podbell_core::translations::Language;
 use serde_json::Value;
 
 use crate::support::events::{at, warning};
@@ -13,6 +9,10 @@ use crate::support::notices::{incident, story};
 use crate::support::process::{output, podbell, printed};
 use crate::support::smtp::{Answer, Mail, PASSWORD, SmtpServer};
 use crate::support::world::{World, WorldSpec, web};
+use podbell_core::event::{Event, Target};
+use podbell_core::notice::{Newest, NoticeKind, Story};
+use podbell_core::outbox::{Content, Outcome, SendContent};
+use podbell_core::translations::Language;
 
 const RULES: &str = "version: 1
 rules:

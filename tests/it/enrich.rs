@@ -7,6 +7,14 @@ use axum::extract::State;
 use axum::http::{StatusCode, Uri};
 use axum::response::IntoResponse;
 use jiff::tz::TimeZone;
+use serde_json::json;
+
+use crate::support::events::{at, warning};
+use crate::support::kube_objects::kubeconfig;
+use crate::support::notices::{incident, story};
+use crate::support::platform::platform;
+use crate::support::receiver::client;
+use crate::support::world::{World, web};
 use podbell::notifiers::{NotifierConfig, Notifiers};
 use podbell::settings::ProcessEnvironment;
 use podbell::sources::SourceEvent;
@@ -16,14 +24,6 @@ use podbell_core::message::{Style, compose};
 use podbell_core::notice::{NoticeBody, NoticeKind};
 use podbell_core::outbox::SendContent;
 use podbell_core::translations::Language;
-use serde_json::json;
-
-use crate::support::events::{at, warning};
-use crate::support::kube_objects::kubeconfig;
-use crate::support::notices::{incident, story};
-use crate::support::platform::platform;
-use crate::support::receiver::client;
-use crate::support::world::{World, web};
 
 const POD: &str = "web-6d4cf56db6-x2x7v";
 const RULES: &str = "version: 1\nrules:\n  - {name: all, match: {reason: '*'}, notify: [team], group_wait: 15s}\n";

@@ -1,10 +1,6 @@
 //! A robot of Feishu: what it is sent, how that is signed, and what stays text.
 
 use jiff::tz::TimeZone;
-use podbell::notifiers::{NotifierConfig, Notifiers};
-use podbell_core::notice::{Newest, Notice, NoticeKind, Story};
-use podbell_core::outbox::{Content, Outcome, SendContent};
-use podbell_core::translations::Language;
 use proptest::prelude::*;
 use serde_json::Value;
 
@@ -12,6 +8,10 @@ use crate::support::events::at;
 use crate::support::notices::{incident, one_of_each, story};
 use crate::support::platform::platform;
 use crate::support::receiver::{Answer, Receiver, client};
+use podbell::notifiers::{NotifierConfig, Notifiers};
+use podbell_core::notice::{Newest, Notice, NoticeKind, Story};
+use podbell_core::outbox::{Content, Outcome, SendContent};
+use podbell_core::translations::Language;
 
 fn robot(keys: &str, language: Language) -> Notifiers {
     let config = NotifierConfig {

@@ -5,12 +5,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::tz::TimeZone;
-use podbell::notifiers::{Notifier, NotifierConfig, Notifiers};
-use podbell_core::notice::{NoticeKind, Story};
-use podbell_core::outbox::pace::Pace;
-use podbell_core::outbox::{Outcome, Parent, SendContent};
-use podbell_core::time::Time;
-use podbell_core::translations::Language;
 use serde_json::Value;
 
 use crate::support::events::at;
@@ -18,6 +12,12 @@ use crate::support::notices::{incident, story};
 use crate::support::platform::platform;
 use crate::support::receiver::{Answer, Receiver, client, nobody, one_that_hangs_up};
 use crate::support::world::TWENTY_A_MINUTE;
+use podbell::notifiers::{Notifier, NotifierConfig, Notifiers};
+use podbell_core::notice::{NoticeKind, Story};
+use podbell_core::outbox::pace::Pace;
+use podbell_core::outbox::{Outcome, Parent, SendContent};
+use podbell_core::time::Time;
+use podbell_core::translations::Language;
 
 const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 const OLD_SECRET: &str = "whsec_AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";

@@ -4,6 +4,9 @@
 use std::collections::{BTreeMap, HashSet};
 use std::time::Duration;
 
+use proptest::prelude::*;
+
+use crate::support::events::START;
 use podbell_core::notice::{Info, Notice, NoticeBody, NoticeKind, Trouble, TroubleSubject};
 use podbell_core::outbox::pace::Pace;
 use podbell_core::outbox::{
@@ -12,9 +15,6 @@ use podbell_core::outbox::{
 };
 use podbell_core::rule::{Destination, Severity};
 use podbell_core::time::{Jump, Time};
-use proptest::prelude::*;
-
-use crate::support::events::START;
 
 const PACE: Pace = Pace { limit: 4, per: Duration::from_secs(20), kept_for_critical: 1 };
 

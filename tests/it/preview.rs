@@ -1,14 +1,14 @@
 //! `podbell preview` from the outside, and the events that it makes up.
 
-use podbell_core::diagnostic::Source;
-use podbell_core::message::sample;
-use podbell_core::rules::partial::Partial;
-use podbell_core::rules::{Names, RuleFile, Rules, builtin, compile, example};
 use serde_json::Value;
 
 use crate::support::process::{podbell, printed};
 use crate::support::schema;
 use crate::support::slack_rules::faults;
+use podbell_core::diagnostic::Source;
+use podbell_core::message::sample;
+use podbell_core::rules::settings::Partial;
+use podbell_core::rules::{Names, RuleFile, Rules, builtin, compile, example};
 
 fn rules(text: &str) -> Rules {
     let source = Source::new("rules.yaml", text);

@@ -4,6 +4,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::tz::TimeZone;
+use proptest::prelude::*;
+
+use crate::support::events::{START, at, warning};
+use crate::support::world::{World, WorldSpec, compiled, web};
 use podbell_core::event::{Event, Target};
 use podbell_core::message::{Style, compose};
 use podbell_core::notice::{Info, NoticeBody, NoticeKind};
@@ -11,10 +15,6 @@ use podbell_core::replay::{Outcomes, Replay};
 use podbell_core::rule::Conditions;
 use podbell_core::rule::quiet::Maintenance;
 use podbell_core::translations::Language;
-use proptest::prelude::*;
-
-use crate::support::events::{START, at, warning};
-use crate::support::world::{World, WorldSpec, compiled, web};
 
 const POD: &str = "web-6d4cf56db6-x2x7v";
 

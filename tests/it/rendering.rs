@@ -4,14 +4,6 @@ use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
 use jiff::tz::TimeZone;
-use podbell::components::registry::NOTIFIERS;
-use podbell::notifiers::{NotifierConfig, Notifiers};
-use podbell_core::notice::{
-    CloseReason, FollowedRollout, Newest, Notice, NoticeBody, NoticeKind, ReasonCount, Story, TroubleSubject,
-};
-use podbell_core::outbox::{Content, SendContent};
-use podbell_core::rollout::Rollout;
-use podbell_core::translations::Language;
 use proptest::prelude::*;
 use serde_json::Value;
 
@@ -20,6 +12,14 @@ use crate::support::notices::{incident, one_of_each, story};
 use crate::support::receiver::client;
 use crate::support::schema;
 use crate::support::slack_rules::{block_faults, faults, scalars};
+use podbell::components::registry::NOTIFIERS;
+use podbell::notifiers::{NotifierConfig, Notifiers};
+use podbell_core::notice::{
+    CloseReason, FollowedRollout, Newest, Notice, NoticeBody, NoticeKind, ReasonCount, Story, TroubleSubject,
+};
+use podbell_core::outbox::{Content, SendContent};
+use podbell_core::rollout::Rollout;
+use podbell_core::translations::Language;
 
 const CONTENTS: [Content; 3] = [Content::Full, Content::Short, Content::Minimal];
 

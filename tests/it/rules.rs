@@ -1,15 +1,17 @@
 //! Rules and the events they belong to, through the public way: YAML in, claims out.
 
+use std::time::Duration;
+
+use proptest::prelude::*;
+
 use podbell_core::diagnostic::Source;
 use podbell_core::event::{Event, Level, Subject, Target};
 use podbell_core::rule::{
     Action, Conditions, CountSteps, Destination, Field, OpenWhen, Pattern, Rule, RuleKey, RuleSettings, Severity,
 };
-use podbell_core::rules::partial::Partial;
+use podbell_core::rules::settings::Partial;
 use podbell_core::rules::{Names, RuleFile, RuleId, Rules, compile};
 use podbell_core::time::Time;
-use proptest::prelude::*;
-use std::time::Duration;
 
 /// The rules of these files, one entry each.
 fn rules(files: &[&str]) -> Rules {

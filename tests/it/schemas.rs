@@ -2,15 +2,15 @@
 
 use std::collections::BTreeSet;
 
-use podbell::config;
-use podbell_core::diagnostic::{Diagnostic, Source};
-use podbell_core::rules::partial::Partial;
-use podbell_core::rules::{Names, RuleFile, compile};
-use podbell_core::{ruletest, yaml};
 use serde_json::{Value, json};
 
 use crate::support::process::podbell;
 use crate::support::schema::{faults, faults_of};
+use podbell::config;
+use podbell_core::diagnostic::{Diagnostic, Source};
+use podbell_core::rules::settings::Partial;
+use podbell_core::rules::{Names, RuleFile, compile};
+use podbell_core::{ruletest, yaml};
 
 #[derive(Clone, Copy, Debug)]
 enum Of {
@@ -22,7 +22,7 @@ enum Of {
 impl Of {
     fn schema(self) -> Value {
         match self {
-            Self::Rules => podbell_core::rules::keys::schema(),
+            Self::Rules => podbell_core::rules::file_keys::schema(),
             Self::Config => config::schema(),
             Self::Tests => ruletest::keys::schema(),
         }

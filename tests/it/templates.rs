@@ -6,6 +6,12 @@ use std::process::Command;
 
 use assert_cmd::cargo::CommandCargoExt as _;
 use jiff::tz::TimeZone;
+use serde_json::Value;
+
+use crate::support::events::at;
+use crate::support::notices::{incident, one_of_each, story};
+use crate::support::receiver::client;
+use crate::support::slack_rules::faults;
 use podbell::components::registry::NOTIFIERS;
 use podbell::notifiers::{NotifierConfig, Notifiers};
 use podbell_core::message::{Block, Style, compose, compose_for, facts, sample};
@@ -15,12 +21,6 @@ use podbell_core::rollout::Rollout;
 use podbell_core::rule::Severity;
 use podbell_core::template::Template;
 use podbell_core::translations::Language;
-use serde_json::Value;
-
-use crate::support::events::at;
-use crate::support::notices::{incident, one_of_each, story};
-use crate::support::receiver::client;
-use crate::support::slack_rules::faults;
 
 fn template(title: Option<&str>, text: Option<&str>) -> Template {
     Template { title: title.map(Into::into), text: text.map(Into::into) }

@@ -1,6 +1,6 @@
 //! The rows that one commit writes. An adapter only has to bind them: nothing here refers to the engine's memory.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -403,12 +403,4 @@ fn json(value: &(impl serde::Serialize + ?Sized)) -> Result<String, StoreError> 
 fn unencodable(cause: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> StoreError {
     let cause = cause.into();
     StoreError::new(ErrorKind::Unavailable, format!("a row cannot be encoded: {cause}"), cause)
-}
-
-/// The last row of each key, in the order of the rows. A statement may change a row only once.
-pub(crate) fn last_of_each<T, K: Eq + std::hash::Hash>(rows: Vec<T>, key: impl Fn(&T) -> K) -> Vec<T> {
-    let mut seen = HashSet::with_capacity(rows.len());
-    let mut kept: Vec<T> = rows.into_iter().rev().filter(|row| seen.insert(key(row))).collect();
-    kept.reverse();
-    kept
 }

@@ -171,7 +171,7 @@ pub(crate) fn missing(place: &impl ToString) -> StoreError {
 }
 
 /// Copies all rows into a target at this place, and checks that they arrived. Returns how many rows each table has.
-pub(crate) fn copy(
+pub(crate) fn copy_rows(
     mut source: Box<dyn Source>,
     mut target: Box<dyn Target>,
     place: &impl ToString,

@@ -205,7 +205,7 @@ impl Location {
                 Box::new(postgres::CopyTarget::open(server).map_err(|error| copy::in_use(to, error))?)
             }
         };
-        copy::copy(source, target, to)
+        copy::copy_rows(source, target, to)
     }
 
     /// Whether a running service owns the store. Call this before this process opens the store: the check closes a

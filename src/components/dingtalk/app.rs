@@ -64,7 +64,7 @@ const CARDS: Key<Bool> = Key::optional(
 
 /// Its registry row.
 pub(crate) const NOTIFIER: NotifierKind = NotifierKind {
-    name: "dingtalk-app",
+    name: super::APP_KIND,
     audience: Audience::People,
     forms: &[NotifierForm {
         about: "A group of DingTalk, through the robot of an application.",
@@ -88,7 +88,7 @@ fn read(map: &mut MapReader<'_>, chats: &ConfiguredChats, reader: &mut Reader) -
     let (key, secret, api) = (APP_KEY.take(map, reader), APP_SECRET.take(map, reader), API_URL.take(map, reader));
     let (robot_code, conversation) = (ROBOT_CODE.take(map, reader), CONVERSATION.take(map, reader));
     let cards = CARDS.take(map, reader).unwrap_or(false);
-    let cards = cards.then(|| Cards { buttons: chats.kinds.contains(&NOTIFIER.name) });
+    let cards = cards.then(|| Cards { buttons: chats.kinds.contains(&super::APP_KIND) });
     let (key, secret, api, conversation) = (key?, secret?, api?, conversation?);
     let robot_code = robot_code.unwrap_or_else(|| key.clone());
     Some(Draft::<dyn Notifier>::new(move |secrets| {

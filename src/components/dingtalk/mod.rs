@@ -39,6 +39,8 @@ use podbell_core::yaml::{MapReader, Reader};
 /// 20 in any 60 s, 5 of them reserved for critical; one second of reserve for the network. Whoever is faster is blocked
 /// for ten minutes.
 const PACE: Pace = Pace { limit: 20, per: Duration::from_secs(61), kept_for_critical: 5 };
+/// The kind of its application, as a notifier and as a chat.
+const APP_KIND: &str = "dingtalk-app";
 /// How fast presses on cards are answered.
 const PRESS_PACE: Pace = Pace { limit: 5, kept_for_critical: 0, ..PACE };
 /// How long a robot is blocked that was too fast.

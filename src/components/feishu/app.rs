@@ -53,7 +53,7 @@ pub(super) const API: Key<Address> =
 
 /// Its registry row.
 pub(crate) const APP: NotifierKind = NotifierKind {
-    name: "feishu-app",
+    name: super::APP_KIND,
     audience: Audience::People,
     forms: &[NotifierForm {
         about: "A chat of Feishu or Lark, through an app's bot: a card an incident, its course in the thread.",
@@ -71,7 +71,7 @@ pub(crate) const APP: NotifierKind = NotifierKind {
 fn read(map: &mut MapReader<'_>, chats: &ConfiguredChats, reader: &mut Reader) -> Option<Draft<dyn Notifier>> {
     let (app, secret) = (APP_ID.take(map, reader), APP_SECRET.take(map, reader));
     let (chat, api) = (CHAT.take(map, reader), API.take(map, reader));
-    let buttons = BUTTONS.take(map, reader).unwrap_or_else(|| chats.kinds.contains(&APP.name));
+    let buttons = BUTTONS.take(map, reader).unwrap_or_else(|| chats.kinds.contains(&super::APP_KIND));
     let (app, secret, chat, api) = (app?, secret?, chat?, api?);
     Some(Draft::<dyn Notifier>::new(move |secrets| {
         let api = Api::new(api, app, secrets.get(&secret)?);

@@ -37,6 +37,8 @@ use podbell_core::yaml::{MapReader, Reader};
 
 pub(crate) use app::APP;
 
+/// The kind of its application, as a notifier and as a chat.
+const APP_KIND: &str = "feishu-app";
 /// 100 a minute and 5 a second are allowed: one each 700 ms satisfies both.
 const PACE: Pace = Pace { limit: 1, per: Duration::from_millis(700), kept_for_critical: 0 };
 const REPLIES: Replies = Replies {

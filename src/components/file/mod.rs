@@ -25,7 +25,7 @@ use jiff::tz::TimeZone;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use super::file::recording::{RecordedObject, RecordedOutcome, RecordedPoll, Recording, RecordingError, Scope, Shift};
+use self::recording::{RecordedObject, RecordedOutcome, RecordedPoll, Recording, RecordingError, Scope, Shift};
 use crate::clock;
 use crate::sources::receipt::Counter;
 use crate::sources::{Covers, ObjectName, Problem, SourceEvent, TargetEntry, event_list};

@@ -125,7 +125,7 @@ mod tests {
 
     use proptest::prelude::*;
 
-    use crate::components::file::play_maker::*;
+    use super::*;
     use podbell_core::event::Level;
 
     fn event(first: i64, last: i64, count: u64) -> Event<'static> {

@@ -144,7 +144,11 @@ struct KubernetesKeys {
 impl KubernetesKeys {
     #[cfg(feature = "kubernetes")]
     fn draft(self, facts: &SourceFacts) -> Draft<dyn Source> {
-        use super::{KubernetesConfig, Pace};
+        use std::sync::Arc;
+
+        use super::settings::{Enrich, KubernetesConfig, Pace};
+        use super::watch::KubernetesSource;
+
         let mut config = KubernetesConfig::new(&self.name);
         config.cluster = self.cluster.into();
         config.kubeconfig = self.kubeconfig;
@@ -154,12 +158,12 @@ impl KubernetesKeys {
         config.event_ttl = facts.memory;
         config.watch_list = self.watch_list;
         config.enrich = match self.enrich {
-            Ask::State => crate::components::kubernetes::settings::Enrich::State,
-            Ask::Logs => crate::components::kubernetes::settings::Enrich::Logs,
-            Ask::Off => crate::components::kubernetes::settings::Enrich::Off,
+            Ask::State => Enrich::State,
+            Ask::Logs => Enrich::Logs,
+            Ask::Off => Enrich::Off,
         };
         config.pace = Pace { watch_for: facts.rhythm.interval(), ..Pace::default() };
-        Draft::<dyn Source>::new(move |_| Some(std::sync::Arc::new(super::watch::KubernetesSource::new(config))))
+        Draft::<dyn Source>::new(move |_| Some(Arc::new(KubernetesSource::new(config))))
     }
 
     /// Reading refuses this kind, see [`SourceKind::is_built`].

@@ -212,7 +212,7 @@ fn of_node(node: yaml::Node) -> Value {
 fn read_all(found: Found) -> Kubectl {
     let mut list = EventList { events: Vec::new(), skipped: found.objects + found.others };
     for event in found.events {
-        match crate::components::kubernetes::read_event(&event.to_string()) {
+        match super::read_event(&event.to_string()) {
             Some(event) => list.events.push(event),
             None => list.skipped += 1,
         }

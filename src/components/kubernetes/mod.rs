@@ -8,8 +8,10 @@
 //!
 //! It has lists and watches of its own because kube's runtime would reopen a watch that ends at once without a
 //! pause, and does not expose `Retry-After`.
-use podbell_core::source::Covers;
+
 use std::sync::Arc;
+
+use podbell_core::source::Covers;
 
 #[cfg(feature = "kubernetes")]
 pub mod api;

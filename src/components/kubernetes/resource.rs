@@ -1,7 +1,9 @@
 //! What is read of a cluster, and for what.
+
+use std::time::Duration;
+
 use super::settings::KubernetesConfig;
 use podbell_core::health::WorkloadKind;
-use std::time::Duration;
 
 /// How long watches of metadata last: their bookmarks show the version reached.
 const METADATA_WATCH: Duration = Duration::from_secs(290);

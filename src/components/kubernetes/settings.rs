@@ -1,4 +1,5 @@
 //! A checked `kind: kubernetes` source.
+
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;

@@ -10,7 +10,7 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, get};
 use axum::{Json, Router};
-use schemars::{Schema, SchemaGenerator};
+use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::Serialize;
 
 use super::{Api, unknown, wrong};
@@ -19,7 +19,6 @@ use crate::chat::queries::{ListError, ListRequest};
 use crate::clock;
 use podbell_core::ask::Brief;
 use podbell_core::mute::Mute;
-use schemars::JsonSchema;
 
 type FilterQuery = Result<Query<Filter>, QueryRejection>;
 

@@ -8,8 +8,6 @@ use axum::extract::State;
 use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-
-use podbell_core::ask::COMMANDS;
 use schemars::generate::{Contract, SchemaSettings};
 use schemars::transform::RecursiveTransform;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
@@ -18,6 +16,7 @@ use serde_json::{Map, Value, json};
 use super::lists::{LISTS, List};
 use super::{Api, Command, CommandResponse, ErrorBody, unknown};
 use crate::chat::lists::Filter;
+use podbell_core::ask::COMMANDS;
 
 /// Where this document is.
 const PATH: &str = "/api/v1/openapi.json";

@@ -1,11 +1,11 @@
 //! From typed text to commands.
 
-use podbell_core::ask::{Answer, Entry, Prompt, parse};
-use podbell_core::message::Style;
-use podbell_core::translations::Language;
 use proptest::prelude::*;
 
 use crate::support::events::at;
+use podbell_core::ask::{Answer, Entry, Prompt, parse};
+use podbell_core::message::Style;
+use podbell_core::translations::Language;
 
 /// What people type after `/events`.
 const EVENTS: [&str; 16] = [

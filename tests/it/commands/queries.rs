@@ -6,6 +6,11 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use rusqlite::Connection;
+use tempfile::TempDir;
+
+use crate::support::events::{at, warning};
+use crate::support::world::{World, compiled, web};
 use podbell::chat::{
     ActError, Acting, CommandSink, Entry, MessageKey, Queries as _, QueryService, Question, RuleCatalog, Speaker,
 };
@@ -22,11 +27,6 @@ use podbell_core::translations::Language;
 use podbell_core::user_action::{Act, ActionResult, Refusal, UserAction};
 use podbell_store::sqlite::Reader;
 use podbell_store::{Inbox as _, Readers, ServiceQueries as _};
-use rusqlite::Connection;
-use tempfile::TempDir;
-
-use crate::support::events::{at, warning};
-use crate::support::world::{World, compiled, web};
 
 pub const RULES: &str = "version: 1
 defaults: {notify: [team]}

@@ -12,18 +12,18 @@ use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::{HeaderMap, Method, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
-use podbell::engine::SendJob;
-use podbell::notifiers::{NotifierConfig, Notifiers};
-use podbell_core::outbox::Outcome;
-use podbell_core::template::Template;
-use podbell_core::time::Time;
-use podbell_core::translations::Language;
 use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 
 use super::platform::platform;
 use super::receiver::client;
 use super::world::Wire;
+use podbell::engine::SendJob;
+use podbell::notifiers::{NotifierConfig, Notifiers};
+use podbell_core::outbox::Outcome;
+use podbell_core::template::Template;
+use podbell_core::time::Time;
+use podbell_core::translations::Language;
 
 /// The credential that every platform of these knows.
 pub const TOKEN: &str = "marker-of-the-right-token";

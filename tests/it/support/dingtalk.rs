@@ -11,10 +11,6 @@ use axum::extract::State;
 use axum::http::{HeaderMap, Method, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use futures_util::{SinkExt as _, StreamExt as _};
-use podbell::chat::access::Access;
-use podbell::chat::{ChatDeps, ChatSettings};
-use podbell::components::dingtalk::chat::{DingTalk, DingTalkConfig, Timing};
-use podbell_core::translations::Language;
 use serde_json::{Value, json};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
@@ -24,6 +20,10 @@ use tokio_tungstenite::tungstenite::handshake::server::{ErrorResponse, Request, 
 use super::receiver::client;
 use super::slack::FakeQueries;
 use super::{FAST, QUICK_ANSWERS, QUICK_CONNECTION};
+use podbell::chat::access::Access;
+use podbell::chat::{ChatDeps, ChatSettings};
+use podbell::components::dingtalk::chat::{DingTalk, DingTalkConfig, Timing};
+use podbell_core::translations::Language;
 
 pub const KEY: &str = "dingmarker";
 pub const SECRET: &str = "marker-of-the-application-s-secret";

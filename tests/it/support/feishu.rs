@@ -13,11 +13,6 @@ use axum::response::{IntoResponse, Response};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use futures_util::{SinkExt as _, StreamExt as _};
-use podbell::chat::access::Access;
-use podbell::chat::{ChatDeps, ChatSettings};
-use podbell::components::feishu::chat::{Feishu, FeishuConfig, Timing};
-use podbell_core::time::Time;
-use podbell_core::translations::Language;
 use prost::Message as _;
 use serde_json::{Value, json};
 use tokio::net::TcpStream;
@@ -28,6 +23,11 @@ use super::one_address::OneAddress;
 use super::receiver::client;
 use super::slack::FakeQueries;
 use super::{QUICK_ANSWERS, QUICK_CONNECTION};
+use podbell::chat::access::Access;
+use podbell::chat::{ChatDeps, ChatSettings};
+use podbell::components::feishu::chat::{Feishu, FeishuConfig, Timing};
+use podbell_core::time::Time;
+use podbell_core::translations::Language;
 
 pub const SECRET: &str = "marker-of-the-app-secret";
 /// The bot's own id.

@@ -11,10 +11,6 @@ use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use futures_util::{SinkExt as _, StreamExt as _};
-use podbell::chat::access::Access;
-use podbell::chat::{ChatDeps, ChatSettings};
-use podbell::components::mattermost::chat::{Mattermost, MattermostConfig, Timing};
-use podbell_core::translations::Language;
 use serde_json::{Value, json};
 use tokio::net::TcpStream;
 use tokio::sync::mpsc;
@@ -25,6 +21,10 @@ use super::one_address::OneAddress;
 use super::receiver::client;
 use super::slack::FakeQueries;
 use super::{QUICK_ANSWERS, QUICK_CONNECTION};
+use podbell::chat::access::Access;
+use podbell::chat::{ChatDeps, ChatSettings};
+use podbell::components::mattermost::chat::{Mattermost, MattermostConfig, Timing};
+use podbell_core::translations::Language;
 
 pub const TOKEN: &str = "marker-of-the-bot-token";
 

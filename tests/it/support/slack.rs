@@ -15,6 +15,14 @@ use axum::routing::post;
 use futures_util::future::BoxFuture;
 use futures_util::{SinkExt as _, StreamExt as _};
 use hmac::{Hmac, KeyInit as _, Mac as _};
+use serde_json::{Value, json};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{mpsc, watch};
+use tokio_tungstenite::tungstenite::Message as Frame;
+use tokio_tungstenite::tungstenite::handshake::server::{ErrorResponse, Request, Response as Shaken};
+
+use super::receiver::client;
+use super::{QUICK_ANSWERS, QUICK_CONNECTION};
 use podbell::chat::reconnect::{ConnectionTiming, Pauses};
 use podbell::chat::{ChatDeps, Queries, Question, Reply};
 use podbell::components::slack::chat::{Access, ChatSettings, Slack, SlackConfig, Timing, guarded_client};
@@ -25,14 +33,6 @@ use podbell_core::notice::NoticeKind;
 use podbell_core::rule::Severity;
 use podbell_core::time::Time;
 use podbell_core::translations::Language;
-use serde_json::{Value, json};
-use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{mpsc, watch};
-use tokio_tungstenite::tungstenite::Message as Frame;
-use tokio_tungstenite::tungstenite::handshake::server::{ErrorResponse, Request, Response as Shaken};
-
-use super::receiver::client;
-use super::{QUICK_ANSWERS, QUICK_CONNECTION};
 
 pub const SECRET: &str = "8f742231b10e8888abcd99yyyzzz85a5";
 pub const APP_TOKEN: &str = "xapp-1-marker-of-the-app-token";

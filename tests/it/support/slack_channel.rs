@@ -12,18 +12,18 @@ use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
-use podbell::engine::SendJob;
-use podbell::notifiers::{NotifierConfig, Notifiers};
-use podbell_core::outbox::Outcome;
-use podbell_core::template::Template;
-use podbell_core::time::Time;
-use podbell_core::translations::Language;
 use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 
 use super::platform::platform;
 use super::receiver::client;
 use super::world::Wire;
+use podbell::engine::SendJob;
+use podbell::notifiers::{NotifierConfig, Notifiers};
+use podbell_core::outbox::Outcome;
+use podbell_core::template::Template;
+use podbell_core::time::Time;
+use podbell_core::translations::Language;
 
 pub const TOKEN: &str = "xoxb-marker-of-the-posting-token";
 /// The channel's id and its name.

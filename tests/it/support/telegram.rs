@@ -10,10 +10,6 @@ use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
-use podbell::chat::{ChatDeps, ChatSettings};
-use podbell::components::telegram::chat::{Telegram, TelegramConfig, Timing};
-use podbell_core::time::Time;
-use podbell_core::translations::Language;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -22,6 +18,10 @@ use super::chat_servers::{TOKEN, balanced};
 use super::receiver::client;
 use super::slack::FakeQueries;
 use super::{QUICK_ANSWERS, QUICK_CONNECTION};
+use podbell::chat::{ChatDeps, ChatSettings};
+use podbell::components::telegram::chat::{Telegram, TelegramConfig, Timing};
+use podbell_core::time::Time;
+use podbell_core::translations::Language;
 
 #[derive(Default)]
 struct Inner {

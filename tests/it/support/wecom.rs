@@ -8,12 +8,6 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use futures_util::{SinkExt as _, StreamExt as _};
-use podbell::chat::ChatDeps;
-use podbell::chat::access::Channel;
-use podbell::chat::reconnect::{ConnectionTiming, Pauses};
-use podbell::components::wecom::chat::{Access, AppConfig, AppTiming, Bot, BotConfig, BotTiming, ChatSettings, Crypto};
-use podbell_core::time::Time;
-use podbell_core::translations::Language;
 use serde_json::{Value, json};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
@@ -22,6 +16,12 @@ use tokio_tungstenite::tungstenite::Message as Frame;
 use super::QUICK_CONNECTION;
 use super::receiver::client;
 use super::slack::FakeQueries;
+use podbell::chat::ChatDeps;
+use podbell::chat::access::Channel;
+use podbell::chat::reconnect::{ConnectionTiming, Pauses};
+use podbell::components::wecom::chat::{Access, AppConfig, AppTiming, Bot, BotConfig, BotTiming, ChatSettings, Crypto};
+use podbell_core::time::Time;
+use podbell_core::translations::Language;
 
 pub const BOT_ID: &str = "bot-1";
 pub const BOT_SECRET: &str = "marker-of-the-bot-secret";

@@ -5,6 +5,10 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde_json::json;
+use tempfile::TempDir;
+
+use super::events::{START, at};
 use podbell::app::assemble::NotifierRenderer;
 use podbell::engine::{ActionRequest, Engine, EngineEvent, EngineParts, NewRules, Renderer, SendJob};
 use podbell::notifiers::Notifiers;
@@ -27,10 +31,6 @@ use podbell_core::time::{Jump, Time};
 use podbell_core::user_action::{Act, ActionResult, UserAction};
 use podbell_store::sqlite::Store;
 use podbell_store::{Location, Reader, StoreError};
-use serde_json::json;
-use tempfile::TempDir;
-
-use super::events::{START, at};
 
 /// A store of the kind that the environment asks for: a file, or a database with PODBELL_TEST_STORE=postgres.
 fn new_store(folder: &TempDir) -> Location {

@@ -1,6 +1,6 @@
 //! The answer to a command with a mistake.
 
-use super::formatter::{AnswerFormatter, word};
+use super::formatter::AnswerFormatter;
 use super::mistake::Mistake;
 use super::words::{MAX_CHARS, MAX_WORDS};
 use super::{help, registry};
@@ -33,7 +33,7 @@ impl Mistake {
                 blocks.push(formatter.meant(std::slice::from_ref(meant)));
             }
             Self::Extra { command: "incidents", word } => {
-                let word = self::word(word);
+                let word = super::word(word);
                 blocks.push(formatter.meant(&[format!("events {word}"), format!("incidents -n {word}")]));
             }
             Self::UnknownOption { meant: Some(meant), .. } => blocks.push(formatter.meant_option(meant)),

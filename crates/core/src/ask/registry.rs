@@ -45,7 +45,7 @@ impl Spec {
     }
 }
 
-/// The command whose help is asked for. Unknown words get the general help.
+/// The command whose help is asked for. Unknown words, and `help` itself, get the general help.
 fn help_about(word: &Word) -> Option<&'static str> {
     let row = find(&word.text.trim_start_matches('/').to_lowercase())?;
     (row.name != help::SPEC.name).then_some(row.name)

@@ -26,6 +26,13 @@ pub struct Spec {
     pub(super) parse: Parse,
 }
 
+impl Spec {
+    /// Whether it changes anything.
+    pub fn writes(&self) -> bool {
+        matches!(self.parse, Parse::Change(_))
+    }
+}
+
 /// How the arguments become a command, and whether it changes anything.
 pub(super) enum Parse {
     /// A question. `None` asks for its help.
@@ -98,12 +105,5 @@ impl Label {
     /// Whether an object with this metadata has the label.
     pub fn is_of(&self, metadata: &Metadata) -> bool {
         metadata.labels.get(&self.key) == Some(&self.value)
-    }
-}
-
-impl Spec {
-    /// Whether it changes anything.
-    pub fn writes(&self) -> bool {
-        matches!(self.parse, Parse::Change(_))
     }
 }

@@ -1,5 +1,5 @@
-//! What answers to commands say. What they share with messages is in `message/translations.rs`; what a command does is
-//! said in its own row ([`crate::ask::Spec`]).
+//! What answers to commands say, but for [`crate::ask::Kind`], whose phrases are beside it. What they share with messages
+//! is in `message/translations.rs`; what a command does is said in its own row ([`crate::ask::Spec`]).
 
 use super::Excuse;
 use super::mistake::Missing;

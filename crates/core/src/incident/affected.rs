@@ -120,7 +120,7 @@ impl Incident {
         }
         let place = place(&target.namespace, &other.workload);
         let pods = other.details.objects.keys().filter_map(|key| key.strip_prefix("Pod/"));
-        let missing: Vec<&str> = pods.filter(|pod| !self.knows_affected(&place, pod)).collect();
+        let missing: Vec<&str> = pods.filter(|pod| !self.details.affected.knows(&place, pod)).collect();
         if missing.is_empty() && self.details.affected.has(&place) {
             return false;
         }
@@ -135,10 +135,6 @@ impl Incident {
         });
         self.note_affected();
         self.details.affected != before
-    }
-
-    fn knows_affected(&self, place: &str, pod: &str) -> bool {
-        self.details.affected.knows(place, pod)
     }
 
     /// Keeps the number of affected workloads at hand.

@@ -1,6 +1,7 @@
 //! What becomes of the notices of an incident while something holds them back.
+
 use super::hold::{HoldReason, Holds};
-use super::notification_state::{Next, NotificationState};
+use super::notification_state::Next;
 use super::{Incident, Phase};
 use crate::mute::Author;
 use crate::notice::NoticeKind;
@@ -34,16 +35,6 @@ impl Incident {
         self.notifications.iter().any(|(to, notifications)| {
             notifications.told.is_some() && holds.of(to).is_some_and(|held| self.misses_end(notifications, &held))
         })
-    }
-
-    /// Whether a destination from which notices are held gets no notice of the end: always in a window; under a mute or
-    /// an open cause only if it was never notified of this incident.
-    pub(super) fn misses_end(&self, notifications: &NotificationState, held: &HoldReason) -> bool {
-        match held {
-            HoldReason::Window { .. } => true,
-            HoldReason::Mute { .. } => notifications.told.is_none(),
-            HoldReason::By { .. } => notifications.told.is_none() && self.phase == Phase::Open,
-        }
     }
 
     /// A mute ended while the incident is open: destinations that know of it are reminded that it still is. The others

@@ -5,7 +5,7 @@ use crate::mute::{Mute, Muted};
 
 impl Incident {
     /// Whether it is what is muted. If several services show it, one that is muted is enough.
-    pub(crate) fn is_covered_by(&self, muted: &Muted) -> bool {
+    pub(crate) fn is_meant_by(&self, muted: &Muted) -> bool {
         match muted {
             Muted::Service { service, .. } => self
                 .targets
@@ -18,6 +18,6 @@ impl Incident {
 
     /// Whether a mute holds it. None does while it has targets that the mute's author may not see.
     pub fn is_muted_by(&self, mute: &Mute) -> bool {
-        self.is_covered_by(&mute.what) && mute.scope.covers(&self.targets)
+        self.is_meant_by(&mute.what) && mute.scope.covers(&self.targets)
     }
 }

@@ -46,6 +46,18 @@ pub struct NotificationState {
     pub ready: Option<Health>,
 }
 
+/// Whether a step notified a destination.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Called {
+    /// No step did.
+    #[default]
+    Never,
+    /// One did since the incident opened or reopened: the destination is notified as long as the rule has such a step.
+    Now,
+    /// One did before the incident reopened, and the destination was told of that end.
+    Before,
+}
+
 /// A notice that waits for its moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Next {
@@ -334,6 +346,16 @@ impl Incident {
         }
     }
 
+    /// Whether a destination from which notices are held gets no notice of the end: always in a window; under a mute or
+    /// an open cause only if it was never notified of this incident.
+    pub(super) fn misses_end(&self, notifications: &NotificationState, held: &HoldReason) -> bool {
+        match held {
+            HoldReason::Window { .. } => true,
+            HoldReason::Mute { .. } => notifications.told.is_none(),
+            HoldReason::By { .. } => notifications.told.is_none() && self.phase == Phase::Open,
+        }
+    }
+
     /// The next notice of a destination, and when it is due.
     pub(super) fn moment(
         &self,
@@ -417,16 +439,4 @@ pub(crate) fn rename(
         }
         None => false,
     }
-}
-
-/// Whether a step notified a destination.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Called {
-    /// No step did.
-    #[default]
-    Never,
-    /// One did since the incident opened or reopened: the destination is notified as long as the rule has such a step.
-    Now,
-    /// One did before the incident reopened, and the destination was told of that end.
-    Before,
 }

@@ -1,4 +1,5 @@
 //! One trouble of one object of an incident.
+
 use serde::{Deserialize, Serialize};
 
 use crate::reports::ObjectFailure;

@@ -1,9 +1,9 @@
 //! What a known reason usually means, and what to type first: a table.
 //!
 //! Pure. It looks at the newest event of an incident, because that is what the message quotes. The
-//! sentences are in [`crate::message::help_translations`]; here are the families and their commands.
+//! sentences are in [`crate::message::reasons`]; here are the families and their commands.
 
-use super::help_translations::Help;
+use super::reasons::Help;
 use super::text::{is_kubernetes_name, kubectl_describe};
 use crate::health::{NO_POD_IS_READY, ROLLOUT_STALLED, UNAVAILABLE};
 use crate::notice::Newest;

@@ -7,11 +7,11 @@
 mod digest;
 mod fold;
 mod help;
-mod help_translations;
 mod link;
 mod model;
 mod operator;
 mod phrase;
+mod reasons;
 pub mod sample;
 mod story;
 mod templated;

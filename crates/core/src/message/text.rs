@@ -1,4 +1,4 @@
-//! Small things about text: cleaning what comes from a cluster, cutting, numbers, shell commands.
+//! Small things about text: cleaning what comes from a cluster, cutting, shell commands.
 
 /// How many characters of one text from a cluster are used at most. Every platform's budget is smaller.
 pub(super) const MAX_TEXT: usize = 8_000;

@@ -315,7 +315,7 @@ mod tests {
     use super::*;
     use crate::glossary;
     use crate::message::digest::Cause;
-    use crate::message::help_translations::Help;
+    use crate::message::reasons::Help;
 
     #[test]
     fn all_phrases_use_the_words_of_the_glossary() {

@@ -254,7 +254,7 @@ fn one_of(class: &ClassUnicode) -> Option<char> {
 
 #[cfg(test)]
 mod tests {
-    use crate::rule::literals::*;
+    use super::*;
 
     #[track_caller]
     fn check(source: &str, expected: &[&[&str]]) {

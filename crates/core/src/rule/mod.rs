@@ -248,36 +248,6 @@ pub struct RuleSettings {
 }
 
 impl RuleSettings {
-    /// The defaults of every setting for a rule of this severity.
-    pub fn new(key: RuleKey, severity: Severity, notify: Vec<Destination>) -> Self {
-        let critical = severity == Severity::Critical;
-        Self {
-            key,
-            severity,
-            open_when: OpenWhen::AT_ONCE,
-            group_by: vec![Field::Cluster, Field::Namespace, Field::Workload],
-            group_wait: Duration::from_secs(15),
-            min_gap: if critical { Duration::ZERO } else { minutes(5) },
-            escalate: Escalate { counts: CountSteps::Decades, objects: vec![5, 20, 100], news: true },
-            resolve_after: minutes(15),
-            recovered_after: minutes(5),
-            until: EndsBy::Event,
-            family: None,
-            reopen_within: minutes(120),
-            remind_every: critical.then(|| minutes(240)),
-            send_resolved: true,
-            active: None,
-            inhibits: Vec::new(),
-            notify,
-            routing: None,
-            unacknowledged: Vec::new(),
-            mention: BTreeMap::new(),
-            runbook: None,
-            labels: BTreeMap::new(),
-            template: Template::default(),
-        }
-    }
-
     /// The destinations of an event with these facts.
     pub(crate) fn notify_of(&self, facts: &EventFields<'_>) -> &[Destination] {
         match &self.routing {
@@ -290,10 +260,6 @@ impl RuleSettings {
     pub fn destinations(&self) -> impl Iterator<Item = &Destination> {
         self.notify.iter().chain(self.unacknowledged.iter().flat_map(|step| &step.notify))
     }
-}
-
-const fn minutes(n: u64) -> Duration {
-    Duration::from_secs(n * 60)
 }
 
 /// What a rule does with what it matches.

@@ -325,7 +325,7 @@ fn parse_syntax(source: &str, ignore_case: bool) -> Result<Hir, PatternError> {
 
 #[cfg(test)]
 mod tests {
-    use crate::rule::pattern::*;
+    use super::*;
 
     #[track_caller]
     fn check(pattern: &str, fits: &[&str], fails: &[&str]) {

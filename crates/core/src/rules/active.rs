@@ -1,28 +1,27 @@
 //! The shape of `active` in YAML.
+
+use jiff::tz::TimeZone;
+use serde_json::Value as Json;
+
 use super::schema::strings_schema;
 use crate::rule::quiet::{Active, Hours};
 use crate::yaml::key::{Key, SchemaOnly, Zone, map_schema, one_or_many_schema};
 use crate::yaml::{Node, Reader};
-use jiff::tz::TimeZone;
-use serde_json::Value as Json;
 
-pub(super) const DAYS: Key<SchemaOnly> =
+const DAYS: Key<SchemaOnly> =
     Key::optional("days", SchemaOnly(strings_schema), "mon, or mon-fri; without it every day.");
 
-pub(super) const HOURS: Key<SchemaOnly> = Key::optional(
+const HOURS: Key<SchemaOnly> = Key::optional(
     "hours",
     SchemaOnly(strings_schema),
     "09:00-18:00; 22:00-06:00 goes on over midnight; without it the whole day.",
 );
-
 pub(super) const ZONE: Key<Zone> = Key::with_default("zone", Zone, "UTC", "Whose wall clock, such as Asia/Shanghai.");
-
 const WEEKDAYS: [&str; 7] = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"];
-
 const ACTIVE: &str = "hours such as {days: mon-fri, hours: \"09:00-18:00\", zone: Asia/Shanghai}";
 
 /// Reads `active`.
-pub(crate) fn active(node: &Node, reader: &mut Reader) -> Option<Active> {
+pub(super) fn read(node: &Node, reader: &mut Reader) -> Option<Active> {
     let items = reader.one_or_many(node);
     if items.is_empty() {
         reader.error_help(&node.span, "`active` lists nothing, so nothing would ever be told", ACTIVE);

@@ -2,8 +2,9 @@
 //! noise. Read by the same code as everybody's files.
 
 use super::compile::{RuleFile, compile};
-use super::partial::{Names, Partial};
+use super::context::Names;
 use super::set::Rules;
+use super::settings::Partial;
 use crate::diagnostic::Source;
 use crate::rule::Destination;
 
@@ -15,7 +16,7 @@ pub(crate) const TEXT: &str = include_str!("builtin.yaml");
 
 /// The built-in rules, which notify these destinations: all chats.
 pub fn rules(notify: &[Destination]) -> Rules {
-    let defaults = Partial { notify: Some(notify.to_vec()), ..Partial::default() };
+    let defaults = Partial::notifying(notify.to_vec());
     let file = RuleFile { source: Source::new(FILE, TEXT), entry: 0, scope: None, names: Names::default(), defaults };
     Rules::of([compile(&file)])
 }

@@ -7,14 +7,16 @@ use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::Arc;
 
-use super::conditions::conditions;
-use super::partial::{Names, Partial};
-use super::{keys, quiet, raw};
+use super::conditions;
+use super::context::Names;
+use super::settings::{self, Partial};
+use super::{keys, quiet};
 use crate::diagnostic::{Diagnostic, Source};
 use crate::rule::condition::Conditions;
 use crate::rule::pattern::Pattern;
 use crate::rule::quiet::Maintenance;
-use crate::rule::{Action, Destination, Escalate, Field, Rule, RuleKey, RuleSettings};
+use crate::rule::{Action, Destination, Field, Rule, RuleKey};
+use crate::rules::file_keys;
 use crate::yaml::{self, MapReader, Node, Reader};
 
 /// A rule file that was read, and the bounds that podbell.yaml puts on it.
@@ -87,16 +89,17 @@ fn whole_file(root: &Node, file: &RuleFile, reader: &mut Reader) -> Option<Compi
         return None;
     }
     let mut scopes: Vec<Conditions> = file.scope.iter().cloned().collect();
-    let scope = keys::SCOPE.take_written(&mut map, reader);
+    let scope = file_keys::SCOPE.take_written(&mut map, reader);
     scopes.extend(scope.clone());
-    let defaults = keys::DEFAULTS.node(&mut map, reader).map(|node| defaults(node, file, reader)).unwrap_or_default();
-    let notify = defaults.notify.clone().filter(|names| !names.is_empty());
+    let defaults =
+        file_keys::DEFAULTS.node(&mut map, reader).map(|node| defaults(node, file, reader)).unwrap_or_default();
+    let notify = defaults.notify.as_ref().map(|notify| notify.destinations.clone()).filter(|names| !names.is_empty());
     let defaults = defaults.or(&file.defaults);
-    let maintenance = keys::MAINTENANCE.node(&mut map, reader);
+    let maintenance = file_keys::MAINTENANCE.node(&mut map, reader);
     let maintenance_of_file =
         maintenance.map(|node| quiet::maintenance(node, reader, &scopes, Some(&file.source.name))).unwrap_or_default();
     // A file may hold nothing but maintenance.
-    let rules = keys::RULES.node(&mut map, reader);
+    let rules = file_keys::RULES.node(&mut map, reader);
     if rules.is_none() && maintenance.is_none() {
         reader.error(&map.head(), "the key `rules` is missing");
     }
@@ -133,7 +136,7 @@ fn defaults(node: &Node, file: &RuleFile, reader: &mut Reader) -> Partial {
     let Some(mut map) = reader.map(node, "a map of settings such as {notify: [team-chat]}") else {
         return Partial::default();
     };
-    let said = raw::partial(&mut map, reader, &file.names, &file.defaults);
+    let said = Partial::read(&mut map, reader, &file.names, &file.defaults);
     map.finish_with(reader, |key| {
         let own = keys::OF_A_RULE.iter().any(|row| row.name() == key);
         own.then_some("every rule says this itself; it has no default")
@@ -156,10 +159,10 @@ fn one_rule(
     let matching = matching(&mut map, &at, reader);
     let except = keys::EXCEPT.node(&mut map, reader).map(|node| excepts(node, reader)).unwrap_or_default();
     let action = keys::ACTION.take_written(&mut map, reader).unwrap_or_default();
-    let notify_at = keys::NOTIFY.node(&mut map, reader).map(|node| node.span.clone());
-    let steps_at = keys::UNACKNOWLEDGED.node(&mut map, reader).map(|node| node.span.clone());
+    let notify_at = settings::NOTIFY.node(&mut map, reader).map(|node| node.span.clone());
+    let steps_at = settings::UNACKNOWLEDGED.node(&mut map, reader).map(|node| node.span.clone());
     let inhibit = quiet::inhibit(&mut map, reader);
-    let own = raw::partial(&mut map, reader, &file.names, defaults);
+    let own = Partial::read(&mut map, reader, &file.names, defaults);
     map.finish_with(reader, |key| {
         let fact = Field::ALL.iter().any(|field| field.as_str() == key);
         fact.then_some("this key belongs into `match:`")
@@ -179,7 +182,7 @@ fn one_rule(
     }
     let key = RuleKey { file: file.source.name.clone(), name: name.into() };
     let sustain = said.sustain.clone().unwrap_or_else(|| Some(Rule::default_sustain()));
-    let settings = with_defaults(key, said);
+    let settings = said.complete(key);
     let rule = Rule { action, settings, matching, except, sustain, scopes: scopes.to_vec(), entry: file.entry };
     Some((Located { rule, source: file.source.clone(), at, sound: reader.errors() == errors }, inhibit))
 }
@@ -187,7 +190,7 @@ fn one_rule(
 fn matching(map: &mut MapReader<'_>, at: &Range<usize>, reader: &mut Reader) -> Conditions {
     let node = keys::MATCH.node(map, reader);
     let errors = reader.errors();
-    let conditions = node.and_then(|node| conditions(node, reader, "`match`"));
+    let conditions = node.and_then(|node| conditions::read(node, reader, "`match`"));
     let empty = node.is_none() || conditions.as_ref().is_some_and(|conditions| conditions.keys().is_empty());
     // If the only key of `match` is mistyped, that mistake says enough.
     if empty && reader.errors() == errors {
@@ -205,44 +208,13 @@ fn matching(map: &mut MapReader<'_>, at: &Range<usize>, reader: &mut Reader) -> 
 fn excepts(node: &Node, reader: &mut Reader) -> Vec<Conditions> {
     let mut all = Vec::new();
     for item in reader.one_or_many(node) {
-        let Some(conditions) = conditions(item, reader, "`except`") else { continue };
+        let Some(conditions) = conditions::read(item, reader, "`except`") else { continue };
         if conditions.keys().is_empty() {
             reader.error_help(&item.span, "an empty `except` leaves everything out", "name what to leave out");
         }
         all.push(conditions);
     }
     all
-}
-
-/// Fills in the defaults.
-fn with_defaults(key: RuleKey, said: Partial) -> RuleSettings {
-    let base = RuleSettings::new(key, said.severity.unwrap_or_default(), said.notify.unwrap_or_default());
-    RuleSettings {
-        open_when: said.open_when.unwrap_or(base.open_when),
-        until: said.until.unwrap_or(base.until),
-        family: said.family,
-        group_by: said.group_by.unwrap_or(base.group_by),
-        group_wait: said.group_wait.unwrap_or(base.group_wait),
-        min_gap: said.min_gap.unwrap_or(base.min_gap),
-        escalate: Escalate {
-            counts: said.counts.unwrap_or(base.escalate.counts),
-            objects: said.objects.unwrap_or(base.escalate.objects),
-            news: said.news.unwrap_or(base.escalate.news),
-        },
-        resolve_after: said.resolve_after.unwrap_or(base.resolve_after),
-        recovered_after: said.recovered_after.unwrap_or(base.recovered_after),
-        reopen_within: said.reopen_within.unwrap_or(base.reopen_within),
-        remind_every: said.remind_every.unwrap_or(base.remind_every),
-        send_resolved: said.send_resolved.unwrap_or(base.send_resolved),
-        active: said.active.unwrap_or(base.active),
-        routing: said.routing,
-        unacknowledged: said.unacknowledged.unwrap_or_default(),
-        mention: said.mention.unwrap_or_default(),
-        runbook: said.runbook,
-        labels: said.labels,
-        template: said.template,
-        ..base
-    }
 }
 
 /// Refuses a second rule of the same name: the two would share incidents.

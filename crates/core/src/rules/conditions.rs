@@ -1,16 +1,17 @@
 //! The shape of `match`, `except`, `sustain` and `scope` in YAML.
+
 use super::doubt::doubt;
 use crate::diagnostic::Diagnostic;
 use crate::rule::{Conditions, Field, Pattern, PatternError};
 use crate::yaml::{Node, Reader};
 
 /// Reads a map of conditions; `what` names it in messages.
-pub fn conditions(node: &Node, reader: &mut Reader, what: &str) -> Option<Conditions> {
-    conditions_of(&Field::ALL, node, reader, what)
+pub fn read(node: &Node, reader: &mut Reader, what: &str) -> Option<Conditions> {
+    read_of(&Field::ALL, node, reader, what)
 }
 
-/// Like [`conditions`], if only some fields are allowed.
-pub(crate) fn conditions_of(fields: &[Field], node: &Node, reader: &mut Reader, what: &str) -> Option<Conditions> {
+/// Like [`read`], if only some fields are allowed.
+pub(super) fn read_of(fields: &[Field], node: &Node, reader: &mut Reader, what: &str) -> Option<Conditions> {
     let mut map = reader.map(node, &format!("{what}: a map such as {{reason: BackOff}}"))?;
     let mut conditions = Conditions::any();
     for field in fields {
@@ -155,4 +156,24 @@ fn pattern_help(text: &str, error: &PatternError) -> Option<String> {
         PatternError::TooLong(_) => Some("use several patterns in a list".into()),
         PatternError::Empty => None,
     }
+}
+
+pub(super) fn group_by(node: &Node, reader: &mut Reader) -> Option<Vec<Field>> {
+    let items = reader.one_or_many(node);
+    if items.is_empty() {
+        let help = "leave the key out, or name at least one, such as [cluster, namespace, workload]";
+        reader.error_help(&node.span, "`group_by` lists nothing", help);
+        return None;
+    }
+    let mut fields = Vec::new();
+    for item in items {
+        if let Some(field) = field(item, "a key to group by", reader) {
+            if fields.contains(&field) {
+                reader.error(&item.span, format!("`{field}` is there twice"));
+            } else {
+                fields.push(field);
+            }
+        }
+    }
+    (!fields.is_empty()).then_some(fields)
 }

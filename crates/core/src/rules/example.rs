@@ -1,4 +1,4 @@
-//! A plausible event for a rule, made from its `match`: what previews show.
+//! A plausible event for a rule, made from its `match`, and an incident that began with it: what previews show.
 //!
 //! Pure. Begins with an event that clusters really write and changes only what the rule asks for.
 

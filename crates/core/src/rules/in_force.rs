@@ -9,8 +9,8 @@ use std::sync::Arc;
 
 use super::builtin;
 use super::compile::{Compiled, RuleFile, compile};
-use super::partial::Partial;
 use super::set::Rules;
+use super::settings::Partial;
 use crate::diagnostic::{Diagnostic, Source};
 use crate::rule::Destination;
 use crate::rule::quiet::Maintenance;
@@ -110,7 +110,7 @@ impl RuleFiles {
         let notify = own.or(allowed).filter(|names| !names.is_empty()).unwrap_or_else(|| self.chats.clone());
         let mut instead = compile(&RuleFile {
             source: Source::new(&format!("{} for {}", builtin::FILE, file.source.name), builtin::TEXT),
-            defaults: Partial { notify: Some(notify), ..Partial::default() },
+            defaults: Partial::notifying(notify),
             ..file.clone()
         });
         for located in &mut instead.rules {

@@ -5,11 +5,10 @@
 //! the key, so that no two texts are ever mixed up.
 
 use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::{Mutex, PoisonError};
 
 use xxhash_rust::xxh3::xxh3_64;
-
-use std::hash::{BuildHasherDefault, Hasher};
 
 /// The most bytes of texts and items that are kept.
 const ROOM: usize = 8 << 20;

@@ -3,32 +3,38 @@
 use std::collections::BTreeMap;
 
 use super::conditions::field;
+use super::context::Names;
 use super::keys;
-use super::partial::{Names, Partial};
 use crate::diagnostic::meant_or;
 use crate::rule::{Destination, Routing, Severity, UnacknowledgedStep};
+use crate::rules::context::Context;
 use crate::yaml::{Node, Reader, Value};
 
+/// What `notify` says.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Notify {
+    /// Every destination that it names.
+    pub destinations: Vec<Destination>,
+    /// How it chooses among them, if it does.
+    pub routing: Option<Routing>,
+}
+
 /// Reads `notify`: the destinations, or those that a label chooses.
-pub(crate) fn notify(node: &Node, reader: &mut Reader, names: &Names, said: &mut Partial) {
+pub(super) fn notify(node: &Node, context: &mut Context<'_>) -> Option<Notify> {
     const HELP: &str = "name a notifier, or write `action: ignore`";
+    let (reader, names) = (&mut *context.reader, context.names);
     if !matches!(node.value, Value::Map(_)) {
-        said.notify = Some(destinations(node, reader, names, HELP));
-        return;
+        return Some(Notify { destinations: destinations(node, reader, names, HELP), routing: None });
     }
-    let Some(mut map) = reader.map(node, "a map such as {by: \"label:team\", map: {…}, default: [ops]}") else {
-        return;
-    };
+    let mut map = reader.map(node, "a map such as {by: \"label:team\", map: {…}, default: [ops]}")?;
     let by = keys::BY.node(&mut map, reader).map(|node| field(node, "a key to choose by", reader));
     let chosen = keys::CHOSEN.node(&mut map, reader);
     let default = keys::DEFAULT.node(&mut map, reader);
     map.finish(reader);
     let chosen = chosen.and_then(|node| choices(node, reader, names));
     let default = default.map(|node| destinations(node, reader, names, HELP));
-    let (Some(Some(by)), Some(map), Some(default)) = (by, chosen, default) else { return };
-    let routing = Routing { by, map, default };
-    said.notify = Some(routing.destinations());
-    said.routing = Some(routing);
+    let routing = Routing { by: by??, map: chosen?, default: default? };
+    Some(Notify { destinations: routing.destinations(), routing: Some(routing) })
 }
 
 /// Reads which destinations each value chooses.
@@ -66,7 +72,8 @@ fn destinations(node: &Node, reader: &mut Reader, names: &Names, help: &str) -> 
 }
 
 /// Reads the steps for an incident that nobody acknowledges; `off` means none.
-pub(crate) fn unacknowledged(node: &Node, reader: &mut Reader, names: &Names) -> Option<Vec<UnacknowledgedStep>> {
+pub(super) fn unacknowledged(node: &Node, context: &mut Context<'_>) -> Option<Vec<UnacknowledgedStep>> {
+    let (reader, names) = (&mut *context.reader, context.names);
     if matches!(node.text(), Some("off" | "false")) {
         return Some(Vec::new());
     }
@@ -105,7 +112,8 @@ pub fn check_destination(name: &str, node: &Node, reader: &mut Reader, names: &N
     }
 }
 
-pub(crate) fn mention(node: &Node, reader: &mut Reader, names: &Names) -> Option<BTreeMap<Severity, Vec<String>>> {
+pub(super) fn mention(node: &Node, context: &mut Context<'_>) -> Option<BTreeMap<Severity, Vec<String>>> {
+    let (reader, names) = (&mut *context.reader, context.names);
     let mut mention = BTreeMap::new();
     if matches!(node.value, Value::Map(_)) {
         let mut map = reader.map(node, "a map")?;

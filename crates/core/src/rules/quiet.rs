@@ -1,4 +1,4 @@
-//! The shapes of `active`, `inhibit` and `maintenance` in YAML.
+//! The shapes of `inhibit` and `maintenance` in YAML.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -7,7 +7,7 @@ use jiff::civil::DateTime;
 use jiff::tz::{AmbiguousOffset, AmbiguousZoned, TimeZone};
 
 use super::active::ZONE;
-use super::conditions::{conditions_of, field};
+use super::conditions::{self, field};
 use super::keys;
 use crate::rule::condition::Conditions;
 use crate::rule::pattern::Pattern;
@@ -35,7 +35,7 @@ pub fn maintenance(node: &Node, reader: &mut Reader, scopes: &[Conditions], file
         let (from, until) = (from.map(|(at, _)| at), until.map(|(at, _)| at));
         let matching = keys::PLANNED_MATCH
             .node(&mut map, reader)
-            .and_then(|node| conditions_of(&Maintenance::FIELDS, node, reader, "`match`"))
+            .and_then(|node| conditions::read_of(&Maintenance::FIELDS, node, reader, "`match`"))
             .unwrap_or_default();
         map.finish(reader);
         if let (Some(from), Some(until), Some(node)) = (from, until, until_node)

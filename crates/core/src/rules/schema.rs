@@ -1,7 +1,8 @@
 //! JSON Schemas that several keys share.
 
-use crate::yaml::key::one_or_many_schema;
 use serde_json::{Value as Json, json};
+
+use crate::yaml::key::one_or_many_schema;
 
 pub(super) fn text_schema() -> Json {
     json!({"type": ["string", "number", "boolean"]})

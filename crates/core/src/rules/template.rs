@@ -5,6 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::sync::Arc;
 
+use serde_json::{Value as Json, json};
+
 use crate::diagnostic::{Diagnostic, meant_or};
 use crate::message::{Style, facts, sample};
 use crate::notice::Story;
@@ -13,7 +15,6 @@ use crate::template::{Failure, Part, Template, TemplateValues, asks_for, render}
 use crate::translations::Language;
 use crate::yaml::key::{Key, SchemaOnly, map_schema};
 use crate::yaml::{Node, Reader};
-use serde_json::{Value as Json, json};
 
 /// The longest template of each half, in bytes.
 const MAX: [usize; 2] = [1_000, 8_000];

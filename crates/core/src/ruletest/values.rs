@@ -1,8 +1,10 @@
 //! The shapes of some values in rule tests.
-use crate::time::Time;
-use crate::yaml::{Node, Reader};
+
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
+
+use crate::time::Time;
+use crate::yaml::{Node, Reader};
 
 pub(super) fn start(node: &Node, reader: &mut Reader) -> Option<Time> {
     let text = reader.text(node, "a time such as `2026-01-05 09:00:00`")?;

@@ -1,7 +1,4 @@
-//! The health of workloads as sources report it, and what it means for incidents.
-//!
-//! It is kept in memory only: a source reports everything again after a start. After a failed commit it is carried over,
-//! because it is a fact of the cluster, not of the store.
+//! What the health of workloads, as sources report it, means for incidents.
 
 use std::collections::BTreeSet;
 use std::time::Duration;

@@ -4,10 +4,10 @@
 //! fails, it is thrown away and read again. So nothing in it may matter unless [`Writes`] carries it out.
 
 mod ages;
+mod claimed;
 mod clock;
 pub mod daily;
 pub mod decision;
-mod decisions;
 mod deletions;
 mod ends;
 mod first_contact;

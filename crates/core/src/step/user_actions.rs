@@ -118,7 +118,7 @@ impl State {
                 let shown = || {
                     self.incidents
                         .values()
-                        .any(|incident| incident.is_covered_by(what) && mute.scope.covers(&incident.targets))
+                        .any(|incident| incident.is_meant_by(what) && mute.scope.covers(&incident.targets))
                 };
                 if watched || shown() { Ok(()) } else { Err(Refusal::Unknown) }
             }

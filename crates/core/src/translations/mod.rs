@@ -1,4 +1,5 @@
-//! What podbell says to people, as data: one table a subject, each phrase in English and Chinese on one row.
+//! How podbell's phrases are written down: as data, each in English and Chinese on one row. A table stands beside what
+//! says it.
 //!
 //! The macro `translations!` makes a type of a table with a function for each row: a row without a language does not
 //! compile, and neither does one whose placeholders differ between the languages ([`check`] runs in the compiler).

@@ -8,8 +8,9 @@ use std::time::Duration;
 use jiff::tz::TimeZone;
 use serde_json::{Value as Json, json};
 
-use super::tree::{Node, Value};
+use super::tree::{Node, Value, parse};
 use super::{MapReader, Reader};
+use crate::diagnostic::Source;
 use crate::zone;
 
 /// What a value may look like: reads it, and describes it as JSON Schema.
@@ -88,7 +89,7 @@ impl<S: ValueType> Key<S> {
         match (self.node(map, reader), self.presence) {
             (Some(node), _) => self.read(node, reader),
             (None, Presence::Default(default)) => {
-                self.shape.read(&Node { value: Value::Scalar(default.to_owned()), span: map.head() }, reader)
+                self.shape.read(&Node { span: map.head(), ..default_node(default) }, reader)
             }
             (None, _) => None,
         }
@@ -98,6 +99,12 @@ impl<S: ValueType> Key<S> {
     pub(crate) fn take_written(&self, map: &mut MapReader<'_>, reader: &mut Reader) -> Option<S::Value> {
         let node = self.node(map, reader)?;
         self.read(node, reader)
+    }
+
+    /// Its default; `None` if it has none.
+    pub(crate) fn default_value(&self) -> Option<S::Value> {
+        let Presence::Default(default) = self.presence else { return None };
+        self.shape.read(&default_node(default), &mut Reader::new(Source::new(self.name, default)))
     }
 
     /// Reads a node as its value.
@@ -126,7 +133,7 @@ impl<S: ValueType> Row for Key<S> {
                 fields.insert("description".to_owned(), json!(self.about));
             }
             if let Presence::Default(default) = self.presence {
-                fields.insert("default".to_owned(), as_json(default));
+                fields.insert("default".to_owned(), as_json(&default_node(default)));
             }
         }
         schema
@@ -139,8 +146,18 @@ impl<S> fmt::Debug for Key<S> {
     }
 }
 
+/// A default as a node: in brackets it is a list, else a scalar, whatever YAML would take it for.
+fn default_node(text: &str) -> Node {
+    let list = text.starts_with('[').then(|| parse(&Source::new("a default", text), &mut Vec::new())).flatten();
+    list.unwrap_or(Node { value: Value::Scalar(text.to_owned()), span: 0..0 })
+}
+
 /// A default as JSON: numbers and truth values are not quoted.
-fn as_json(text: &str) -> Json {
+fn as_json(default: &Node) -> Json {
+    if let Value::List(items) = &default.value {
+        return items.iter().map(as_json).collect();
+    }
+    let text = default.text().unwrap_or_default();
     match (text, text.parse::<u64>()) {
         ("true", _) => json!(true),
         ("false", _) => json!(false),

@@ -6,6 +6,7 @@ use std::borrow::Cow;
 use tokio_postgres::types::{ToSql, Type};
 
 use podbell_core::event::Target;
+use std::collections::HashSet;
 
 /// See the module.
 pub(super) struct Call<'a> {
@@ -89,4 +90,12 @@ impl<'a> Call<'a> {
 /// PostgreSQL's texts cannot hold the character NUL, which a cluster's texts may.
 fn storable(text: &str) -> Cow<'_, str> {
     if text.contains('\0') { Cow::Owned(text.replace('\0', "\u{fffd}")) } else { Cow::Borrowed(text) }
+}
+
+/// The last row of each key, in the order of the rows. A statement may change a row only once.
+pub(super) fn last_of_each<T, K: Eq + std::hash::Hash>(rows: Vec<T>, key: impl Fn(&T) -> K) -> Vec<T> {
+    let mut seen = HashSet::with_capacity(rows.len());
+    let mut kept: Vec<T> = rows.into_iter().rev().filter(|row| seen.insert(key(row))).collect();
+    kept.reverse();
+    kept
 }

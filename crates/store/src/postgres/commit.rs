@@ -2,11 +2,10 @@
 
 use std::collections::HashMap;
 
-use super::call::Call;
+use super::call::{Call, last_of_each};
 use super::commit_outbox;
 use super::error::PostgresError;
 use super::writer::{Store, Targets};
-use crate::batch::last_of_each;
 use crate::rows::{self, MAX_OBSERVATIONS, MAX_REPORTS, sql};
 use crate::{Batch, DaysRow, Gap, IncidentRow, KEPT_DECISIONS, crash_point, incident_codec};
 use podbell_core::event::{Level, Target};

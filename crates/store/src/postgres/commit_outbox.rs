@@ -1,7 +1,6 @@
 //! The outbox of a batch as statements.
 
-use super::call::Call;
-use crate::batch::last_of_each;
+use super::call::{Call, last_of_each};
 use crate::rows::sql;
 use crate::{Batch, SendRow, ThreadRow};
 use podbell_core::outbox::DeliveryState;

@@ -39,6 +39,15 @@ pub(super) struct Store {
     pub deletion: Deletion,
 }
 
+/// How far a round of deletions has come.
+#[derive(Debug, Default)]
+pub(super) struct Deletion {
+    /// The table that is next.
+    pub next: usize,
+    /// How many rows were deleted in this round.
+    pub deleted: i64,
+}
+
 /// The row number of each target. The one writer gives them, so that a commit needs no answer before its end.
 #[derive(Debug, Default)]
 pub(super) struct Targets {
@@ -234,13 +243,4 @@ fn in_order(targets: &[Target], ids: &[Option<i64>], rows: Vec<(i64, ReadingRow)
     }
     let rows = |id: &Option<i64>| id.and_then(|id| by_id.get(&id).cloned()).unwrap_or_default();
     targets.iter().zip(ids).map(|(target, id)| (target.clone(), rows(id))).collect()
-}
-
-/// How far a round of deletions has come.
-#[derive(Debug, Default)]
-pub(super) struct Deletion {
-    /// The table that is next.
-    pub next: usize,
-    /// How many rows were deleted in this round.
-    pub deleted: i64,
 }

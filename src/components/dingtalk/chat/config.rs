@@ -5,6 +5,7 @@ use std::sync::Arc;
 use futures_util::future::BoxFuture;
 use url::Url;
 
+use super::super::APP_KIND;
 use super::super::api::Api;
 use super::super::app::{API_URL, APP_KEY, APP_SECRET, is_conversation};
 use super::{DingTalk, DingTalkConfig, Timing};
@@ -53,7 +54,7 @@ const CHANNELS: Key<Channels<Id>> = Key::optional(
 
 /// Its registry row.
 pub const CHAT: ChatKind = ChatKind {
-    name: super::super::app::NOTIFIER.name,
+    name: APP_KIND,
     about: "The robot of an application of DingTalk, over Stream mode.",
     language: Language::Zh,
     time_zone: "Asia/Shanghai",

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use futures_util::future::BoxFuture;
 use url::Url;
 
+use super::super::APP_KIND;
 use super::super::app::{API, APP_ID, APP_SECRET, is_id};
 use super::{Feishu, FeishuConfig, Subscription, Timing};
 use crate::chat::access::{Access, AllowList, Channels, DIRECT, Id, called};
@@ -61,7 +62,7 @@ const CHANNELS: Key<Channels<Id>> = Key::optional(
 
 /// Its registry row.
 pub const CHAT: ChatKind = ChatKind {
-    name: super::super::app::APP.name,
+    name: APP_KIND,
     about: "An app of Feishu or Lark, over its long connection or by events over HTTP: mentions, direct messages, buttons.",
     language: Language::Zh,
     time_zone: "Asia/Shanghai",

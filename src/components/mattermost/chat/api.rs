@@ -1,4 +1,9 @@
 //! A bot's requests.
+
+use secrecy::SecretString;
+use serde_json::Value;
+use url::Url;
+
 use super::event::BotIdentity;
 use crate::chat::reconnect::Disconnect;
 use crate::components::mattermost::reply;
@@ -6,9 +11,6 @@ use crate::notifiers::http_request::HttpRequest;
 use crate::notifiers::redact::Redactor;
 use crate::notifiers::reply::Reply;
 use podbell_core::outbox::Outcome;
-use secrecy::SecretString;
-use serde_json::Value;
-use url::Url;
 
 pub(super) const REFUSED: &str = "Mattermost refuses the bot's token: check `token`, and that the bot is enabled";
 

@@ -153,7 +153,7 @@ impl fmt::Display for Active {
 
 #[cfg(test)]
 mod tests {
-    use crate::rule::quiet::calendar::*;
+    use super::*;
 
     fn hours(days: &[usize], spans: &[(u16, u16)], zone: &str) -> Active {
         let mut wanted = [false; 7];

@@ -1,7 +1,7 @@
 //! What keeps a rule quiet for a while though its incidents are open: hours in which nobody wants to
 //! hear of them, planned maintenance, and other incidents that explain them.
 //!
-//! Owns the settings; `core::step` decides what happens to an incident meanwhile. Nothing in here forgets anything:
+//! Owns the settings; [`crate::step`] decides what happens to an incident meanwhile. Nothing in here forgets anything:
 //! whatever is held back is sent, or summed up, when it ends.
 
 mod calendar;

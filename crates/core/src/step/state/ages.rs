@@ -1,14 +1,16 @@
 //! How old the objects of a target are.
+
+use std::collections::HashMap;
+
+use xxhash_rust::xxh3::Xxh3;
+
 use crate::diff::{ChangeKind, Diff};
 use crate::event::{Event, Level};
 use crate::rule::LONGEST_SETTLED;
 use crate::time::Time;
-use std::collections::HashMap;
-use xxhash_rust::xxh3::Xxh3;
 
 /// Most objects of a target whose age is kept; that of others is unknown.
 const MAX_OBJECTS: usize = 2000;
-
 /// Fewer objects than this are not worth a walk that forgets old ones.
 const FEW: usize = 32;
 

@@ -1,9 +1,12 @@
 //! What a window holds back until its end.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+
 use crate::rule::Destination;
 use crate::rule::quiet::Window;
 use crate::time::Time;
-use serde::{Deserialize, Serialize};
-use std::collections::{BTreeMap, BTreeSet};
 
 /// What a window keeps from a destination.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

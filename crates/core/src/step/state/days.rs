@@ -1,8 +1,11 @@
 //! What the daily lines count.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+
 use crate::rule::Destination;
 use crate::time::{Jump, Time};
-use serde::{Deserialize, Serialize};
-use std::collections::{BTreeMap, BTreeSet};
 
 /// The counts for one destination since its last line.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -1,16 +1,18 @@
 //! What is known of a source.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
 use crate::event::Event;
 use crate::notice::ClockHint;
 use crate::source::SourceInfo;
 use crate::step::lag::Lag;
 use crate::time::Time;
-use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
-use std::time::Duration;
 
 /// A list reaches back an hour: if even its newest event is older than this, its dates are wrong.
 const TOO_OLD: Duration = Duration::from_secs(70 * 60);
-
 /// If even its oldest event lies further in the future than this, its dates are wrong, too.
 const TOO_YOUNG: Duration = Duration::from_secs(5 * 60);
 

@@ -1,22 +1,22 @@
 //! A trouble of podbell's own.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
 use crate::event::Target;
 use crate::notice::{Notice, NoticeBody, NoticeKind, Trouble, TroubleSubject};
 use crate::rule::Severity;
 use crate::time::Time;
-use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
-use std::time::Duration;
 
+/// How often there is a reminder of one.
 const REMIND: Duration = Duration::from_secs(4 * 3600);
-
 /// Notify again when ten times as many are affected, but not within this time.
 const MIN_GAP: Duration = Duration::from_secs(300);
-
 const WORSE_BY: u64 = 10;
-
 /// The error code for list entries that cannot be understood.
 pub(in crate::step) const UNUSABLE: &str = "unusable-entries";
-
 /// How many names a notice lists.
 const MAX_NAMES: usize = 20;
 

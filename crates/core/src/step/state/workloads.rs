@@ -1,9 +1,14 @@
-//! What the reports of workloads say.
+//! How workloads are, by the reports of sources.
+//!
+//! It is kept in memory only: a source reports everything again after a start. After a failed commit it is carried over,
+//! because it is a fact of the cluster, not of the store.
+
+use std::sync::Arc;
+
 use crate::event::Target;
 use crate::health::{Health, HealthReport, WorkloadKind};
 use crate::map::FastMap;
 use crate::time::{Jump, Time};
-use std::sync::Arc;
 
 /// Every workload whose health is known, by target.
 #[derive(Debug, Default)]

@@ -1,4 +1,4 @@
-//! Reads rows as the types of the core.
+//! Sends queries and reads their rows.
 
 use serde::de::DeserializeOwned;
 use tokio_postgres::Row;

@@ -1,4 +1,5 @@
 //! What rules made of a change.
+
 use super::decision::{Effect, RuleDecision};
 use super::joining::Joined;
 use super::{Setup, State};
