@@ -120,7 +120,7 @@ async fn play(args: &Args, folder: &std::path::Path) -> anyhow::Result<Snapshot>
         logs: false,
     };
     let notifiers = Arc::new(Notifiers::new(vec![console], BTreeMap::new(), http.clone()));
-    let store = Location::Sqlite(folder.join("podbell.db"));
+    let store = Location::from(folder.join("podbell.db"));
     let compiled = compile(&rule_file());
     anyhow::ensure!(!compiled.has_errors(), "the demo's rules are wrong: {:?}", compiled.diagnostics);
     let (rendering, client) = (notifiers.clone(), http);

@@ -24,7 +24,7 @@ enum StoreAddress {
 impl StoreConfig {
     /// The store of a configuration that names none: a file beside podbell.yaml.
     pub(crate) fn beside(folder: &Path) -> Self {
-        Self(StoreAddress::Out(Location::Sqlite(folder.join("podbell.db"))))
+        Self(StoreAddress::Out(Location::from(folder.join("podbell.db"))))
     }
 
     /// Where it is.

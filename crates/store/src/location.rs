@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use secrecy::SecretString;
 
-use crate::{Backup, Claim, Existing, Inbox, Reader, StoreError, Writer, copy, postgres, sqlite};
+use crate::{Backup, Claim, Existing, FileInspection, Inbox, Reader, StoreError, Writer, copy, postgres, sqlite};
 use podbell_core::time::Time;
 
 /// What to do instead of a backup by podbell.
@@ -170,6 +170,15 @@ impl Location {
                 "at its next start it keeps the damaged files aside, goes on with what can be read, and tells operator.notify"
             }
             Self::Postgres(_) => "restore a backup of its database, then start podbell",
+        }
+    }
+
+    /// Looks at a store in a file and at its place: without its lock, without a write, whether or not a podbell runs on
+    /// it. `None`: it is on a server. May take some seconds.
+    pub fn inspect_file(&self) -> Option<FileInspection> {
+        match self {
+            Self::Sqlite(path) => Some(sqlite::inspect(path)),
+            Self::Postgres(_) => None,
         }
     }
 

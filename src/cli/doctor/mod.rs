@@ -144,8 +144,8 @@ type Task = (Group, String, BoxFuture<'static, Checked>);
 fn tasks(config: &Arc<Config>, store: Option<&Location>, net: Option<&Arc<Net>>, send: bool) -> Vec<Task> {
     let check = |store: Location| -> BoxFuture<'static, Checked> {
         match store {
-            Location::Sqlite(path) => Box::pin(async move { store::check(&path).await }),
             Location::Postgres(server) => Box::pin(async move { database::check(server).await }),
+            file => Box::pin(store::check(file)),
         }
     };
     let mut tasks: Vec<Task> =

@@ -1,11 +1,9 @@
 //! Whether the store can be used, and whether a podbell runs on it.
 
-use std::path::Path;
-
 use crate::clock;
 use crate::examine::{Checked, Finding, Group, size, span};
 use podbell_core::time::Time;
-use podbell_store::sqlite::{self, Inspection, SqliteError, StoreInfo};
+use podbell_store::{Fault, FileInfo, FileInspection, Location};
 
 /// Less free space than this deserves a look; with less than the other podbell stops soon.
 const LITTLE: u64 = 512 << 20;
@@ -14,21 +12,22 @@ const TOO_LITTLE: u64 = 32 << 20;
 const ALIVE: u64 = 45;
 
 /// Looks, off the async runtime: a file system may hang.
-pub(super) async fn check(path: &Path) -> Checked {
-    let (path, now) = (path.to_owned(), clock::now());
-    match tokio::task::spawn_blocking(move || sqlite::inspect(&path)).await {
-        Ok(inspection) => judge(&inspection, now).into(),
+pub(super) async fn check(store: Location) -> Checked {
+    let now = clock::now();
+    match tokio::task::spawn_blocking(move || store.inspect_file()).await {
+        Ok(Some(inspection)) => judge(&inspection, now).into(),
+        Ok(None) => Checked::default(),
         Err(_) => Finding::fail(Group::Store, "store", "could not be looked at", "try again").into(),
     }
 }
 
 /// What an inspection says.
-fn judge(inspection: &Inspection, now: Time) -> Vec<Finding> {
+fn judge(inspection: &FileInspection, now: Time) -> Vec<Finding> {
     let mut findings = Vec::new();
     let folder = inspection.folder.display().to_string();
     match inspection.place.as_ref().and(inspection.writable.as_ref()) {
         Ok(()) => findings.push(Finding::ok(Group::Store, "folder", format!("{folder} can be written and is local"))),
-        Err(error) => findings.push(of_error("folder", error)),
+        Err(error) => findings.push(of_fault("folder", error)),
     }
     findings.extend(inspection.free.map(|free| space(&folder, free)));
     match &inspection.file {
@@ -36,7 +35,7 @@ fn judge(inspection: &Inspection, now: Time) -> Vec<Finding> {
             findings.push(Finding::ok(Group::Store, "file", "not there yet; `podbell run` makes it"));
         }
         None => {}
-        Some(Err(error)) => findings.push(of_error("file", error)),
+        Some(Err(error)) => findings.push(of_fault("file", error)),
         Some(Ok(seen)) => {
             findings.push(format(*seen));
             findings.extend(gone_back(seen.behind));
@@ -46,36 +45,8 @@ fn judge(inspection: &Inspection, now: Time) -> Vec<Finding> {
     findings
 }
 
-fn of_error(subject: &str, error: &SqliteError) -> Finding {
-    let (found, advice) = match error {
-        SqliteError::Place { what, .. } => match what.split_once(": ") {
-            Some((what, advice)) => (what.to_owned(), advice.to_owned()),
-            None => (what.clone(), "correct `store:`".to_owned()),
-        },
-        SqliteError::ReadOnly { why, .. } => (
-            format!("cannot be written by this user: {why}"),
-            "give podbell's user write access to the file and to its folder, and run `podbell doctor` as that user"
-                .to_owned(),
-        ),
-        SqliteError::Newer { found, known, .. } => (
-            format!("was written by a newer podbell (version {found} of the format, this one knows {known})"),
-            "run that podbell, or put back the copy that was kept before the migration".to_owned(),
-        ),
-        SqliteError::Corrupt { why, .. } => (
-            format!("is damaged or not a podbell store: {why}"),
-            "if podbell wrote it, start podbell: it keeps the damaged files aside and goes on with what can be read; or put a backup in its place".to_owned(),
-        ),
-        SqliteError::Row { what, source, .. } => (
-            format!("is damaged: {what} cannot be read: {source}"),
-            "start podbell: it keeps the damaged files aside and goes on with what can be read; or put a backup in its place".to_owned(),
-        ),
-        SqliteError::Network { kind, .. } => (
-            format!("lies on a network file system ({kind}), where two podbells could damage it"),
-            "choose a path on a local disk".to_owned(),
-        ),
-        other => (other.to_string(), "correct `store:`, or what keeps podbell from it".to_owned()),
-    };
-    Finding::fail(Group::Store, subject, found, advice)
+fn of_fault(subject: &str, fault: &Fault) -> Finding {
+    Finding::fail(Group::Store, subject, fault.found.clone(), fault.advice.clone())
 }
 
 fn space(folder: &str, free: u64) -> Finding {
@@ -97,8 +68,8 @@ fn gone_back(behind: u64) -> Option<Finding> {
     })
 }
 
-fn format(seen: StoreInfo) -> Finding {
-    let StoreInfo { version, known, bytes, .. } = seen;
+fn format(seen: FileInfo) -> Finding {
+    let FileInfo { version, known, bytes, .. } = seen;
     let found = match version {
         0 => "empty; `podbell run` fills it".to_owned(),
         _ if version < known => {
@@ -155,13 +126,5 @@ mod tests {
         assert_eq!(beat(999_997, false), (FindingLevel::Warn, "does not run: last seen 3 s ago".to_owned()));
         assert_eq!(beat(1_000_000 - 7_300, true), (FindingLevel::Fail, "hangs: its heartbeat is 2 h old".to_owned()));
         assert_eq!([running(None, false, now).verdict, running(None, true, now).verdict], [FindingLevel::Ok; 2]);
-    }
-
-    #[test]
-    fn a_network_file_system_is_a_failure_with_advice() {
-        let error = SqliteError::Network { path: "/mnt/podbell.db".into(), kind: "NFS" };
-        let finding = of_error("folder", &error);
-        assert_eq!(finding.verdict, FindingLevel::Fail);
-        assert!(finding.found.contains("NFS") && finding.advice.is_some());
     }
 }

@@ -1,65 +1,31 @@
 //! Inspects a store and its place for `podbell doctor`: without its lock, without a write, whether or not a podbell
 //! runs. The doctor interprets the result.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags};
 
 use super::migrate::{self, VERSION};
 use super::{BUSY_WAIT, SqliteError, Store, disk, place};
-use podbell_core::time::Time;
+use crate::file_inspection::{Fault, FileInfo, FileInspection};
 
 /// How long checking all pages may take: the doctor has 10 s for everything.
 const TIMEOUT: Duration = Duration::from_secs(5);
 
-/// What an inspection found.
-#[derive(Debug)]
-pub struct Inspection {
-    /// The folder in which it lies.
-    pub folder: PathBuf,
-    /// Whether a store can be in this place: the folder is there and local.
-    pub place: Result<(), SqliteError>,
-    /// Whether this user may write the folder and, if it is there, the file.
-    pub writable: Result<(), SqliteError>,
-    /// Free space for this user, in bytes, if the system says.
-    pub free: Option<u64>,
-    /// Whether a podbell owns it at the moment.
-    pub owned: bool,
-    /// The file itself; `None`: it is not there yet.
-    pub file: Option<Result<StoreInfo, SqliteError>>,
-}
-
-/// What is in the file.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct StoreInfo {
-    /// The version of its format.
-    pub version: i64,
-    /// The version that this program writes.
-    pub known: i64,
-    /// Its length in bytes, with that of its write-ahead log.
-    pub bytes: u64,
-    /// When a podbell that runs on it was last alive.
-    pub heartbeat: Option<Time>,
-    /// How many commits it has lost.
-    pub behind: u64,
-    /// Whether every page was checked; false if time ran out.
-    pub all_looked_at: bool,
-}
-
 /// Inspects a store.
-pub fn inspect(path: &Path) -> Inspection {
+pub(crate) fn inspect(path: &Path) -> FileInspection {
     // Ask before the file is opened, see [`place::is_owned`]. The log lies beside the file that a link leads to.
     let owned = place::is_owned(path);
     let real = path.canonicalize().unwrap_or_else(|_| path.to_owned());
     let path = real.as_path();
     let folder = disk::folder_of(path).to_owned();
-    let place = place::check_place(path).and_then(|()| place::check_file_system(path));
+    let place = place::check_place(path).and_then(|()| place::check_file_system(path)).map_err(|error| fault(&error));
     let sound = place.is_ok();
-    Inspection {
-        writable: if sound { writable(path, &folder) } else { Ok(()) },
+    FileInspection {
+        writable: if sound { writable(path, &folder).map_err(|error| fault(&error)) } else { Ok(()) },
         free: rustix::fs::statvfs(&folder).ok().map(|stat| stat.f_bavail.saturating_mul(stat.f_frsize)),
-        file: (sound && path.exists()).then(|| seen(path)),
+        file: (sound && path.exists()).then(|| seen(path).map_err(|error| fault(&error))),
         folder,
         place,
         owned,
@@ -76,7 +42,7 @@ fn writable(path: &Path, folder: &Path) -> Result<(), SqliteError> {
     if path.exists() { check(path, "the file", Access::READ_OK | Access::WRITE_OK) } else { Ok(()) }
 }
 
-fn seen(path: &Path) -> Result<StoreInfo, SqliteError> {
+fn seen(path: &Path) -> Result<FileInfo, SqliteError> {
     migrate::check_whole(path)?;
     let of = |source| SqliteError::of(path, source);
     let connection = open(path).map_err(of)?;
@@ -92,7 +58,7 @@ fn seen(path: &Path) -> Result<StoreInfo, SqliteError> {
         }
     };
     let all_looked_at = look_at_pages(&connection, path)?;
-    Ok(StoreInfo { version, known: VERSION, bytes, heartbeat, behind, all_looked_at })
+    Ok(FileInfo { version, known: VERSION, bytes, heartbeat, behind, all_looked_at })
 }
 
 /// Checks the pages as far as time allows. Returns whether all were checked.
@@ -128,4 +94,48 @@ fn open(path: &Path) -> rusqlite::Result<Connection> {
     }
     let name = name.replace('%', "%25").replace('?', "%3f").replace('#', "%23");
     Connection::open_with_flags(format!("file:{name}?immutable=1"), flags | OpenFlags::SQLITE_OPEN_URI)
+}
+
+/// An error as a finding of the doctor.
+fn fault(error: &SqliteError) -> Fault {
+    let (found, advice) = match error {
+        SqliteError::Place { what, .. } => match what.split_once(": ") {
+            Some((what, advice)) => (what.to_owned(), advice.to_owned()),
+            None => (what.clone(), "correct `store:`".to_owned()),
+        },
+        SqliteError::ReadOnly { why, .. } => (
+            format!("cannot be written by this user: {why}"),
+            "give podbell's user write access to the file and to its folder, and run `podbell doctor` as that user"
+                .to_owned(),
+        ),
+        SqliteError::Newer { found, known, .. } => (
+            format!("was written by a newer podbell (version {found} of the format, this one knows {known})"),
+            "run that podbell, or put back the copy that was kept before the migration".to_owned(),
+        ),
+        SqliteError::Corrupt { why, .. } => (
+            format!("is damaged or not a podbell store: {why}"),
+            "if podbell wrote it, start podbell: it keeps the damaged files aside and goes on with what can be read; or put a backup in its place".to_owned(),
+        ),
+        SqliteError::Row { what, source, .. } => (
+            format!("is damaged: {what} cannot be read: {source}"),
+            "start podbell: it keeps the damaged files aside and goes on with what can be read; or put a backup in its place".to_owned(),
+        ),
+        SqliteError::Network { kind, .. } => (
+            format!("lies on a network file system ({kind}), where two podbells could damage it"),
+            "choose a path on a local disk".to_owned(),
+        ),
+        other => (other.to_string(), "correct `store:`, or what keeps podbell from it".to_owned()),
+    };
+    Fault { found, advice }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_network_file_system_is_a_fault_with_advice() {
+        let fault = fault(&SqliteError::Network { path: "/mnt/podbell.db".into(), kind: "NFS" });
+        assert!(fault.found.contains("NFS") && fault.advice.contains("local disk"), "{fault:?}");
+    }
 }

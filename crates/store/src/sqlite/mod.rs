@@ -38,7 +38,7 @@ pub(crate) use copy::{CopySource, CopyTarget};
 #[cfg(feature = "outside")]
 pub(crate) use copy::{dump, fill_every_table};
 pub use error::SqliteError;
-pub use inspect::{Inspection, StoreInfo, inspect};
+pub(crate) use inspect::inspect;
 pub use place::{Ownership, is_owned};
 pub use queries::{Reader, Snapshot};
 pub use recover::{check_all_pages, mark_damaged};
