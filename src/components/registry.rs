@@ -1,4 +1,4 @@
-//! One row per component. A new component needs its row here, and nothing elsewhere.
+//! One row per component. A new component needs its row here and its `mod` in `mod.rs`; no other code names it.
 
 use super::{
     alertmanager, console, dingtalk, discord, email, feishu, file, googlechat, kubernetes, mattermost, pagerduty,
