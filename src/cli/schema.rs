@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use clap::ValueEnum;
 
+use crate::components;
 use crate::config;
 use crate::server::api::DOCUMENT;
 
@@ -14,6 +15,7 @@ Examples:
   podbell schema config > podbell.schema.json    podbell.yaml
   podbell schema tests > tests.schema.json       rule tests
   podbell schema api > openapi.json              the HTTP API
+  podbell schema messages > message.schema.json  what a webhook gets
 
 An editor with the YAML language server reads it when the file begins with
   # yaml-language-server: $schema=rules.schema.json";
@@ -38,6 +40,8 @@ enum SchemaKind {
     Tests,
     /// The API, as an OpenAPI document.
     Api,
+    /// What a program gets that notices are sent to.
+    Messages,
 }
 
 /// Prints the schema.
@@ -51,6 +55,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         SchemaKind::Config => writeln!(out, "{:#}", config::schema())?,
         SchemaKind::Tests => writeln!(out, "{:#}", podbell_core::ruletest::keys::schema())?,
         SchemaKind::Api => out.write_all(DOCUMENT.as_bytes())?,
+        SchemaKind::Messages => writeln!(out, "{:#}", components::message_schema())?,
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -22,5 +22,7 @@ pub mod wecom;
 
 // What commands and other components use of a component, under names that say what it does.
 pub(crate) use self::console::Console as Terminal;
+pub(crate) use self::file as recordings;
 pub(crate) use self::kubernetes::kubectl;
-pub(crate) use self::{file as recordings, qcloud as legacy_api};
+pub(crate) use self::qcloud as legacy_api;
+pub(crate) use self::webhook::schema as message_schema;

@@ -54,7 +54,7 @@ const PLATFORMS: [&str; 14] = [
 const LABEL: &str = "qcloud-app";
 
 /// What `components/mod.rs` lends of a component to others, under names that say what it does.
-const LENT: [&str; 4] = ["Terminal", "recordings", "kubectl", "legacy_api"];
+const LENT: [&str; 5] = ["Terminal", "recordings", "kubectl", "legacy_api", "message_schema"];
 
 fn is_lent(path: &str) -> bool {
     LENT.iter().any(|lent| path.starts_with(lent))

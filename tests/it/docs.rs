@@ -1,6 +1,7 @@
 //! The tables of keys in the documentation are those of the readers. `PODBELL_UPDATE_DOCS=1 cargo test --test it docs::`
 //! writes them anew.
 
+use crate::support::process::podbell;
 use podbell::components::registry::{CHATS, NOTIFIERS, SOURCES};
 use podbell::config::export::OTLP_KEYS;
 use podbell_core::rules::keys::OF_A_RULE;
@@ -41,6 +42,20 @@ fn tables() -> Vec<(&'static str, String, String)> {
         }
     }
     all
+}
+
+#[test]
+fn the_schema_of_a_webhooks_messages_is_the_one_that_podbell_prints() {
+    let folder = tempfile::tempdir().unwrap();
+    let output = podbell(folder.path(), &["schema", "messages"]).output().unwrap();
+    let printed = String::from_utf8(output.stdout).unwrap();
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/webhook.schema.json");
+    let written = std::fs::read_to_string(&path).unwrap();
+    if written != printed && std::env::var_os("PODBELL_UPDATE_DOCS").is_some() {
+        std::fs::write(&path, printed).unwrap();
+    } else {
+        assert_eq!(written, printed, "PODBELL_UPDATE_DOCS=1 writes it anew");
+    }
 }
 
 #[test]

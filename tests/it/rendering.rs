@@ -8,14 +8,16 @@ use proptest::prelude::*;
 use serde_json::Value;
 
 use crate::support::events::at;
-use crate::support::notices::{incident, one_of_each, story};
+use crate::support::notices::{incident, one_of_each, own, story};
 use crate::support::receiver::client;
 use crate::support::schema;
 use crate::support::slack_rules::{block_faults, faults, scalars};
 use podbell::components::registry::NOTIFIERS;
 use podbell::notifiers::{NotifierConfig, Notifiers};
+use podbell_core::mute::Author;
 use podbell_core::notice::{
-    CloseReason, FollowedRollout, Newest, Notice, NoticeBody, NoticeKind, ReasonCount, Story, TroubleSubject,
+    CloseReason, FollowedRollout, Info, Newest, Notice, NoticeBody, NoticeKind, ReasonCount, StoreFate, Story,
+    TroubleSubject,
 };
 use podbell_core::outbox::{Content, SendContent};
 use podbell_core::rollout::Rollout;
@@ -397,6 +399,21 @@ fn a_webhook_gets_what_its_schema_says() {
         (&60.into(), &serde_json::json!(["web:v4"]), &serde_json::json!(["web:v5"]))
     );
     notices.push(followed);
+    let (until, from, why) = (at(-60), at(-120), "a page is damaged".to_owned());
+    let by = Author { name: "Ann".into(), via: "team-slack".into() };
+    let muted = Info::Muted { what: "web".into(), by, why: None, until, holds: 2 };
+    let fates = [
+        StoreFate::WentBack { commits: 3, from: Some(from), until },
+        StoreFate::Replaced { until },
+        StoreFate::Lost { until: None },
+        StoreFate::Damaged { why: why.clone(), until: Some(until) },
+        StoreFate::Mended { why, rows: 2 },
+        StoreFate::Restored { from },
+        StoreFate::Rewritten,
+        StoreFate::Unsure,
+    ];
+    let infos = fates.map(|fate| Info::Store { fate, kept: Some("podbell.db.damaged".into()) }).into_iter();
+    notices.extend(infos.chain([muted]).map(|info| own(1, NoticeKind::Info, NoticeBody::Info(info))));
     for notice in &notices {
         for content in CONTENTS {
             let body = json(notifiers(), "webhook-en", notice, content);

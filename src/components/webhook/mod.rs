@@ -1,6 +1,7 @@
 //! `kind: webhook`: notifies a program over HTTP.
 
 mod body;
+mod message;
 mod signature;
 
 use std::sync::Arc;
@@ -10,6 +11,7 @@ use secrecy::SecretString;
 use serde_json::{Value as Json, json};
 use url::Url;
 
+pub(crate) use self::message::schema;
 use self::signature::SigningKey;
 use crate::examine::Checked;
 use crate::notifiers::hook::{Hook, Replies};

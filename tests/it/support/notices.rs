@@ -84,7 +84,7 @@ pub fn incident(id: u64, kind: NoticeKind, story: Story) -> Notice {
     }
 }
 
-fn own(id: u64, kind: NoticeKind, body: NoticeBody) -> Notice {
+pub fn own(id: u64, kind: NoticeKind, body: NoticeBody) -> Notice {
     Notice {
         id,
         kind,
