@@ -82,7 +82,7 @@ enum Command {
     Preview(Box<preview::Args>),
     /// Say why something was told, or was not.
     Explain(Box<explain::Args>),
-    /// Print the JSON Schema of a kind of file, or the OpenAPI document of the API.
+    /// Print the JSON Schema of a kind of file or of a webhook's messages, or the OpenAPI document of the API.
     Schema(schema::Args),
     /// Print a script that lets a shell complete podbell's commands and options.
     Completions(completions::Args),

@@ -1,13 +1,12 @@
-//! `podbell schema`: JSON Schemas of podbell's files, for editors.
+//! `podbell schema`: JSON Schemas of podbell's files, its API and its messages.
 
 use std::io::{self, Write};
 use std::process::ExitCode;
 
 use clap::ValueEnum;
 
-use crate::components;
-use crate::config;
 use crate::server::api::DOCUMENT;
+use crate::{components, config};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -24,12 +23,12 @@ An editor with the YAML language server reads it when the file begins with
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
-    /// Which kind of file.
+    /// Of what.
     #[arg(value_enum)]
     of: SchemaKind,
 }
 
-/// Kinds of files.
+/// What has a schema.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum SchemaKind {
     /// Rule files.
@@ -40,7 +39,7 @@ enum SchemaKind {
     Tests,
     /// The API, as an OpenAPI document.
     Api,
-    /// What a program gets that notices are sent to.
+    /// What a webhook gets.
     Messages,
 }
 

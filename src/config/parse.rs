@@ -18,10 +18,9 @@ use crate::settings::keys::{
 };
 use crate::settings::{Secret, SecretKind, SecretRef};
 use podbell_core::rule::{Conditions, Destination};
-use podbell_core::rules::conditions;
 use podbell_core::rules::notify::check_destination;
 use podbell_core::rules::quiet::{self, Planned};
-use podbell_core::rules::{Names, keys};
+use podbell_core::rules::{Names, conditions, keys};
 use podbell_core::yaml::key::{
     AtLeast, Custom, Key, Row, SchemaOnly, Text, ValueType, file_schema, map_schema, one_or_many_schema,
 };

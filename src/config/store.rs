@@ -3,13 +3,13 @@
 
 use std::path::{Path, PathBuf};
 
-use podbell_core::yaml::key::ValueType as _;
-use podbell_core::yaml::{Node, Reader};
-use podbell_store::{Location, LocationError};
 use secrecy::ExposeSecret as _;
 use serde_json::{Value as Json, json};
 
 use crate::settings::{Environment, Secret, SecretError, SecretKind, SecretRef, Secrets};
+use podbell_core::yaml::key::ValueType as _;
+use podbell_core::yaml::{Node, Reader};
+use podbell_store::{Location, LocationError};
 
 /// Where state is kept.
 #[derive(Clone, Debug)]

@@ -128,18 +128,18 @@ fn the_engine_the_stores_rows_and_the_core_are_told_the_time() {
     assert!(wrong.is_empty(), "{wrong:?}");
 }
 
-/// Whoever uses a store knows rows and kinds of errors; only what a location leads to is decided by its adapter.
+/// Whoever uses a store knows rows and kinds of errors; `location.rs` alone chooses the adapter.
 #[test]
 fn sqlite_is_spoken_in_its_adapter_alone() {
     let adapter = "crates/store/src/sqlite/";
     let words =
         ["rusqlite", "pragma", "PRAGMA", "-wal", "sqlite_", "interrupt_handle", "SqliteError", "Location::Sqlite"];
-    let of_the_file = ["crates/store/src/location.rs", "crates/store/src/postgres/tests/copies.rs"];
+    let chooses = ["crates/store/src/location.rs", "crates/store/src/postgres/tests/copies.rs"];
     let mut wrong = Vec::new();
     for (path, text) in sources().into_iter().filter(|(path, _)| !path.starts_with(adapter)) {
         for line in code(&text).lines() {
             let speaks = words.iter().any(|word| line.contains(word));
-            let calls = line.contains("sqlite::") && !of_the_file.contains(&path.as_str());
+            let calls = line.contains("sqlite::") && !chooses.contains(&path.as_str());
             if speaks || calls {
                 wrong.push(format!("{path}: {}", line.trim()));
             }

@@ -1,4 +1,4 @@
-//! The tables of keys in the documentation are those of the readers. `PODBELL_UPDATE_DOCS=1 cargo test --test it docs::`
+//! The tables of keys in the documentation are those of the readers, and its schema of messages is the printed one. `PODBELL_UPDATE_DOCS=1 cargo test --test it docs::`
 //! writes them anew.
 
 use crate::support::process::podbell;

@@ -7,7 +7,7 @@ use podbell_core::time::Time;
 /// What is wrong with a store or its place.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fault {
-    /// What was found, as the end of a sentence about the store.
+    /// What was found, in words.
     pub found: String,
     /// What to do.
     pub advice: String,

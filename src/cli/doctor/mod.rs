@@ -145,7 +145,7 @@ fn tasks(config: &Arc<Config>, store: Option<&Location>, net: Option<&Arc<Net>>,
     let check = |store: Location| -> BoxFuture<'static, Checked> {
         match store {
             Location::Postgres(server) => Box::pin(async move { database::check(server).await }),
-            file => Box::pin(store::check(file)),
+            other => Box::pin(store::check(other)),
         }
     };
     let mut tasks: Vec<Task> =

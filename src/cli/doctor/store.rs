@@ -16,6 +16,7 @@ pub(super) async fn check(store: Location) -> Checked {
     let now = clock::now();
     match tokio::task::spawn_blocking(move || store.inspect_file()).await {
         Ok(Some(inspection)) => judge(&inspection, now).into(),
+        // On a server: `database` looks at that.
         Ok(None) => Checked::default(),
         Err(_) => Finding::fail(Group::Store, "store", "could not be looked at", "try again").into(),
     }

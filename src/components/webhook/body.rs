@@ -67,7 +67,7 @@ pub(super) fn body(facts: &RequestFacts<'_>, message: &Message, content: Content
         }
     };
     let message = written::Message { id: facts.id, kind, timestamp: notice.made_at.into(), data };
-    // Keys of maps are texts, and nothing else can fail: an empty body would be refused, not lost.
+    // Keys of maps are texts, and nothing else can fail.
     serde_json::to_value(message).unwrap_or_default()
 }
 
@@ -277,4 +277,28 @@ fn name(text: &str) -> String {
 
 fn names(texts: &[String]) -> Vec<String> {
     texts.iter().take(MAX_LISTED).map(|text| name(text)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_info_has_a_type_in_the_schema() {
+        let time = Time::from_seconds(0);
+        let by = podbell_core::mute::Author { name: String::new(), via: String::new() };
+        let text = String::new;
+        let window = Window::Hours("n".into());
+        let infos = [
+            Info::FirstContact { source: text(), services: 0, already_there: 0, clock_hint: None },
+            Info::Blind { source: text(), services: 0, from: time, until: time },
+            Info::Held { window, from: time, until: time, over: Vec::new(), over_count: 0, still_open: 0 },
+            Info::Daily { since: time, until: time, events: 0, messages: 0, incidents: 0, untold: 0 },
+            Info::Muted { what: text(), by, why: None, until: time, holds: 0 },
+            Info::Store { fate: StoreFate::Unsure, kept: None },
+            Info::Test { destination: text() },
+            Info::Dead { destination: text(), deliveries: 0, why: text() },
+        ];
+        assert_eq!(infos.each_ref().map(word), written::INFOS);
+    }
 }

@@ -59,6 +59,7 @@ impl From<Time> for Timestamp {
     }
 }
 
+/// What it says. `incident`, `trouble` or `info` are left out when the receiver refused the message twice because of its content.
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "data", deny_unknown_fields)]
 pub(super) struct Data<'a> {
@@ -77,16 +78,20 @@ pub(super) struct Data<'a> {
     pub incident_id: Option<u64>,
     /// Where the status page shows it; only with server.public_url and a page that somebody can sign in to.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "&'a str")]
     pub url: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Incident<'a>")]
     pub incident: Option<Box<Incident<'a>>>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Trouble<'a>")]
     pub trouble: Option<Trouble<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Info<'a>")]
     pub info: Option<Info<'a>>,
 }
 
-/// A problem in a cluster. Left out when the receiver refused the message twice because of its content.
+/// A problem in a cluster.
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "incident", deny_unknown_fields)]
 pub(super) struct Incident<'a> {
@@ -140,7 +145,6 @@ pub(super) struct Incident<'a> {
     pub status: Option<Readiness>,
     /// How its newest failed pod was when it opened; in the first notice only, and where the source could be asked.
     pub pod: Option<Pod>,
-    #[schemars(with = "Option<String>")]
     pub closed_because: Option<CloseReason>,
     /// When podbell could not see.
     pub blind: Vec<Span>,
@@ -275,7 +279,7 @@ pub(super) struct Span {
     pub until: Timestamp,
 }
 
-/// Podbell cannot read a source, or cannot deliver to a destination.
+/// Podbell cannot read a source, deliver to a destination, or use a rule file.
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "trouble", deny_unknown_fields)]
 pub(super) struct Trouble<'a> {

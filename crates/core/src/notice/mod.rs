@@ -34,7 +34,7 @@ pub enum NoticeKind {
     Escalated,
     /// It is still there.
     Reminded,
-    /// It went quiet.
+    /// It is over.
     Resolved,
     /// It came back.
     Reopened,
@@ -45,7 +45,8 @@ pub enum NoticeKind {
 }
 
 /// Why an incident was closed before its end was seen.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(inline)]
 pub enum CloseReason {
     /// Its rule was removed, or groups by other fields now.
     #[serde(rename = "rule removed")]

@@ -39,7 +39,7 @@ impl fmt::Display for RuleKey {
     }
 }
 
-/// How urgent an incident is. Ordered: `Info < Warning < Critical`.
+/// How urgent an incident is, from `info` to `critical`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Severity {

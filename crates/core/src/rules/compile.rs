@@ -7,10 +7,9 @@ use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::Arc;
 
-use super::conditions;
 use super::context::Names;
 use super::settings::{self, Partial};
-use super::{keys, quiet};
+use super::{conditions, keys, quiet};
 use crate::diagnostic::{Diagnostic, Source};
 use crate::rule::condition::Conditions;
 use crate::rule::pattern::Pattern;
@@ -159,8 +158,7 @@ fn one_rule(
     let matching = matching(&mut map, &at, reader);
     let except = keys::EXCEPT.node(&mut map, reader).map(|node| excepts(node, reader)).unwrap_or_default();
     let action = keys::ACTION.take_written(&mut map, reader).unwrap_or_default();
-    let notify_at = settings::NOTIFY.node(&mut map, reader).map(|node| node.span.clone());
-    let steps_at = settings::UNACKNOWLEDGED.node(&mut map, reader).map(|node| node.span.clone());
+    let [notify_at, steps_at] = settings::tells(&mut map, reader);
     let inhibit = quiet::inhibit(&mut map, reader);
     let own = Partial::read(&mut map, reader, &file.names, defaults);
     map.finish_with(reader, |key| {

@@ -1,4 +1,4 @@
-//! The shape of `match`, `except`, `sustain` and `scope` in YAML.
+//! The shapes of `match`, `except`, `sustain`, `scope` and `group_by` in YAML.
 
 use super::doubt::doubt;
 use crate::diagnostic::Diagnostic;

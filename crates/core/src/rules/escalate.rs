@@ -1,28 +1,21 @@
 //! The shape of `escalate` in YAML.
 
-use serde_json::{Value as Json, json};
+use serde_json::Value as Json;
 
 use crate::rule::CountSteps;
-use crate::yaml::Node;
-use crate::yaml::Reader;
-use crate::yaml::key::Bool;
-use crate::yaml::key::Custom;
-use crate::yaml::key::Key;
-use crate::yaml::key::Number;
-use crate::yaml::key::ValueType;
-use crate::yaml::key::map_schema;
-use crate::yaml::key::one_or_many_schema;
+use crate::yaml::key::{Bool, Custom, Key, Number, ValueType as _, map_schema, one_or_many_schema};
+use crate::yaml::{Node, Reader};
 
 const MAX_STEP: u64 = 1_000_000_000_000;
 const STEP: Number = Number(1, MAX_STEP);
 const COUNTS: Key<Custom<Vec<u64>>> =
     Key::optional("counts", STEPS, "Steps of occurrences, growing [default: 100, 1000, 10000, ...].");
-pub(super) const OBJECTS: Key<Custom<Vec<u64>>> =
+const OBJECTS: Key<Custom<Vec<u64>>> =
     Key::with_default("objects", STEPS, "[5, 20, 100]", "Steps of distinct objects within the last hour, growing.");
-pub(super) const NEWS: Key<Bool> =
+const NEWS: Key<Bool> =
     Key::with_default("news", Bool, "true", "Whether a reason or kind of message that was not told yet is told.");
 const STEPS: Custom<Vec<u64>> =
-    Custom { read: |node, reader| Some(steps(node, reader)), schema: || one_or_many_schema(&step_schema(), 0) };
+    Custom { read: |node, reader| Some(steps(node, reader)), schema: || one_or_many_schema(&STEP.schema(), 0) };
 
 /// What `escalate` says.
 #[derive(Clone, Debug, Default)]
@@ -30,6 +23,13 @@ pub(super) struct PartialEscalate {
     pub counts: Option<CountSteps>,
     pub objects: Option<Vec<u64>>,
     pub news: Option<bool>,
+}
+
+impl PartialEscalate {
+    /// The defaults that rows say.
+    pub(super) fn default_values() -> Self {
+        Self { counts: None, objects: OBJECTS.default_value(), news: NEWS.default_value() }
+    }
 }
 
 /// Reads `escalate`.
@@ -57,10 +57,6 @@ fn steps(node: &Node, reader: &mut Reader) -> Vec<u64> {
         );
     }
     numbers
-}
-
-fn step_schema() -> Json {
-    json!({"type": "integer", "minimum": 1, "maximum": MAX_STEP})
 }
 
 pub(super) fn schema() -> Json {

@@ -4,18 +4,10 @@ use std::time::Duration;
 
 use serde_json::{Value as Json, json};
 
-use crate::rule::CountScope;
-use crate::rule::LONGEST_SETTLED;
-use crate::rule::OpenWhen;
-use crate::rules::keys::SECOND;
-use crate::yaml::Node;
-use crate::yaml::Reader;
-use crate::yaml::key::AtLeast;
-use crate::yaml::key::Key;
-use crate::yaml::key::Number;
-use crate::yaml::key::OneOf;
-use crate::yaml::key::map_schema;
-use crate::yaml::valid_or_absent;
+use super::keys::SECOND;
+use crate::rule::{CountScope, LONGEST_SETTLED, OpenWhen};
+use crate::yaml::key::{AtLeast, Key, Number, OneOf, map_schema};
+use crate::yaml::{Node, Reader, valid_or_absent};
 
 const LASTS: Key<AtLeast> = Key::optional(
     "lasts",
@@ -63,7 +55,7 @@ pub(super) fn read(node: &Node, reader: &mut Reader) -> Option<OpenWhen> {
         return None;
     }
     let settled = valid_or_absent(settled.map(|node| settled_age(node, reader)))?;
-    let per = per.map_or(Some(CountScope::Group), |(_, per)| per)?;
+    let per = per.map_or_else(|| PER.default_value(), |(_, per)| per)?;
     match count {
         Some(count @ 2..) if within.is_none() => {
             reader.error_help(&span, "the key `within` is missing", format!("such as {{count: {count}, within: 10m}}"));

@@ -1,36 +1,28 @@
 //! The settings that a rule and `defaults` share, a row each: how one is called, what it takes and means, its default, and
-//! what reads it.
+//! what reads it. Defaults that depend on the severity, or that no YAML says, are in [`Partial::complete`].
 //!
 //! From the rows follow the reader, the JSON Schema, the tables of the documentation, and how a rule falls back on
 //! `defaults`. A new setting is a row here and a field of [`RuleSettings`]; [`Partial::complete`] does not compile
 //! without it.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::ops::Range;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
-use super::active;
-use super::conditions;
-use super::context::Names;
-use super::escalate::PartialEscalate;
+use super::context::{Context, Names};
+use super::escalate::{self, PartialEscalate};
+use super::keys::{
+    SECOND, SEVERITIES, conditions_schema, group_by_schema, mention_schema, notify_schema, unacknowledged_schema,
+};
 use super::notify::{self, Notify};
-use super::template;
+use super::schema::text_schema;
+use super::{active, conditions, open_when, template};
 use crate::rule::quiet::Active;
 use crate::rule::{
     Conditions, CountSteps, Destination, EndsBy, Escalate, Field, OpenWhen, RuleKey, RuleSettings, Severity,
     UnacknowledgedStep,
 };
-use crate::rules::context::Context;
-use crate::rules::escalate;
-use crate::rules::keys::SECOND;
-use crate::rules::keys::SEVERITIES;
-use crate::rules::keys::conditions_schema;
-use crate::rules::keys::group_by_schema;
-use crate::rules::keys::mention_schema;
-use crate::rules::keys::notify_schema;
-use crate::rules::keys::unacknowledged_schema;
-use crate::rules::open_when;
-use crate::rules::schema::text_schema;
 use crate::template::Template;
 use crate::yaml::key::{AtLeast, Bool, Custom, Key, OneOf, OrOff, Row, SchemaOnly, TextMap, ValueType};
 use crate::yaml::{MapReader, Node, Reader};
@@ -113,10 +105,10 @@ fn runbook(node: &Node, reader: &mut Reader) -> Option<String> {
     Some(text.to_owned())
 }
 
-/// Makes the table from rows of two lines: what is known of the setting and what reads it, and its key.
+/// Makes the table from rows of two parts: the field of [`Partial`] and what reads it; the key.
 macro_rules! settings {
     ($($(#[$doc:meta])* $field:ident: $written:ty, read $read:expr; $key:ident: $value:ty = $row:expr;)*) => {
-        $(pub(super) const $key: Key<$value> = $row;)*
+        $(const $key: Key<$value> = $row;)*
 
         /// The settings that a rule and `defaults` share.
         pub const SETTINGS: &[&dyn Row] = &[$(&$key),*];
@@ -297,7 +289,7 @@ settings! {
         "When an open incident is told again: occurrences or distinct objects within the last hour pass a step, or a reason or kind of message joins that was not told; keys left out keep their defaults [default: `{counts: [100, 1000, …], objects: [5, 20, 100], news: true}`].",
     );
 
-    /// `template`.
+    /// `template`. After `labels`, which it may name: rows are read in this order.
     template: Template, read by(|node, context| template::read(node, &context.labels, context.reader).unwrap_or_default());
     TEMPLATE: SchemaOnly = Key::optional(
         "template",
@@ -306,10 +298,19 @@ settings! {
     );
 }
 
-/// The default of a key, as its row says it.
-fn default_of<S: ValueType<Value: Default>>(key: &Key<S>, written: Option<S::Value>) -> S::Value {
-    written.or_else(|| key.default_value()).unwrap_or_default()
-}
+/// The defaults that rows say.
+static DEFAULTS: LazyLock<Partial> = LazyLock::new(|| Partial {
+    severity: SEVERITY.default_value(),
+    group_by: GROUP_BY.default_value(),
+    group_wait: GROUP_WAIT.default_value(),
+    resolve_after: RESOLVE_AFTER.default_value(),
+    recovered_after: RECOVERED_AFTER.default_value(),
+    until: UNTIL.default_value(),
+    reopen_within: REOPEN_WITHIN.default_value(),
+    send_resolved: SEND_RESOLVED.default_value(),
+    escalate: PartialEscalate::default_values(),
+    ..Partial::default()
+});
 
 impl Partial {
     /// Settings that name destinations and say nothing else.
@@ -341,29 +342,29 @@ impl Partial {
             labels,
             escalate,
             template,
-        } = self;
-        let severity = default_of(&SEVERITY, severity);
+        } = self.or(&DEFAULTS);
+        let severity = severity.unwrap_or_default();
         let critical = severity == Severity::Critical;
         let Notify { destinations: notify, routing } = notify.unwrap_or_default();
         RuleSettings {
             key,
             severity,
             open_when: open_when.unwrap_or(OpenWhen::AT_ONCE),
-            group_by: default_of(&GROUP_BY, group_by),
-            group_wait: default_of(&GROUP_WAIT, group_wait),
+            group_by: group_by.unwrap_or_default(),
+            group_wait: group_wait.unwrap_or_default(),
             min_gap: min_gap.unwrap_or(if critical { Duration::ZERO } else { MIN_GAP_DEFAULT }),
             escalate: Escalate {
                 counts: escalate.counts.unwrap_or(CountSteps::Decades),
-                objects: default_of(&escalate::OBJECTS, escalate.objects),
-                news: default_of(&escalate::NEWS, escalate.news),
+                objects: escalate.objects.unwrap_or_default(),
+                news: escalate.news.unwrap_or_default(),
             },
-            resolve_after: default_of(&RESOLVE_AFTER, resolve_after),
-            recovered_after: default_of(&RECOVERED_AFTER, recovered_after),
-            until: default_of(&UNTIL, until),
+            resolve_after: resolve_after.unwrap_or_default(),
+            recovered_after: recovered_after.unwrap_or_default(),
+            until: until.unwrap_or_default(),
             family,
-            reopen_within: default_of(&REOPEN_WITHIN, reopen_within),
+            reopen_within: reopen_within.unwrap_or_default(),
             remind_every: remind_every.unwrap_or(critical.then_some(REMIND_CRITICAL)),
-            send_resolved: default_of(&SEND_RESOLVED, send_resolved),
+            send_resolved: send_resolved.unwrap_or_default(),
             active: active.flatten(),
             inhibits: Vec::new(),
             notify,
@@ -375,6 +376,11 @@ impl Partial {
             template,
         }
     }
+}
+
+/// Where a rule says whom it tells: its keys `notify` and `unacknowledged`.
+pub(super) fn tells(map: &mut MapReader<'_>, reader: &mut Reader) -> [Option<Range<usize>>; 2] {
+    [NOTIFY.node(map, reader), UNACKNOWLEDGED.node(map, reader)].map(|node| node.map(|node| node.span.clone()))
 }
 
 impl RuleSettings {
@@ -447,6 +453,8 @@ mod tests {
                 assert_eq!(shown(written), shown(rule(severity, "")), "{}: {text}", row.name());
             }
         }
+        let written = rule("", "    escalate: {objects: [5, 20, 100], news: true}\n");
+        assert_eq!(shown(written), shown(rule("", "")), "what the rows of `escalate` say");
         // Their defaults are nothing, or in words.
         let known = [
             "open_when",

@@ -2,11 +2,11 @@
 //! statement.
 
 use std::borrow::Cow;
+use std::collections::HashSet;
 
 use tokio_postgres::types::{ToSql, Type};
 
 use podbell_core::event::Target;
-use std::collections::HashSet;
 
 /// See the module.
 pub(super) struct Call<'a> {

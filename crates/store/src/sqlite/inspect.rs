@@ -1,5 +1,5 @@
 //! Inspects a store and its place for `podbell doctor`: without its lock, without a write, whether or not a podbell
-//! runs. The doctor interprets the result.
+//! runs. The doctor judges the facts; faults are put into words here.
 
 use std::path::Path;
 use std::time::Duration;
