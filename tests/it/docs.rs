@@ -45,6 +45,28 @@ fn tables() -> Vec<(&'static str, String, String)> {
 }
 
 #[test]
+fn the_files_that_the_documentation_names_are_there() {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    let pages = std::fs::read_dir(root.join("docs")).unwrap().map(|page| page.unwrap().path());
+    let pages = pages.filter(|path| path.extension().is_some_and(|extension| extension == "md"));
+    let (mut named, mut missing) = (0, Vec::new());
+    for page in pages.chain(["ARCHITECTURE.md", "README.md"].map(|page| root.join(page))) {
+        let text = std::fs::read_to_string(&page).unwrap();
+        // What stands between backticks.
+        for path in text.split('`').skip(1).step_by(2) {
+            let ours = ["src/", "crates/", "tests/", "docs/", "scripts/", "deploy/", "benches/"];
+            let plain = path.chars().all(|c| c.is_ascii_alphanumeric() || "/_.-".contains(c));
+            if plain && ours.iter().any(|folder| path.starts_with(folder)) && !path.contains("NAME") {
+                named += 1;
+                missing.extend((!root.join(path).exists()).then(|| format!("{}: {path}", page.display())));
+            }
+        }
+    }
+    assert!(named > 100, "{named}");
+    assert!(missing.is_empty(), "{missing:#?}");
+}
+
+#[test]
 fn the_schema_of_a_webhooks_messages_is_the_one_that_podbell_prints() {
     let folder = tempfile::tempdir().unwrap();
     let output = podbell(folder.path(), &["schema", "messages"]).output().unwrap();
