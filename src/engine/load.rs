@@ -57,14 +57,30 @@ impl Engine {
             let rows = self.store.deliveries(&named)?;
             deliveries.extend(rows.into_iter().map(|row| (row.delivery.id, row)));
         }
+        let dead = self.load_dead(&items)?;
         let request = |item: InboxItem| {
             let deliveries = match &item.command {
-                Command::RetryAll { destination } => self.store.dead_deliveries(destination.as_deref())?,
+                Command::RetryAll { destination } => {
+                    let is_asked = |row: &&StoredDelivery| {
+                        destination.as_deref().is_none_or(|destination| *row.destination == *destination)
+                    };
+                    dead.iter().filter(is_asked).cloned().collect()
+                }
                 command => delivery_of(command).and_then(|id| deliveries.get(&id).cloned()).into_iter().collect(),
             };
-            Ok(Request { item, deliveries })
+            Request { item, deliveries }
         };
-        items.into_iter().map(request).collect()
+        Ok(items.into_iter().map(request).collect())
+    }
+
+    /// The dead deliveries that commands ask to retry: of one destination, or all if several are named.
+    fn load_dead(&self, items: &[InboxItem]) -> Result<Vec<StoredDelivery>, StoreError> {
+        let mut asked = items.iter().filter_map(|item| match &item.command {
+            Command::RetryAll { destination } => Some(destination.as_deref()),
+            _ => None,
+        });
+        let Some(first) = asked.next() else { return Ok(Vec::new()) };
+        self.store.dead_deliveries(first.filter(|_| asked.all(|other| other == first)))
     }
 }
 

@@ -464,7 +464,9 @@ fn a30_after_24_hours_of_trying_deliveries_are_dead_listed_told_and_sent_again_o
     let elsewhere = world.told_to("other");
     assert!(elsewhere.iter().any(|line| line.ends_with("info")), "{elsewhere:?}");
     let now = world.now;
-    world.store().ask(&Command::RetryAll { destination: None }, now).unwrap();
+    for destination in ["other", "team"] {
+        world.store().ask(&Command::RetryAll { destination: Some(destination.to_owned()) }, now).unwrap();
+    }
     let before = world.log.len();
     tick(&mut world, 25 * 3600 + 700);
     let resent: Vec<u64> = world.log[before..]
