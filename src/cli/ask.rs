@@ -6,8 +6,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::bail;
-use clap::{ArgMatches, Args as _, FromArgMatches, Subcommand};
+use clap::{Arg, ArgAction, ArgMatches, Args as _, CommandFactory as _, FromArgMatches, Parser, Subcommand};
 use jiff::tz::TimeZone;
 
 use super::remote::{self, who};
@@ -29,20 +28,31 @@ const TIMEOUT: Duration = Duration::from_secs(10);
 /// The query service's deadline. It is longer than the inbox's, whose answer says more than a timeout.
 const QUERY_TIMEOUT: Duration = Duration::from_secs(15);
 
-const AFTER_HELP: &str = "\
-The words are those of the chats, see docs/commands.md. In any place:
-  --config FILE       the configuration [default: podbell.yaml]
-  --output text|json  how to print the answer
-  --url URL           ask the podbell there, with the token of PODBELL_TOKEN
-  --language en|zh    in which language";
-
-/// The words that follow, as in a chat.
+/// The words that follow, as in a chat. clap would read `--help` and options itself; here the parser of chats does.
 #[derive(Debug, clap::Args)]
-#[command(after_help = AFTER_HELP)]
+#[command(disable_help_flag = true)]
 struct Args {
     /// What a person would type after the command in a chat.
     #[arg(value_name = "WORD", num_args = 0.., trailing_var_arg = true, allow_hyphen_values = true)]
     words: Vec<String>,
+}
+
+/// The terminal's own options: in any place among the words.
+#[derive(Debug, Parser)]
+#[command(no_binary_name = true, disable_help_flag = true, args_override_self = true, help_template = "{options}")]
+struct TerminalOptions {
+    /// The configuration.
+    #[arg(long, value_name = "FILE", default_value = "podbell.yaml")]
+    config: String,
+    /// How to print the answer.
+    #[arg(long, value_enum, default_value_t = Output::Text)]
+    output: Output,
+    /// Ask the podbell there, with the token of PODBELL_TOKEN.
+    #[arg(long)]
+    url: Option<String>,
+    /// In which language: en or zh.
+    #[arg(long, default_value = "en")]
+    language: Language,
 }
 
 /// A command of the chats. Its subcommand and help are those of its row in [`ask::COMMANDS`].
@@ -58,6 +68,30 @@ impl ChatCommand {
         Self { name: "help", words }
     }
 
+    /// The subcommands with all their options: for scripts of shells and manual pages, which read nothing.
+    pub(super) fn describe(commands: clap::Command) -> clap::Command {
+        Self::specs().fold(commands, |commands, spec| {
+            commands.mut_subcommand(spec.name, |_| {
+                let own = TerminalOptions::augment_args(clap::Command::new(spec.name)).help_template("");
+                let described = spec.options().fold(own, |described, option| {
+                    let arg = Arg::new(option.long).short(option.short).long(option.long).help(option.about.en);
+                    described.arg(match option.value {
+                        Some(value) => arg.value_name(value),
+                        None => arg.action(ArgAction::SetTrue),
+                    })
+                });
+                let words =
+                    Arg::new("words").value_name("WORD").num_args(0..).help("What is asked about, as in a chat");
+                described
+                    .about(about(spec))
+                    .disable_help_flag(false)
+                    .override_usage(format!("podbell {}", spec.usage))
+                    .args(spec.takes_words().then_some(words))
+                    .after_help(examples(spec))
+            })
+        })
+    }
+
     /// The commands that become subcommands. `help` does not: the terminal has its own.
     fn specs() -> impl Iterator<Item = &'static ask::Spec> {
         ask::COMMANDS.into_iter().filter(|spec| spec.name != "help")
@@ -66,10 +100,8 @@ impl ChatCommand {
 
 impl Subcommand for ChatCommand {
     fn augment_subcommands(all: clap::Command) -> clap::Command {
-        Self::specs().fold(all, |all, spec| {
-            let about = spec.about.en.trim_end_matches('.');
-            all.subcommand(Args::augment_args(clap::Command::new(spec.name)).about(about))
-        })
+        Self::specs()
+            .fold(all, |all, spec| all.subcommand(Args::augment_args(clap::Command::new(spec.name)).about(about(spec))))
     }
 
     fn augment_subcommands_for_update(all: clap::Command) -> clap::Command {
@@ -95,25 +127,19 @@ impl FromArgMatches for ChatCommand {
     }
 }
 
-/// The terminal's own options, and the words left for the parser.
-#[derive(Debug)]
-struct ParsedArgs {
-    config: String,
-    url: Option<String>,
-    output: Output,
-    language: Language,
-    words: Vec<String>,
+fn about(spec: &ask::Spec) -> &'static str {
+    spec.about.en.trim_end_matches('.')
+}
+
+fn examples(spec: &ask::Spec) -> String {
+    let examples = spec.examples.iter().map(|example| format!("\n  podbell {example}"));
+    format!("Examples:{}", examples.collect::<String>())
 }
 
 pub(super) fn run(command: ChatCommand) -> anyhow::Result<ExitCode> {
-    let asked = match read(command.words) {
-        Ok(asked) => asked,
-        Err(usage) => {
-            anstream::eprintln!("error: {usage}");
-            return Ok(ExitCode::from(2));
-        }
-    };
-    let text = std::iter::once(command.name.to_owned()).chain(asked.words.iter().map(|one| as_word(one)));
+    let (own, words) = split(command.words);
+    let asked = TerminalOptions::parse_from(own);
+    let text = std::iter::once(command.name.to_owned()).chain(words.iter().map(|one| as_word(one)));
     let text = text.collect::<Vec<_>>().join(" ");
     let style = Style { language: asked.language, time_zone: TimeZone::UTC, now: clock::now() };
     let parsed = ask::parse(Entry::Podbell, &text);
@@ -126,6 +152,9 @@ pub(super) fn run(command: ChatCommand) -> anyhow::Result<ExitCode> {
         },
     };
     print(&answer, &known, &style, asked.output)?;
+    if let (Answer::Help { about: Some(_) }, Output::Text) = (&answer, asked.output) {
+        anstream::print!("{}", TerminalOptions::command().render_help().ansi());
+    }
     Ok(match &answer {
         Answer::Mistake(_) => ExitCode::from(2),
         answer if answer.is_good() => ExitCode::SUCCESS,
@@ -133,7 +162,7 @@ pub(super) fn run(command: ChatCommand) -> anyhow::Result<ExitCode> {
     })
 }
 
-fn answer(asked: &ParsedArgs, text: String, style: &Style) -> anyhow::Result<(Answer, AnswerFacts)> {
+fn answer(asked: &TerminalOptions, text: String, style: &Style) -> anyhow::Result<(Answer, AnswerFacts)> {
     let (config, loaded) = setup::load(asked.config.as_ref())?;
     let store = setup::store(&config)?;
     let ended = !store.is_owned();
@@ -182,37 +211,24 @@ fn as_word(text: &str) -> String {
     }
 }
 
-/// Takes out the terminal's own options.
-fn read(words: Vec<String>) -> anyhow::Result<ParsedArgs> {
-    let mut asked = ParsedArgs {
-        config: "podbell.yaml".to_owned(),
-        url: None,
-        output: Output::Text,
-        language: Language::En,
-        words: Vec::new(),
+/// The terminal's own options, and the words left for the parser.
+fn split(words: Vec<String>) -> (Vec<String>, Vec<String>) {
+    let command = TerminalOptions::command();
+    let is_own = |name: &str| {
+        let long = name.strip_prefix("--");
+        long.is_some() && command.get_arguments().any(|arg| arg.get_long() == long)
     };
+    let (mut own, mut left) = (Vec::new(), Vec::new());
     let mut rest = words.into_iter();
-    while let Some(one) = rest.next() {
-        let (name, value) = match one.split_once('=') {
-            Some((name, value)) => (name, Some(value.to_owned())),
-            None => (one.as_str(), None),
-        };
-        if !matches!(name, "--config" | "--url" | "--output" | "--language") {
-            asked.words.push(one);
-            continue;
-        }
-        let Some(value) = value.or_else(|| rest.next()) else { bail!("{name} needs a value") };
-        match (name, value.as_str()) {
-            ("--output", "text") => asked.output = Output::Text,
-            ("--output", "json") => asked.output = Output::Json,
-            ("--output", other) => bail!("--output {other}: one of text, json"),
-            ("--language", word) => match word.parse() {
-                Ok(language) => asked.language = language,
-                Err(error) => bail!("--language {word}: {error}"),
-            },
-            ("--url", _) => asked.url = Some(value),
-            _ => asked.config = value,
+    while let Some(word) = rest.next() {
+        if word.split_once('=').is_some_and(|(name, _)| is_own(name)) {
+            own.push(word);
+        } else if is_own(&word) {
+            let value = rest.next().map(|value| format!("={value}")).unwrap_or_default();
+            own.push(word + &value);
+        } else {
+            left.push(word);
         }
     }
-    Ok(asked)
+    (own, left)
 }

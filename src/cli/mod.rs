@@ -139,8 +139,8 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Preview(args) => preview::run(&args),
         Command::Explain(args) => explain::run(&args),
         Command::Schema(args) => schema::run(&args),
-        Command::Completions(args) => completions::run(&args, Cli::command()),
-        Command::Man(args) => man::run(&args, Cli::command()),
+        Command::Completions(args) => completions::run(&args, described()),
+        Command::Man(args) => man::run(&args, described()),
         Command::SendTest(args) => send_test::run(&args),
         Command::Backup(args) => backup::run(&args),
         Command::Store(args) => store::run(&args),
@@ -148,6 +148,11 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Chat(command) => ask::run(command),
         Command::Emulate(args) => emulate::main(*args),
     }
+}
+
+/// All commands with all their options, as scripts of shells and manual pages show them.
+fn described() -> clap::Command {
+    ask::ChatCommand::describe(Cli::command())
 }
 
 /// Runs a command's future on a runtime of its own. One worker carries 10,000 services; with more workers, waking

@@ -28,10 +28,30 @@ fn table(rows: &[&dyn Row]) -> String {
     head + &rows.iter().map(row).collect::<String>()
 }
 
+/// The table of the options of commands.
+fn options() -> String {
+    let mut options: Vec<(String, &str, Vec<String>)> = Vec::new();
+    for spec in podbell_core::ask::COMMANDS {
+        for option in spec.options() {
+            let usage = option.usage();
+            let name = format!("`{}`", spec.name);
+            match options.iter_mut().find(|(known, ..)| *known == usage) {
+                Some((_, _, of)) => of.push(name),
+                None => options.push((usage, option.about.en, vec![name])),
+            }
+        }
+    }
+    let row = |(usage, about, of): &(String, &str, Vec<String>)| {
+        format!("| `{}` | {} | {about} |\n", usage.replace(", ", "`, `"), of.join(", "))
+    };
+    "| option | of | meaning |\n|---|---|---|\n".to_owned() + &options.iter().map(row).collect::<String>()
+}
+
 /// All tables, by the names of their places.
 fn tables() -> Vec<(&'static str, String, String)> {
     let rules: Vec<&dyn Row> = OF_A_RULE.iter().chain(SETTINGS).copied().collect();
     let mut all = vec![("docs/rules.md", "rule".to_owned(), table(&rules))];
+    all.push(("docs/commands.md", "options".to_owned(), options()));
     let config = "docs/configuration.md";
     all.push((config, "otlp".to_owned(), table(&OTLP_KEYS)));
     all.extend(SOURCES.iter().map(|kind| (config, format!("source {}", kind.name), table(kind.keys))));

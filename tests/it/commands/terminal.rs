@@ -39,7 +39,7 @@ fn the_language_is_the_same_and_exit_codes_say_what_became_of_it() {
         (&["events", "wbe"], 1, "podbell events web"),
         (&["events", "web", "--sinse", "2h"], 2, "--since"),
         (&["mute", "web"], 2, "For how long?"),
-        (&["status", "--output", "xml"], 2, "one of text, json"),
+        (&["status", "--output", "xml"], 2, "possible values: text, json"),
         (&["help", "mute"], 0, "podbell mute web 2h deploying"),
         (&["help", "mute", "--config", "other.yaml"], 0, "podbell mute web 2h deploying"),
         (&["help", "run"], 0, "--store-wait"),
@@ -91,6 +91,37 @@ fn a_shell_completes_every_command() {
         let script = String::from_utf8(output.stdout).unwrap();
         for command in podbell_core::ask::COMMANDS.iter().map(|spec| spec.name).chain(["run", "demo", "completions"]) {
             assert!(script.contains(command), "{shell}: no {command}");
+        }
+    }
+}
+
+#[test]
+fn a_shell_completes_every_option_of_the_commands_of_chats() {
+    let folder = tempfile::tempdir().unwrap();
+    let output = command(folder.path(), &["completions", "fish"]);
+    let script = String::from_utf8(output.stdout).unwrap();
+    for spec in podbell_core::ask::COMMANDS.iter().filter(|spec| spec.name != "help") {
+        let lines: Vec<&str> = script
+            .lines()
+            .filter(|line| line.contains(&format!("__fish_podbell_using_subcommand {}\"", spec.name)))
+            .collect();
+        let longs = spec.options().map(|option| option.long).chain(["config", "output", "url", "language"]);
+        for long in longs {
+            assert!(lines.iter().any(|line| line.contains(&format!(" -l {long} "))), "{}: no --{long}", spec.name);
+        }
+    }
+}
+
+#[test]
+fn the_help_of_a_command_says_its_options_and_those_of_the_terminal_wherever_it_is_asked() {
+    let folder = tempfile::tempdir().unwrap();
+    for words in [["events", "--help"].as_slice(), &["events", "-h"], &["help", "events"], &["events", "web", "--help"]]
+    {
+        let output = command(folder.path(), words);
+        let said = printed(&output);
+        assert!(output.status.success(), "{words:?}: {said}");
+        for part in ["events [SERVICE]", "-s, --since 2h", "events web -n shop", "--config <FILE>"] {
+            assert!(said.contains(part), "{words:?}: no {part} in {said}");
         }
     }
 }

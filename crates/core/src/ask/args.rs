@@ -23,7 +23,7 @@ pub(super) fn read(words: &[Word], text: &str, spec: &Spec) -> Result<Args, Mist
                 args.help = true;
                 continue;
             }
-            let found = spec.options.iter().find(|opt| name == opt.names().0 || name == opt.names().1);
+            let found = spec.options.iter().find(|opt| opt.spec().is_named(&name));
             let Some(opt) = found.copied() else {
                 let unknown = unknown_option(word, &name, spec);
                 // The free text begins at the first word that resembles no option.

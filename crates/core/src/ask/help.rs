@@ -28,6 +28,11 @@ pub(super) fn answer(about: Option<&'static str>, commands: &[&Spec], formatter:
         return formatter.message(format!("💡 {}", texts.help_title()), blocks);
     };
     let mut blocks = vec![formatter.line(row.about.say(language)), formatter.type_this(row.usage)];
+    let options: Vec<Fact> = row
+        .options()
+        .map(|option| Fact { label: option.usage(), value: vec![data(option.about.say(language))] })
+        .collect();
+    blocks.extend((!options.is_empty()).then_some(Block::Facts(options)));
     // Leave out an example that only repeats the usage.
     let examples = row.examples.iter().filter(|example| row.examples.len() > 1 || example.contains(" --"));
     blocks.extend(examples.map(|example| formatter.example(example)));

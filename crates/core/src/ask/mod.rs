@@ -35,7 +35,7 @@ pub use known::{AnswerFacts, KnownRule};
 pub use mistake::Mistake;
 pub use place::{Choice, FoundService, Kind, Named, Unknown};
 pub use registry::COMMANDS;
-pub use spec::{Label, Spec};
+pub use spec::{Label, OptionSpec, Spec};
 pub use words::without_dashes;
 
 use self::formatter::AnswerFormatter;

@@ -54,7 +54,7 @@ fn help_about(word: &Word) -> Option<&'static str> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ask::spec::Opt;
+    use crate::ask::spec::{Opt, OptionSpec};
     use crate::ask::{Entry, parse};
 
     #[test]
@@ -75,7 +75,7 @@ mod tests {
     fn a_usage_names_the_options_of_its_command_and_no_others() {
         for row in COMMANDS.into_iter().filter(|row| !row.writes()) {
             for opt in Opt::ALL {
-                let (short, long) = opt.names();
+                let OptionSpec { short, long, .. } = opt.spec();
                 let named = row.usage.contains(&format!("[-{short} ")) || row.usage.contains(&format!("[--{long}"));
                 assert_eq!(named, row.options.contains(&opt), "{} and --{long}", row.usage);
             }
