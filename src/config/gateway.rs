@@ -5,13 +5,15 @@ use serde_json::{Value as Json, json};
 use super::{GatewayKeyConfig, Unresolved};
 use crate::settings::keys::{SCOPE_CLUSTER, SCOPE_NAMESPACE, SCOPE_SERVICE, scope};
 use crate::settings::{Secret, SecretKind};
-use podbell_core::yaml::key::{Key, SchemaOnly, map_schema};
+use podbell_core::yaml::key::{Key, Row, SchemaOnly, map_schema};
 use podbell_core::yaml::{Node, Reader};
 
 const KEYS: Key<SchemaOnly> = Key::required("keys", SchemaOnly(keys_schema), "Who may ask.");
 const SECRET_ID: Key<Secret> = Key::required("secret_id", Secret(SecretKind::Any), "The SecretId of a client.");
 const SECRET_KEY: Key<Secret> =
     Key::required("secret_key", Secret(SecretKind::Token), "Its key, at least 16 characters.");
+/// The keys of one of `keys:`.
+pub(super) const KEY_KEYS: [&dyn Row; 5] = [&SECRET_ID, &SECRET_KEY, &SCOPE_CLUSTER, &SCOPE_NAMESPACE, &SCOPE_SERVICE];
 
 /// Reads `gateway:`.
 pub(super) fn read(node: &Node, reader: &mut Reader) -> Vec<GatewayKeyConfig<Unresolved>> {
@@ -40,8 +42,7 @@ fn key(node: &Node, reader: &mut Reader) -> Option<GatewayKeyConfig<Unresolved>>
 }
 
 fn keys_schema() -> Json {
-    let one = map_schema("", &[&SECRET_ID, &SECRET_KEY, &SCOPE_CLUSTER, &SCOPE_NAMESPACE, &SCOPE_SERVICE]);
-    json!({"type": "array", "items": one, "minItems": 1})
+    json!({"type": "array", "items": map_schema("", &KEY_KEYS), "minItems": 1})
 }
 
 /// The JSON Schema of `gateway:`.

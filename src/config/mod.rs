@@ -44,7 +44,7 @@ use podbell_core::translations::Language;
 pub(crate) use files::is_glob;
 pub use files::{expand, read_source};
 pub use load::{Loaded, fingerprint, load, lone_rule_file};
-pub use parse::schema;
+pub use parse::{SECTIONS, schema};
 pub(crate) use resolve::Partly;
 pub use store::StoreConfig;
 

@@ -7,23 +7,28 @@ use super::{PageConfig, ProxyConfig, Unresolved};
 use crate::settings::keys::{LANGUAGES, RIGHTS, SCOPE_CLUSTER, SCOPE_NAMESPACE, SCOPE_SERVICE, scope, zone};
 use crate::settings::{Secret, SecretKind};
 use podbell_core::translations::Language;
-use podbell_core::yaml::key::{Key, OneOf, SchemaOnly, ValueType, Zone, map_schema};
+use podbell_core::yaml::key::{Key, OneOf, Row, SchemaOnly, ValueType, Zone, map_schema};
 use podbell_core::yaml::{Node, Reader};
 
 /// Headers that have a meaning of their own, and that browsers and proxies set by themselves.
 const TAKEN: [&str; 6] = ["authorization", "cookie", "host", "content-type", "content-length", "connection"];
 
-const LANGUAGE: Key<OneOf<Language>> =
-    Key::optional("language", LANGUAGES, "Its language [default: the one that the reader's browser asks for].");
+const LANGUAGE: Key<OneOf<Language>> = Key::optional("language", LANGUAGES, "Its language [default: the browser's].");
 const TIME_ZONE: Key<Zone> = Key::with_default("time_zone", Zone, "UTC", "The zone of its times.");
 const PROXY: Key<SchemaOnly> =
-    Key::optional("proxy", SchemaOnly(proxy_schema), "A proxy in front of it that signs people in.");
+    Key::optional("proxy", SchemaOnly(proxy_schema), "A proxy in front of it that signs people in, see docs/page.md.");
 const HEADER: Key<Header> =
     Key::with_default("header", Header, "x-forwarded-user", "In which header it names the person.");
 const SECRET_HEADER: Key<Header> =
     Key::with_default("secret_header", Header, "x-podbell-proxy", "In which header it proves itself.");
 const SECRET: Key<Secret> =
     Key::required("secret", Secret(SecretKind::Token), "What it shows there, at least 16 characters.");
+
+/// The keys of `page:`.
+pub(super) const PAGE_KEYS: [&dyn Row; 3] = [&LANGUAGE, &TIME_ZONE, &PROXY];
+/// The keys of `proxy:`.
+pub(super) const PROXY_KEYS: [&dyn Row; 7] =
+    [&HEADER, &SECRET_HEADER, &SECRET, &RIGHTS, &SCOPE_CLUSTER, &SCOPE_NAMESPACE, &SCOPE_SERVICE];
 
 pub(super) fn read(node: &Node, reader: &mut Reader) -> Option<PageConfig<Unresolved>> {
     let mut map = reader.map(node, "a map such as {language: zh, time_zone: Asia/Shanghai}")?;
@@ -80,11 +85,10 @@ impl ValueType for Header {
 }
 
 fn proxy_schema() -> Json {
-    let scope = [&SCOPE_CLUSTER, &SCOPE_NAMESPACE, &SCOPE_SERVICE];
-    map_schema("", &[&HEADER, &SECRET_HEADER, &SECRET, &RIGHTS, scope[0], scope[1], scope[2]])
+    map_schema("", &PROXY_KEYS)
 }
 
 /// The JSON Schema of `page:`.
 pub(super) fn schema() -> Json {
-    map_schema("", &[&LANGUAGE, &TIME_ZONE, &PROXY])
+    map_schema("", &PAGE_KEYS)
 }

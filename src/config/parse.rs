@@ -46,28 +46,22 @@ const MAINTENANCE: Key<SchemaOnly> = Key::optional(
     SchemaOnly(keys::maintenance_schema),
     "Planned work: nothing is told of it before its end; what is over by then is summed up.",
 );
-const OPERATOR: Key<SchemaOnly> = Key::optional(
-    "operator",
-    SchemaOnly(|| map_schema("", &[&NOTIFY, &HEARTBEAT])),
-    "What podbell tells about itself.",
-);
+const OPERATOR: Key<SchemaOnly> =
+    Key::optional("operator", SchemaOnly(|| map_schema("", &OPERATOR_KEYS)), "What podbell tells about itself.");
 const STORE: Key<Custom<StoreConfig>> = Key::with_default(
     "store",
     Custom { read: store::read, schema: store::schema },
     "sqlite:podbell.db",
-    "Where state is kept.",
+    "`sqlite:` and one file, whose folder must be writable and local; or `postgres://USER@HOST/DATABASE`, which several replicas may share, see docs/postgresql.md.",
 );
-const SERVER: Key<SchemaOnly> = Key::optional(
-    "server",
-    SchemaOnly(|| map_schema("", &[&LISTEN, &PUBLIC_URL, &TOKENS, &PAGE])),
-    "What podbell serves.",
-);
+const SERVER: Key<SchemaOnly> =
+    Key::optional("server", SchemaOnly(|| map_schema("", &SERVER_KEYS)), "What podbell serves.");
 const GATEWAY: Key<SchemaOnly> =
     Key::optional("gateway", SchemaOnly(gateway::schema), "Who may ask through the legacy API; without it nobody may.");
 const EXPORT: Key<SchemaOnly> =
     Key::optional("export", SchemaOnly(export::schema), "Where records of events and notices go; without it nowhere.");
 const HTTP_SECTION: Key<SchemaOnly> =
-    Key::optional("http", SchemaOnly(|| map_schema("", &[&PROXY, &CA_FILE])), "How it reaches the network.");
+    Key::optional("http", SchemaOnly(|| map_schema("", &HTTP_KEYS)), "How it reaches the network.");
 
 /// The keys of podbell.yaml.
 pub(super) const ROWS: [&dyn Row; 13] = [
@@ -86,6 +80,27 @@ pub(super) const ROWS: [&dyn Row; 13] = [
     &HTTP_SECTION,
 ];
 
+const OPERATOR_KEYS: [&dyn Row; 2] = [&NOTIFY, &HEARTBEAT];
+const HEARTBEAT_KEYS: [&dyn Row; 2] = [&HEARTBEAT_URL, &EVERY];
+const SERVER_KEYS: [&dyn Row; 4] = [&LISTEN, &PUBLIC_URL, &TOKENS, &PAGE];
+const TOKEN_KEYS: [&dyn Row; 6] = [&NAME, &TOKEN, &RIGHTS, &SCOPE_CLUSTER, &SCOPE_NAMESPACE, &SCOPE_SERVICE];
+const HTTP_KEYS: [&dyn Row; 2] = [&PROXY, &CA_FILE];
+const RULE_ENTRY_KEYS: [&dyn Row; 3] = [&FILES, &SCOPE, &MAY_NOTIFY];
+
+/// The keys of podbell.yaml that no component and no rule has, by where they stand.
+pub const SECTIONS: [(&str, &[&dyn Row]); 10] = [
+    ("", &ROWS),
+    ("rules[].", &RULE_ENTRY_KEYS),
+    ("operator.", &OPERATOR_KEYS),
+    ("operator.heartbeat.", &HEARTBEAT_KEYS),
+    ("gateway.keys[].", &gateway::KEY_KEYS),
+    ("server.", &SERVER_KEYS),
+    ("server.tokens[].", &TOKEN_KEYS),
+    ("server.page.", &page::PAGE_KEYS),
+    ("server.page.proxy.", &page::PROXY_KEYS),
+    ("http.", &HTTP_KEYS),
+];
+
 const FILES: Key<SchemaOnly> = Key::required("files", SchemaOnly(texts_schema), "Files or globs.");
 const SCOPE: Key<Custom<Conditions>> = Key::optional(
     "scope",
@@ -98,7 +113,7 @@ const NOTIFY: Key<SchemaOnly> =
     Key::optional("notify", SchemaOnly(texts_schema), "Where podbell's own trouble goes [default: every chat].");
 const HEARTBEAT: Key<SchemaOnly> = Key::optional(
     "heartbeat",
-    SchemaOnly(|| map_schema("", &[&HEARTBEAT_URL, &EVERY])),
+    SchemaOnly(|| map_schema("", &HEARTBEAT_KEYS)),
     "An address to call while all is well: a dead man's switch.",
 );
 const HEARTBEAT_URL: Key<Secret> = Key::required("url", Secret(SecretKind::Url), "What to call.");
@@ -107,17 +122,30 @@ const LISTEN: Key<Custom<SocketAddr>> = Key::with_default(
     "listen",
     Custom { read: listen, schema: || json!({"type": "string", "pattern": "^.+:[0-9]{1,5}$"}) },
     "127.0.0.1:8080",
-    "Address and port.",
+    "Where `/healthz`, `/readyz`, `/metrics`, `POST /-/reload`, chats that are called over HTTP, the API and the status page answer.",
 );
-const PUBLIC_URL: Key<Address> = Key::optional("public_url", HTTP, "Where people reach it, for links.");
-const TOKENS: Key<SchemaOnly> =
-    Key::optional("tokens", SchemaOnly(tokens_schema), "Who may use the API and sign in to the page.");
-const PAGE: Key<SchemaOnly> = Key::optional("page", SchemaOnly(page::schema), "The status page.");
+const PUBLIC_URL: Key<Address> = Key::optional(
+    "public_url",
+    HTTP,
+    "Where people reach the server: messages link to the status page; with https its cookies are `Secure`.",
+);
+const TOKENS: Key<SchemaOnly> = Key::optional(
+    "tokens",
+    SchemaOnly(tokens_schema),
+    "Who may use the API and sign in to the status page, see docs/api.md; without one nobody may.",
+);
+const PAGE: Key<SchemaOnly> = Key::optional("page", SchemaOnly(page::schema), "The status page, see docs/page.md.");
 const TOKEN: Key<Secret> = Key::required("token", Secret(SecretKind::Token), "The token, at least 16 characters.");
-const PROXY: Key<NonNull<Secret>> =
-    Key::optional("proxy", NonNull(Secret(SecretKind::Url)), "A proxy for all requests.");
-const CA_FILE: Key<NonNull<Text>> =
-    Key::optional("ca_file", NonNull(Text("the path of a file")), "Certificates to trust beside the usual ones, PEM.");
+const PROXY: Key<NonNull<Secret>> = Key::optional(
+    "proxy",
+    NonNull(Secret(SecretKind::Url)),
+    "For every request but those to a Kubernetes API server; the environment's proxy variables are not read.",
+);
+const CA_FILE: Key<NonNull<Text>> = Key::optional(
+    "ca_file",
+    NonNull(Text("the path of a file")),
+    "Certificates in PEM, trusted beside the system's authorities: of an authority, or of one server that signed its own (`openssl req -x509`).",
+);
 
 /// Reads a value with `S`; `null` counts as absent.
 #[derive(Clone, Copy, Debug)]
@@ -140,13 +168,12 @@ fn texts_schema() -> Json {
 }
 
 fn entries_schema() -> Json {
-    let whole = map_schema("", &[&FILES, &SCOPE, &MAY_NOTIFY]);
+    let whole = map_schema("", &RULE_ENTRY_KEYS);
     json!({"type": "array", "items": {"anyOf": [{"type": ["string", "number", "boolean"]}, whole]}})
 }
 
 fn tokens_schema() -> Json {
-    let one = map_schema("", &[&NAME, &TOKEN, &RIGHTS, &SCOPE_CLUSTER, &SCOPE_NAMESPACE, &SCOPE_SERVICE]);
-    json!({"type": "array", "items": one})
+    json!({"type": "array", "items": map_schema("", &TOKEN_KEYS)})
 }
 
 /// One item of `rules:`.

@@ -1,15 +1,25 @@
 //! The tables of keys in the documentation are those of the readers, and its schema of messages is the printed one. `PODBELL_UPDATE_DOCS=1 cargo test --test it docs::`
 //! writes them anew.
 
+use std::collections::BTreeMap;
+
 use crate::support::process::podbell;
 use podbell::components::registry::{CHATS, NOTIFIERS, SOURCES};
+use podbell::config::SECTIONS;
 use podbell::config::export::OTLP_KEYS;
 use podbell_core::rules::keys::OF_A_RULE;
 use podbell_core::rules::settings::SETTINGS;
 use podbell_core::yaml::key::{Presence, Row};
 
+const HEAD: &str = "| key | default | meaning |\n|---|---|---|\n";
+
 /// The table of some keys, as the documentation has it.
 fn table(rows: &[&dyn Row]) -> String {
+    HEAD.to_owned() + &lines("", rows)
+}
+
+/// The lines of a table, each key with what it stands in.
+fn lines(within: &str, rows: &[&dyn Row]) -> String {
     let row = |row: &&dyn Row| {
         let about = row.about();
         let (about, absent) = match about.split_once(" [default: ") {
@@ -22,10 +32,20 @@ fn table(rows: &[&dyn Row]) -> String {
             Presence::Optional => absent.to_owned(),
         };
         let about = about.trim_end_matches('.').replace("docs/", "").replace('|', "\\|");
-        format!("| `{}` | {default} | {about} |\n", row.name())
+        format!("| `{within}{}` | {default} | {about} |\n", row.name())
     };
-    let head = "| key | default | meaning |\n|---|---|---|\n".to_owned();
-    head + &rows.iter().map(row).collect::<String>()
+    rows.iter().map(row).collect()
+}
+
+/// The tables of the sections of podbell.yaml, one for each top-level key, and one of those keys.
+fn sections() -> BTreeMap<String, String> {
+    let mut tables = BTreeMap::new();
+    for (within, rows) in SECTIONS {
+        let first = within.split(['.', '[']).next().filter(|first| !first.is_empty());
+        let name = format!("section {}", first.unwrap_or("podbell.yaml"));
+        *tables.entry(name).or_insert_with(|| HEAD.to_owned()) += &lines(within, rows);
+    }
+    tables
 }
 
 /// The table of the options of commands.
@@ -54,6 +74,7 @@ fn tables() -> Vec<(&'static str, String, String)> {
     all.push(("docs/commands.md", "options".to_owned(), options()));
     let config = "docs/configuration.md";
     all.push((config, "otlp".to_owned(), table(&OTLP_KEYS)));
+    all.extend(sections().into_iter().map(|(name, table)| (config, name, table)));
     all.extend(SOURCES.iter().map(|kind| (config, format!("source {}", kind.name), table(kind.keys))));
     all.extend(CHATS.iter().map(|kind| (config, format!("chat {}", kind.name), table(kind.keys))));
     for kind in &NOTIFIERS {
