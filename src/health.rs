@@ -34,7 +34,7 @@ pub struct SourceHealth {
 
 /// A destination in numbers.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct DestinationHealth {
+pub struct DestinationNumbers {
     /// Its name.
     pub name: String,
     /// Deliveries that wait.
@@ -51,7 +51,7 @@ pub struct DestinationHealth {
 
 /// The whole service in numbers.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Snapshot {
+pub struct HealthSnapshot {
     /// Counts since the start.
     pub totals: Totals,
     /// Incidents that are open.
@@ -63,7 +63,7 @@ pub struct Snapshot {
     /// The sources.
     pub sources: Vec<SourceHealth>,
     /// The destinations.
-    pub destinations: Vec<DestinationHealth>,
+    pub destinations: Vec<DestinationNumbers>,
 }
 
 /// Which part a replica has in a store that several use. The process that owns a store alone is active.
@@ -99,7 +99,7 @@ impl Default for HealthStatus {
 
 #[derive(Debug, Default)]
 struct Inner {
-    snapshot: Snapshot,
+    snapshot: HealthSnapshot,
     last_turn: Option<Instant>,
     store_works: bool,
     role: Role,
@@ -110,9 +110,20 @@ struct Inner {
     lease: Option<Lease>,
 }
 
+/// What a turn of the engine tells of it.
+#[derive(Debug)]
+pub struct TurnRecord {
+    /// Whether the store takes commits.
+    pub store_works: bool,
+    /// What the store says of its owner, if several replicas use it.
+    pub lease: Option<Lease>,
+    /// The state of everything, when a new one is due.
+    pub snapshot: Option<HealthSnapshot>,
+}
+
 impl HealthStatus {
-    /// Records a turn, with a new `snapshot` when one is due.
-    pub fn record_turn(&self, store_works: bool, lease: Option<Lease>, snapshot: Option<Snapshot>) {
+    /// Records a turn.
+    pub fn record_turn(&self, TurnRecord { store_works, lease, snapshot }: TurnRecord) {
         let now = clock::monotonic();
         let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
         inner.role = Role::Active;
@@ -141,7 +152,7 @@ impl HealthStatus {
         }
         let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
         inner.last_turn = Some(now);
-        inner.snapshot = Snapshot { totals: inner.snapshot.totals, ..Snapshot::default() };
+        inner.snapshot = HealthSnapshot { totals: inner.snapshot.totals, ..HealthSnapshot::default() };
         inner.lease = None;
         inner.store_works = holder.is_some();
         if holder.is_some() {
@@ -233,7 +244,7 @@ impl HealthStatus {
     }
 
     /// The newest numbers.
-    pub fn snapshot(&self) -> Snapshot {
+    pub fn snapshot(&self) -> HealthSnapshot {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner).snapshot.clone()
     }
 }
@@ -286,11 +297,11 @@ pub fn count(engine: &Engine) -> Counted {
 }
 
 /// The numbers of an engine, with what was counted last.
-pub fn snapshot(engine: &Engine, counted: Counted) -> Snapshot {
+pub fn snapshot(engine: &Engine, counted: Counted) -> HealthSnapshot {
     let Counted { incidents, sources } = counted;
     let episodes = engine.state().map_or(0, |state| state.episodes() as u64);
     let refused_rule_files = engine.state().map_or(0, |state| state.refused_rule_files().len() as u64);
-    let mut snapshot = Snapshot {
+    let mut snapshot = HealthSnapshot {
         totals: engine.totals(),
         incidents,
         episodes,
@@ -300,7 +311,7 @@ pub fn snapshot(engine: &Engine, counted: Counted) -> Snapshot {
     };
     let destinations = engine.outbox().into_iter().flat_map(|outbox| outbox.destinations());
     snapshot.destinations = destinations
-        .map(|(name, state)| DestinationHealth {
+        .map(|(name, state)| DestinationNumbers {
             name: name.to_string(),
             due: state.due.len() as u64,
             open: state.sends.len() as u64,
@@ -322,10 +333,13 @@ mod tests {
     fn a_replica_that_was_frozen_beyond_its_lease_does_not_say_that_it_is_active() {
         let health = HealthStatus::default();
         health.set_shared();
-        let lease = |left| Some(Lease { epoch: 7, end: LeaseEnd::in_time(left) });
-        health.record_turn(true, lease(Duration::from_secs(10)), None);
+        let record = |left| {
+            let lease = Some(Lease { epoch: 7, end: LeaseEnd::in_time(left) });
+            health.record_turn(TurnRecord { store_works: true, lease, snapshot: None });
+        };
+        record(Duration::from_secs(10));
         assert_eq!((health.role(), health.lease().map(|lease| lease.epoch)), (Role::Active, Some(7)));
-        health.record_turn(true, lease(Duration::ZERO), None);
+        record(Duration::ZERO);
         assert_eq!((health.role(), health.lease()), (Role::Waiting, None));
     }
 }

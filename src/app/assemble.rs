@@ -17,7 +17,7 @@ use crate::config::{self, Config, SourceConfig};
 use crate::engine::{Renderer, SendJob};
 use crate::health::HealthStatus;
 use crate::http::{ClientError, HttpOptions};
-use crate::notifiers::{NotifierConfig, Notifiers};
+use crate::notifiers::{NamedNotifier, Notifiers};
 use crate::otlp::{self, Collector, Exporter};
 use crate::server::{Reload, api, page};
 use crate::sources::{SourceTask, WantedMetadata};
@@ -63,7 +63,7 @@ pub fn client(config: &config::HttpConfig) -> Result<reqwest::Client, AssemblyEr
 
 /// The notifiers of a configuration.
 pub fn notifiers(config: &Config, client: reqwest::Client) -> Notifiers {
-    let notifier = |notifier: &config::NotifierConfig| NotifierConfig {
+    let notifier = |notifier: &config::NotifierConfig| NamedNotifier {
         name: notifier.name.clone(),
         platform: notifier.platform.clone(),
         language: notifier.language,
@@ -198,7 +198,7 @@ pub fn page(
         rights: proxy.rights,
         scope: proxy.scope.clone(),
     });
-    let page = page::PageConfig {
+    let page = page::PageSetup {
         tokens: tokens(config),
         proxy,
         public_url: server.public_url.clone(),

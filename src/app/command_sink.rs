@@ -14,7 +14,8 @@ use podbell_store::Location;
 
 /// How many user actions may wait for the engine.
 const QUEUE: usize = 64;
-/// How long a person waits for the result: less than for an answer at all, so that it says whether the command was taken back.
+/// How long a person waits for the result of an action. Less than the query service's deadline, so that the answer can
+/// say whether the action was withdrawn from the inbox.
 const TIMEOUT: Duration = Duration::from_secs(8);
 
 /// The sending end, for chats and the server.
@@ -40,7 +41,7 @@ struct ReplicaSink {
 
 /// The sink of a replica, and what it tells the engine.
 pub(crate) fn replica_sink(store: Location) -> (Arc<dyn CommandSink>, UserActions) {
-    // One signal says as much as many.
+    // One pending signal is enough: the engine reads the whole inbox.
     let (engine, events) = mpsc::channel(1);
     (Arc::new(ReplicaSink { inbox: InboxSink::new(store, TIMEOUT), engine }), UserActions(events))
 }

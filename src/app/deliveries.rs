@@ -35,7 +35,7 @@ pub(super) async fn carry_out(
                     crash_point!("send.before");
                     let outcome = in_time(job, &deliver, &until).await;
                     crash_point!("send.after");
-                    // Without this engine, the send is repeated by the next one.
+                    // If this engine has ended, the result is lost, and the next engine repeats the send.
                     let _ = events.send(EngineEvent::Answered(send, outcome)).await;
                 });
             }
@@ -62,7 +62,7 @@ async fn in_time(job: SendJob, deliver: &Deliver, until: &LeaseDeadline) -> Outc
             }
         }
     }
-    let why = "no answer while this replica certainly owned the store".to_owned();
+    let why = "this replica's lease on the store ended before the receiver answered".to_owned();
     Outcome::Unclear { retry_after: None, why }
 }
 

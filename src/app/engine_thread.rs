@@ -10,7 +10,7 @@ use tokio::sync::{mpsc, watch};
 
 use crate::clock::{self, Clocks};
 use crate::engine::{Engine, EngineEvent, SendJob};
-use crate::health::{self, Counted, HealthStatus};
+use crate::health::{self, Counted, HealthStatus, TurnRecord};
 use crate::sources::SourceEvent;
 use podbell_core::time::Time;
 use podbell_store::crash_point;
@@ -65,7 +65,7 @@ impl Ending {
 
 /// The thread's input channels.
 pub(super) struct Inlets {
-    /// Answers, people, rules.
+    /// Results of sends, user actions, reloaded rules, signals to read the inbox; taken in at once.
     pub(super) urgent: mpsc::Receiver<EngineEvent>,
     /// Events of sources.
     pub(super) seen: mpsc::Receiver<SourceEvent>,
@@ -131,7 +131,7 @@ impl Turns {
         match self.turns() {
             Ok(()) => {
                 let last = health::snapshot(&self.engine, health::count(&self.engine));
-                self.health.record_turn(!self.failing, self.engine.lease(), Some(last));
+                self.record_turn(Some(last));
                 self.engine.give_store_up();
                 ThreadEnd::Drained
             }
@@ -224,7 +224,7 @@ impl Turns {
         let (now, jump) = self.clocks.read();
         if !jump.is_none() {
             let (direction, seconds) = (if jump.is_back() { "back" } else { "forward" }, jump.length().as_secs());
-            tracing::warn!(direction, seconds, "the clock was set; what is to happen happens no earlier and no later");
+            tracing::warn!(direction, seconds, "the clock was set; podbell's timers are moved by the same amount");
             self.engine.clock_set(jump, now);
         }
         now
@@ -247,7 +247,7 @@ impl Turns {
                     crash_point!("record.after");
                 }
                 if self.failing {
-                    tracing::info!("the store works again; everything goes on");
+                    tracing::info!("the store works again");
                 }
                 self.failing = false;
                 self.outlets.lease.send_replace(self.engine.lease().map(|lease| lease.end));
@@ -280,8 +280,13 @@ impl Turns {
         });
         let lease = self.engine.lease();
         self.outlets.lease.send_replace(lease.map(|lease| lease.end));
-        self.health.record_turn(!self.failing, lease, fresh);
+        self.record_turn(fresh);
         Ok(())
+    }
+
+    fn record_turn(&self, snapshot: Option<health::HealthSnapshot>) {
+        let lease = self.engine.lease();
+        self.health.record_turn(TurnRecord { store_works: !self.failing, lease, snapshot });
     }
 
     /// After a turn without effect: whether another one may have some.
@@ -291,13 +296,14 @@ impl Turns {
         }
         if error.kind() == ErrorKind::LeaseLost || self.engine.lease().is_some_and(|lease| lease.left().is_zero()) {
             tracing::error!(%error, "this replica does not own the store any more; another one goes on");
-            // So that a commit whose outcome nobody will know is counted.
+            // Publish the totals once more, so that the metrics count a commit whose outcome stays unknown.
             let last = health::snapshot(&self.engine, self.counted.clone());
-            self.health.record_turn(false, self.engine.lease(), Some(last));
+            let lease = self.engine.lease();
+            self.health.record_turn(TurnRecord { store_works: false, lease, snapshot: Some(last) });
             return Err(ThreadEnd::LeaseLost);
         }
         if !self.failing {
-            tracing::error!(%error, "nothing can be written; polls are read again and answers kept until it works");
+            tracing::error!(%error, "the store cannot be written; until it can, polls are repeated and results of sends are kept");
         }
         self.failing = true;
         Ok(())

@@ -75,7 +75,7 @@ impl Periods {
             Ownership::Sole(writer) => {
                 // Ownership ends with the process only.
                 let active = self.activate(writer).await?;
-                return self.period(active, false).await.map(|_| ());
+                return self.period(active).await.map(|_| ());
             }
             Ownership::Shared { location, replica } => (location, replica),
         };
@@ -87,7 +87,7 @@ impl Periods {
             let ended = match self.activate(writer).await {
                 Ok(active) => {
                     read_again = READ_AGAIN;
-                    self.period(active, true).await?
+                    self.period(active).await?
                 }
                 Err(ServiceError::Store(error)) if !error.is_final() => {
                     tracing::error!(%error, again_in_seconds = read_again.as_secs(), "the store cannot be read; standing by");
@@ -118,7 +118,7 @@ impl Periods {
         activated.map_err(|error| ServiceError::Broken(error.to_string()))?.map_err(ServiceError::Store)
     }
 
-    async fn period(&self, active: Active, is_shared: bool) -> Result<PeriodEnd, ServiceError> {
+    async fn period(&self, active: Active) -> Result<PeriodEnd, ServiceError> {
         let Active { mut engine, sources: tasks, enricher, connections } = active;
         let (engine_events, inbox) = mpsc::channel::<EngineEvent>(QUEUE);
         let (events, seen) = mpsc::channel::<SourceEvent>(QUEUE);
@@ -157,9 +157,10 @@ impl Periods {
             () = engine_thread::ended(&thread) => None,
         };
         ended.cancel();
+        let patience = if self.health.is_shared() { UNHEARD_END } else { SOURCES_END };
         let end = match thread.is_finished() {
             true => self.ended_early(thread, &mut sources).await,
-            false => drained(thread, &mut sources, &thread_ends, is_shared).await,
+            false => drained(thread, &mut sources, &thread_ends, patience).await,
         };
         self.engine.send_replace(None);
         // Requests that are still in flight end here; the next owner of the store repeats them.
@@ -173,7 +174,7 @@ impl Periods {
 
     /// After the engine's thread has ended by itself.
     async fn ended_early(&self, thread: EngineThread, sources: &mut JoinSet<()>) -> Result<PeriodEnd, ServiceError> {
-        // Nobody hears them any more; those that take longer are aborted.
+        // The engine has ended, so what sources still report is dropped. Sources that take longer are aborted.
         let _ = tokio::time::timeout(UNHEARD_END, async { while sources.join_next().await.is_some() {} }).await;
         match thread.join() {
             Ok(ThreadEnd::LeaseLost) => Ok(PeriodEnd::LeaseLost),
@@ -186,15 +187,14 @@ impl Periods {
     }
 }
 
-/// Finishes what is in flight, in order: sources, then deliveries.
+/// Finishes what is in flight, in order: sources, for `patience` at most, then deliveries.
 async fn drained(
     thread: EngineThread,
     sources: &mut JoinSet<()>,
     thread_ends: &Ending,
-    is_shared: bool,
+    patience: Duration,
 ) -> Result<PeriodEnd, ServiceError> {
     let all_ended = async { while sources.join_next().await.is_some() {} };
-    let patience = if is_shared { UNHEARD_END } else { SOURCES_END };
     if tokio::time::timeout(patience, all_ended).await.is_err() {
         tracing::warn!("a source did not end in time; its polls are lost, not its events");
     }

@@ -126,8 +126,8 @@ pub(crate) struct WatchedFiles {
     pub fingerprint: u64,
 }
 
-/// The globs of a configuration that match no file.
-fn names(loaded: &Loaded) -> Vec<String> {
+/// The globs of `rules:` that match no file.
+fn unmatched_globs(loaded: &Loaded) -> Vec<String> {
     let names = loaded.unread_rules.iter().map(|unread| unread.file.source.name.to_string());
     names.filter(|name| config::is_glob(name)).collect()
 }
@@ -135,7 +135,7 @@ fn names(loaded: &Loaded) -> Vec<String> {
 impl WatchedFiles {
     /// What to watch for a configuration that was just read.
     pub(crate) fn new<S: Stage>(path: &Path, config: &Config<S>, loaded: &Loaded) -> Self {
-        let globs = Globs { all: loaded.rule_globs.clone(), empty: names(loaded) };
+        let globs = Globs { all: loaded.rule_globs.clone(), empty: unmatched_globs(loaded) };
         let (names, chats) = (loaded.names.clone(), config.built_in_destinations());
         Self { path: path.to_owned(), globs, names, chats, fingerprint: loaded.fingerprint }
     }
@@ -262,7 +262,7 @@ fn read(watched: &WatchedFiles, trigger: Trigger) -> Read {
         return refused(refusal(&error, UNCHANGED));
     };
     // Files may be missing for a moment, while they are copied or a folder is not mounted.
-    let vanished = names(&loaded).into_iter().find(|glob| !watched.globs.empty.contains(glob));
+    let vanished = unmatched_globs(&loaded).into_iter().find(|glob| !watched.globs.empty.contains(glob));
     if let Some(glob) = vanished.filter(|_| trigger == Trigger::Change) {
         let error = Problem {
             code: "rules".to_owned(),
@@ -279,7 +279,7 @@ fn read(watched: &WatchedFiles, trigger: Trigger) -> Read {
         file.names.destinations.clone_from(&watched.names.destinations);
         file.names.mentions.clone_from(&watched.names.mentions);
     }
-    let globs = Globs { all: loaded.rule_globs.clone(), empty: names(&loaded) };
+    let globs = Globs { all: loaded.rule_globs.clone(), empty: unmatched_globs(&loaded) };
     let fingerprint = loaded.fingerprint;
     let mut files = rule_files(loaded, &config);
     let runs = |name: &Destination| watched.names.destinations.as_ref().is_none_or(|names| names.contains(name));

@@ -7,7 +7,7 @@ use tokio_util::sync::CancellationToken;
 use crate::clock;
 use crate::health::HealthStatus;
 use podbell_core::backoff::jittered;
-use podbell_store::{Claim, ErrorKind, Holder, Location, StoreError, Writer};
+use podbell_store::{ClaimOutcome, ErrorKind, Holder, Location, StoreError, Writer};
 
 /// How often the store is asked for, at most: each wait is between a half and the whole of it, so that replicas that
 /// started together do not ask together.
@@ -26,7 +26,7 @@ pub(super) async fn claim(
     let mut logged = LastLogged::default();
     let mut candidate = location.candidate(replica);
     loop {
-        // The attempt is never abandoned: what it wins would be kept from the others until it expires.
+        // Never cancel the attempt: a lease that it won would keep other replicas out until the lease expires.
         let attempt = tokio::task::spawn_blocking(move || {
             let claimed = candidate.claim(clock::now());
             (candidate, claimed)
@@ -37,12 +37,12 @@ pub(super) async fn claim(
         };
         candidate = asked;
         match attempt {
-            Ok(Ok(Claim::Active(writer))) if stopped.is_cancelled() => {
+            Ok(Ok(ClaimOutcome::Active(writer))) if stopped.is_cancelled() => {
                 release(writer).await;
                 return Ok(None);
             }
-            Ok(Ok(Claim::Active(writer))) => return Ok(Some(writer)),
-            Ok(Ok(Claim::Standby(holder))) => {
+            Ok(Ok(ClaimOutcome::Active(writer))) => return Ok(Some(writer)),
+            Ok(Ok(ClaimOutcome::Standby(holder))) => {
                 logged.holder(&holder);
                 health.set_standby(Some(holder));
             }

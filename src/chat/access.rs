@@ -5,10 +5,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value as Json, json};
-use url::Url;
 
 use super::Speaker;
-use crate::examine::{Finding, Group};
+
 use crate::settings::keys::{SCOPE_CLUSTER, SCOPE_NAMESPACE, SCOPE_SERVICE, scope};
 use podbell_core::mute::Author;
 use podbell_core::scope::Scope;
@@ -95,9 +94,9 @@ impl Access {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Id {
     /// Of what: `a user`.
-    pub of: &'static str,
+    pub what: &'static str,
     /// An example.
-    pub such: &'static str,
+    pub example: &'static str,
     /// The platform.
     pub platform: &'static str,
     /// Whether a text is one.
@@ -110,12 +109,12 @@ impl ValueType for Id {
     type Value = String;
 
     fn read(&self, node: &Node, reader: &mut Reader) -> Option<String> {
-        let Self { of, such, platform, .. } = *self;
-        let text = reader.text(node, &format!("the id of {of}, such as {such}"))?;
+        let Self { what, example, platform, .. } = *self;
+        let text = reader.text(node, &format!("the id of {what}, such as {example}"))?;
         if !(self.fits)(text) {
             let help =
-                format!("copy it from {platform}; it looks like {such}. Names can be taken by others, ids cannot");
-            reader.error_help(&node.span, format!("`{text}` is not the id of {of}"), help);
+                format!("copy it from {platform}; it looks like {example}. Names can be taken by others, ids cannot");
+            reader.error_help(&node.span, format!("`{text}` is not the id of {what}"), help);
             return None;
         }
         Some(text.to_owned())
@@ -145,7 +144,7 @@ impl<S: ValueType<Value = String> + Copy> ValueType for Channels<S> {
         for item in items {
             let Some((id, channel)) = self.channel(item, reader) else { continue };
             if channels.insert(id.clone(), channel).is_some() {
-                let help = "one item says all that it sees: its keys take lists";
+                let help = "write one item for this channel: its `cluster`, `namespace` and `service` take lists";
                 reader.error_help(&item.span, format!("the channel {id} is there twice"), help);
             }
         }
@@ -196,22 +195,6 @@ impl<S: ValueType<Value = String>> Channels<S> {
         let read_only = READ_ONLY.take(&mut map, reader).unwrap_or_default();
         map.finish(reader);
         Some((id?, Channel { scope, read_only }))
-    }
-}
-
-/// A finding for a chat that its platform calls: the platform must reach podbell at `/path/name`.
-pub(crate) fn called(name: &str, platform: &str, path: &str, public_url: Option<&Url>) -> Finding {
-    match public_url {
-        Some(url) => {
-            let url = url.as_str().trim_end_matches('/');
-            Finding::ok(Group::Chats, name, format!("{platform} must reach {url}/{path}/{name}"))
-        }
-        None => Finding::warn(
-            Group::Chats,
-            name,
-            format!("{platform} calls /{path}/{name}, and `server.public_url` does not say where that is"),
-            format!("put the address at which {platform} reaches podbell into `server.public_url`"),
-        ),
     }
 }
 

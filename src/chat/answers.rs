@@ -98,7 +98,7 @@ impl Answers<'_> {
             .map(|kept| self.brief(&kept, &mutes))
             .collect();
         briefs.sort_by_key(|brief| std::cmp::Reverse((brief.last_at, brief.id)));
-        // Most are of both.
+        // Most incidents are in both `of_service` and `of_workload`.
         briefs.dedup_by_key(|brief| brief.id);
         seen.retain(|one| !place.workload || workload::of(&one.event.obj_type, &one.event.obj_name) == place.name);
         if let Some(label) = &ask.label {
@@ -115,7 +115,8 @@ impl Answers<'_> {
         Ok(Answer::Events(Box::new(events)))
     }
 
-    /// What is known to have a label among the objects of incidents: episodes are stored without.
+    /// Which of these incidents, and which of their objects, have the label. Read from the stored decisions, because
+    /// episodes are stored without labels.
     fn labelled(&self, briefs: &[Brief], label: &Label) -> Result<Labelled, StoreError> {
         let mut labelled = Labelled::default();
         for id in briefs.iter().map(|brief| brief.id) {
@@ -169,7 +170,7 @@ impl Answers<'_> {
         let mut why = Why::new(brief, decisions, held, self.store.told(id)?, (page, self.now));
         let (workload, follows) = (&kept.incident.workload, &kept.incident.follows);
         why.next_step = next_step;
-        // It may be another team's.
+        // Only for readers who may see all targets of the incident: the rollout may be that of another team's service.
         why.rollout = follows
             .as_ref()
             .filter(|_| self.scope.covers(&kept.incident.targets))
@@ -205,7 +206,7 @@ impl Answers<'_> {
         let failing: Vec<Time> = own.iter().filter_map(|service| service.failing_since).collect();
         let wanted: Option<Wanted<'_>> = if everything { None } else { Some(&sees) };
         let (_, open) = self.store.incidents(Listed::Open, Paging { skip: 0, limit: 0 }, wanted)?;
-        let (waiting, dead) = self.store.deliveries()?;
+        let queues = self.store.queues()?;
         Ok(Answer::Status(Status {
             heartbeat: self.store.heartbeat()?,
             ended: false,
@@ -215,8 +216,8 @@ impl Answers<'_> {
             unusable: self.unusable(own.iter().map(|service| &service.target))?,
             open,
             mutes: self.own_mutes()?.len() as u64,
-            waiting: everything.then_some(waiting),
-            dead: everything.then_some(dead),
+            waiting: everything.then(|| queues.iter().map(|queue| queue.waiting).sum()),
+            dead: everything.then(|| queues.iter().map(|queue| queue.dead).sum()),
             destinations: if everything { Some(self.troubled_destinations()?) } else { None },
         }))
     }

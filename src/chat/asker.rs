@@ -27,7 +27,7 @@ use podbell_core::translations::Language;
 const ASKING: usize = 16;
 /// How many questions are in hand, including those that wait.
 const IN_HAND: u32 = 256;
-/// How long an answer may take that is shown anew.
+/// How long reading the incident again may take, when a press of a button acknowledged it and its answer is replaced.
 const ANEW_WITHIN: Duration = Duration::from_secs(2);
 /// How long answers may take when podbell ends.
 pub(crate) const FINISH_WITHIN: Duration = Duration::from_secs(3);
@@ -187,9 +187,16 @@ impl Asker {
         self.take(incoming, Age::Fresh)
     }
 
-    /// The same for what was written so long ago that it is not carried out any more: the answer says so, to those who may ask.
-    pub(crate) fn submit_late(self: &Arc<Self>, incoming: Incoming) -> Result<Submitted, Rejection> {
-        self.take(incoming, Age::Stale)
+    /// The same for what was written at a known time. If that was longer ago than `stale`, it is not carried out: the
+    /// answer says so, to those who may ask.
+    pub(crate) fn submit_written(
+        self: &Arc<Self>,
+        incoming: Incoming,
+        at: Option<Time>,
+        stale: Duration,
+    ) -> Result<Submitted, Rejection> {
+        let is_stale = at.is_some_and(|at| self.now().since(at) > stale);
+        self.take(incoming, if is_stale { Age::Stale } else { Age::Fresh })
     }
 
     fn take(self: &Arc<Self>, incoming: Incoming, age: Age) -> Result<Submitted, Rejection> {
@@ -204,7 +211,7 @@ impl Asker {
             Registered::First(put, answer) => (put, answer),
         };
         let Ok(permit) = self.in_hand.clone().try_acquire_owned() else {
-            once.forget(&incoming.ids);
+            once.forget_last(&incoming.ids);
             return Err(Rejection::Busy);
         };
         drop(once);
@@ -259,11 +266,6 @@ impl Asker {
             // An answer that never comes is a bug of the query service; at least tell the person.
             None => Arc::new(ChatAnswer::Notice(AdapterNotice::Broken)),
         }
-    }
-
-    /// A place among what is in hand, for an answer on its way: an orderly end waits for it. `None` when all are taken.
-    pub(crate) fn hold(&self) -> Option<OwnedSemaphorePermit> {
-        self.in_hand.clone().try_acquire_owned().ok()
     }
 
     /// An [`AnswerDelivery`] of this chat that has no pace and posts as often as podbell wants.

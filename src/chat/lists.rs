@@ -34,19 +34,19 @@ pub(crate) struct Filter {
     pub namespace: Option<String>,
     /// The service.
     pub service: Option<String>,
-    /// Those that are over, too.
+    /// Whether to list incidents that are over, too.
     pub over: bool,
     /// Normal or Warning.
     pub level: Option<Level>,
     /// Exactly this reason.
     pub reason: Option<String>,
-    /// To whom.
+    /// Only deliveries to this destination.
     pub destination: Option<String>,
-    /// In this state.
+    /// Only deliveries in this state.
     pub state: Option<DeliveryPhase>,
     /// The `next` of the page before.
     pub after: Option<String>,
-    /// Most of one page; 50 unless said otherwise.
+    /// The most items on a page; 50 by default.
     #[schemars(range(min = 1, max = MAX))]
     pub limit: Option<u32>,
 }
@@ -101,13 +101,13 @@ pub(crate) struct EventRow {
     pub reason: String,
     /// Text of the cluster.
     pub message: String,
-    /// How often, in all.
+    /// How often the cluster counted it, in all.
     pub count: u64,
     /// When the cluster first saw it.
     pub first_seen: Time,
-    /// When it last did.
+    /// When the cluster last saw it.
     pub last_seen: Time,
-    /// It was there before podbell came, and did not happen again.
+    /// Whether it was there before podbell's first poll and has not happened again.
     pub silent: bool,
 }
 
@@ -117,13 +117,13 @@ pub(crate) struct EventRow {
 pub(crate) struct DeliveryRow {
     /// Its number.
     pub id: u64,
-    /// To whom.
+    /// The destination.
     pub destination: String,
     /// What became of it.
     pub state: DeliveryPhase,
     /// The incident that it tells of.
     pub incident: Option<u64>,
-    /// What it says of it.
+    /// What the notice says of the incident.
     pub notice: NoticeKind,
     /// How urgent.
     pub severity: Severity,

@@ -61,15 +61,16 @@ impl<T> Deduplicator<T> {
         Registered::First(put, answer)
     }
 
-    /// Forgets something that nothing was done about: it may come again.
-    pub(crate) fn forget(&mut self, ids: &[String]) {
-        self.known.retain(|id, _| !ids.contains(id));
-        self.order.retain(|(_, id)| !ids.contains(id));
+    /// Forgets what was registered last, because nothing was done about it: it may come again.
+    pub(crate) fn forget_last(&mut self, ids: &[String]) {
+        while let Some((_, id)) = self.order.pop_back_if(|(_, id)| ids.contains(id)) {
+            self.known.remove(&id);
+        }
     }
 
     fn remember(&mut self, ids: &[String], answer: &watch::Receiver<Answered<T>>, now: Time) {
         for id in ids {
-            if !self.known.contains_key(id) {
+            if !self.known.contains_key(id) && self.known.len() < MAX {
                 self.known.insert(id.clone(), answer.clone());
                 self.order.push_back((now, id.clone()));
             }
@@ -99,7 +100,7 @@ mod tests {
         assert_eq!(*answer.borrow(), Some("done"));
         assert!(matches!(once.register(&ids(&["1"]), at(3600)), Registered::Again(_)));
         assert!(matches!(once.register(&ids(&["1"]), at(3601)), Registered::First(..)));
-        once.forget(&ids(&["1"]));
+        once.forget_last(&ids(&["1"]));
         assert!(matches!(once.register(&ids(&["1"]), at(3601)), Registered::First(..)));
     }
 

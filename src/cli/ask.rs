@@ -47,7 +47,7 @@ struct TerminalOptions {
     /// How to print the answer.
     #[arg(long, value_enum, default_value_t = Output::Text)]
     output: Output,
-    /// Ask the podbell there, with the token of PODBELL_TOKEN.
+    /// Ask the podbell at this URL over its API, with the token in PODBELL_TOKEN.
     #[arg(long)]
     url: Option<String>,
     /// In which language: en or zh.

@@ -66,11 +66,11 @@ fn whole(path: &Path, report: &mut CheckResult) {
     let loaded = load(path, report);
     report.is_built_in = loaded.config.as_ref().is_some_and(|config| !config.has_rules);
     if report.is_built_in {
-        report.notes.push("podbell.yaml has no `rules:`, so the built-in rules hold: Warnings of any reason are told, some once they repeat or last.");
+        report.notes.push("podbell.yaml has no `rules:`, so the built-in rules apply: Warnings of any reason are told, some once they repeat or last.");
     }
     checked_with(&loaded, &loaded.rule_files, report);
     if report.rules == 0 && report.errors() == 0 && loaded.config.is_some_and(|config| config.has_rules) {
-        report.notes.push("`rules:` names no rule, so nothing is told; without that key the built-in rules hold.");
+        report.notes.push("`rules:` names no rule, so nothing is told; without that key the built-in rules apply.");
     }
 }
 

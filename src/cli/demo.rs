@@ -20,8 +20,8 @@ use crate::components::legacy_api::emulator::{Emulator, EmulatorConfig, Play};
 use crate::components::legacy_api::{self, ApiConfig, ServiceSelection};
 use crate::demo::{self, DemoTexts};
 use crate::engine::{Engine, EngineParts};
-use crate::health::{HealthStatus, Snapshot};
-use crate::notifiers::{NotifierConfig, Notifiers};
+use crate::health::{HealthSnapshot, HealthStatus};
+use crate::notifiers::{NamedNotifier, Notifiers};
 use crate::tasks::SideTask;
 use podbell_core::diagnostic::Source;
 use podbell_core::rules::{Names, RuleFile, Rules, compile};
@@ -41,6 +41,9 @@ Examples:
   podbell demo                 one problem from its start to its end, then a summary
   podbell demo --for 60s       several of them
   podbell demo --language zh   in Chinese";
+
+/// The name of the one destination.
+const DESTINATION: &str = "terminal";
 
 /// How long, and in which language.
 #[derive(Debug, clap::Args)]
@@ -84,7 +87,7 @@ fn folder() -> anyhow::Result<tempfile::TempDir> {
     })
 }
 
-async fn play(args: &Args, folder: &std::path::Path) -> anyhow::Result<Snapshot> {
+async fn play(args: &Args, folder: &std::path::Path) -> anyhow::Result<HealthSnapshot> {
     let (id, key) = ("demo-secret-id", SecretString::from("demo-secret-key"));
     let start = clock::now();
     let emulator = Emulator::start(
@@ -109,8 +112,8 @@ async fn play(args: &Args, folder: &std::path::Path) -> anyhow::Result<Snapshot>
     }];
 
     let http = crate::http::client(&crate::http::HttpOptions::default())?;
-    let console = NotifierConfig {
-        name: "console".into(),
+    let terminal = NamedNotifier {
+        name: DESTINATION.into(),
         platform: Arc::new(Terminal),
         language: args.language,
         time_zone: TimeZone::system(),
@@ -119,7 +122,7 @@ async fn play(args: &Args, folder: &std::path::Path) -> anyhow::Result<Snapshot>
         template: Template::default(),
         logs: false,
     };
-    let notifiers = Arc::new(Notifiers::new(vec![console], BTreeMap::new(), http.clone()));
+    let notifiers = Arc::new(Notifiers::new(vec![terminal], BTreeMap::new(), http.clone()));
     let store = Location::from(folder.join("podbell.db"));
     let compiled = compile(&rule_file());
     anyhow::ensure!(!compiled.has_errors(), "the demo's rules are wrong: {:?}", compiled.diagnostics);
@@ -182,8 +185,8 @@ fn setup() -> Setup {
     Setup {
         rules: Rules::of([compile(&rule_file())]),
         sources: BTreeMap::from([(SOURCE.into(), info)]),
-        operator: vec!["console".into()],
-        destinations: ["console".into()].into(),
+        operator: vec![DESTINATION.into()],
+        destinations: [DESTINATION.into()].into(),
         daily: BTreeMap::new(),
     }
 }
@@ -217,7 +220,7 @@ fn narrator(args: &Args) -> SideTask {
     })
 }
 
-fn summary(language: Language, snapshot: &Snapshot) -> std::io::Result<()> {
+fn summary(language: Language, snapshot: &HealthSnapshot) -> std::io::Result<()> {
     let (texts, totals) = (DemoTexts::of(language), &snapshot.totals);
     let steps = &totals.steps;
     let counts = texts.summary(steps.polls, steps.events, steps.changes, steps.warning_changes, totals.delivered);

@@ -54,16 +54,16 @@ pub(crate) struct Args {
     /// The configuration: where the store is, and the rules unless --rules names others.
     #[arg(long, value_name = "FILE", default_value = "podbell.yaml")]
     config: PathBuf,
-    /// Rule files: an event is typed, or in a list.
+    /// Explain a typed event, or those of --list, by these rule files instead of the rules of podbell.yaml.
     #[arg(long, value_name = "FILE", num_args = 1..)]
     rules: Vec<PathBuf>,
     /// A list of events, as the API answers it: every Warning in it.
     #[arg(long, value_name = "FILE")]
     list: Option<PathBuf>,
-    /// Of this workload or service; of a typed event the service.
+    /// Only changes or listed events of this workload; of a typed event, its service.
     #[arg(long, visible_alias = "service", value_name = "NAME")]
     workload: Option<String>,
-    /// Of this namespace.
+    /// Only those of this namespace; of a typed event, its namespace.
     #[arg(long, value_name = "NAME")]
     namespace: Option<String>,
     /// With this reason.
@@ -96,7 +96,7 @@ pub(crate) struct Args {
     /// Print a test case for `podbell test` instead.
     #[arg(long)]
     as_test: bool,
-    /// What every rule says of each change, and not only of the newest.
+    /// Show what every rule says of each change; by default only of the newest.
     #[arg(long)]
     each_rule: bool,
     /// How many changes to show, the newest first. The first page also shows those that opened or escalated the incident.
@@ -159,7 +159,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     print_trail(&mut out, &trail, &rules, args.each_rule)?;
     for (to, notification) in incident.iter().flat_map(|incident| &incident.notifications) {
         if let Some(held) = &notification.held {
-            writeln!(out, "not told to {to} since: {}", held_by(held))?;
+            writeln!(out, "held back from {to}: {}", held_by(held))?;
         }
     }
     if trail.all == 0 {
@@ -227,13 +227,15 @@ fn print_decision(out: &mut impl Write, decision: &Decision) -> io::Result<()> {
             let effect = match one.effect {
                 Effect::SeenElsewhere => "another service had shown the same before".to_owned(),
                 Effect::Gathers { have, need } => format!("incident{incident} gathers: {have} of {need}"),
-                Effect::Gone => format!("incident{incident}: its object was deleted before it was written"),
-                Effect::Over => format!("incident{incident}: was over when it was written"),
+                Effect::Gone => format!("incident{incident}: its object was deleted before the event was written"),
+                Effect::Over => format!("incident{incident}: what the event reports was over when it was written"),
                 Effect::TooYoung { until } => {
                     let until = utc(until);
-                    format!("incident{incident}: its object is new, counts if it goes on after {until}")
+                    format!(
+                        "incident{incident}: its object is new; the event counts if the trouble goes on after {until}"
+                    )
                 }
-                Effect::Waits => format!("incident{incident} waits whether it lasts"),
+                Effect::Waits => format!("incident{incident} is not open yet: the trouble has not lasted long enough"),
                 Effect::Opened => format!("incident{incident} opened"),
                 Effect::Reopened => format!("incident{incident} came back"),
                 Effect::Counted => format!("counted in incident{incident}, which is open"),
@@ -253,7 +255,9 @@ fn held_by(held: &HoldReason) -> String {
             format!("maintenance {name}, until {}", utc(*until))
         }
         HoldReason::Mute { mute, until } => format!("mute {mute}, until {}; see `podbell mutes`", utc(*until)),
-        HoldReason::By { incident, .. } => format!("incident #{incident} explains it, as long as that is open"),
+        HoldReason::Inhibition { incident, .. } => {
+            format!("inhibited while incident #{incident} is open, which explains it")
+        }
     }
 }
 

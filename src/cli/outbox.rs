@@ -13,7 +13,7 @@ use crate::clock;
 use podbell_core::notice::{Notice, NoticeBody};
 use podbell_core::outbox::{DeliveryId, DestinationHealth};
 use podbell_core::time::Time;
-use podbell_store::{Command, ListedDelivery, Listing, Location, Snapshot, StoreError};
+use podbell_store::{Command, DeliveryResult, ListedDelivery, Listing, Location, Snapshot, StoreError};
 
 /// How long to wait for an answer of the running service.
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -77,15 +77,15 @@ enum Action {
 pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
     let (config, _) = setup::load(&args.config.config)?;
     let store = setup::store(&config)?;
-    match args.action {
+    Ok(match args.action {
         Action::List { destination, all, limit, output } => {
             list(&*store.reader()?.snapshot()?, &Listing { destination, all, limit }, output)?;
+            ExitCode::SUCCESS
         }
         Action::Retry { id: Some(id), .. } => ask(&store, &Command::RetryDelivery { id: DeliveryId(id) })?,
         Action::Retry { destination, .. } => ask(&store, &Command::RetryAll { destination })?,
         Action::Drop { id } => ask(&store, &Command::DropDelivery { id: DeliveryId(id) })?,
-    }
-    Ok(ExitCode::SUCCESS)
+    })
 }
 
 fn list(store: &dyn Snapshot, listing: &Listing, output: Output) -> Result<(), StoreError> {
@@ -157,22 +157,51 @@ fn gist(notice: &Notice) -> String {
 }
 
 /// Puts a command in the inbox, and prints the answer if a service runs to give one.
-pub(super) fn ask(store: &Location, command: &Command) -> Result<(), StoreError> {
+fn ask(store: &Location, command: &Command) -> Result<ExitCode, StoreError> {
     let running = store.is_owned();
     let inbox = store.inbox()?;
     let id = inbox.ask(command, clock::now())?;
     if !running {
-        anstream::println!("podbell is not running: it will do so at its next start");
-        return Ok(());
+        anstream::println!("podbell is not running: it will carry this out at its next start");
+        return Ok(ExitCode::SUCCESS);
     }
     let start = clock::monotonic();
     while start.elapsed() < TIMEOUT {
         if let Some(answer) = inbox.answer(id)? {
-            anstream::println!("{answer}");
-            return Ok(());
+            let Ok(result) = serde_json::from_str::<DeliveryResult>(&answer) else {
+                // A service of another version.
+                anstream::println!("{}", plain(&answer));
+                return Ok(ExitCode::SUCCESS);
+            };
+            anstream::println!("{}", plain(&said(&result)));
+            return Ok(if result.is_refused() { ExitCode::FAILURE } else { ExitCode::SUCCESS });
         }
         std::thread::sleep(Duration::from_millis(50));
     }
-    anstream::println!("podbell has not answered yet; it will do so when it gets to it");
-    Ok(())
+    anstream::println!(
+        "podbell has not answered within 10 s; the command stays in its inbox and will be carried out later"
+    );
+    Ok(ExitCode::SUCCESS)
+}
+
+fn said(result: &DeliveryResult) -> String {
+    match result {
+        DeliveryResult::DueAgain { id, destination } => format!("delivery {} is due again for {destination}", id.0),
+        DeliveryResult::AllDueAgain { deliveries: 1 } => "1 delivery is due again".to_owned(),
+        DeliveryResult::AllDueAgain { deliveries } => format!("{deliveries} deliveries are due again"),
+        DeliveryResult::GivenUp { id, others: 0 } => format!("delivery {} was given up", id.0),
+        DeliveryResult::GivenUp { id, others: 1 } => {
+            format!("delivery {} was given up, with another of the same message", id.0)
+        }
+        DeliveryResult::GivenUp { id, others } => {
+            format!("delivery {} was given up, with {others} others of the same message", id.0)
+        }
+        DeliveryResult::Works { destination } => format!("{destination} takes messages again"),
+        DeliveryResult::Unknown { id } => format!("there is no delivery {}", id.0),
+        DeliveryResult::NotDead { id, state } => format!("delivery {} is {state}, not dead", id.0),
+        DeliveryResult::NotWaiting { id } => {
+            format!("delivery {} does not wait: it is on its way, settled, or there is none", id.0)
+        }
+        DeliveryResult::NoDestination { destination } => format!("{destination} is not a destination of this service"),
+    }
 }

@@ -13,7 +13,7 @@ use jiff::tz::TimeZone;
 use super::setup;
 use crate::components::registry::NOTIFIERS;
 use crate::config::{Config, Unresolved};
-use crate::notifiers::{Audience, Mentions, NotifierConfig, Notifiers};
+use crate::notifiers::{Audience, Mentions, NamedNotifier, Notifiers};
 use podbell_core::diagnostic::did_you_mean;
 use podbell_core::message::sample;
 use podbell_core::notice::Notice;
@@ -165,7 +165,7 @@ impl ReaderGroup {
     /// One notifier of each platform, with this reader's language, zone and template.
     fn notifiers(&self, mentions: Mentions) -> anyhow::Result<Notifiers> {
         let nowhere = url::Url::parse(NOWHERE)?;
-        let each = NOTIFIERS.iter().map(|kind| NotifierConfig {
+        let each = NOTIFIERS.iter().map(|kind| NamedNotifier {
             name: kind.name.into(),
             platform: (kind.preview)(nowhere.clone()),
             language: self.language,
@@ -245,7 +245,7 @@ fn print_notice(out: &mut impl Write, notifiers: &Notifiers, notice: &Notice, ar
     let body = |platform: &str| {
         let sent = SendContent::full(std::slice::from_ref(notice));
         let stored = notifiers.render(platform, &sent, "msg_preview", sample::NOW);
-        notifiers.sent(platform, &stored).into_owned()
+        notifiers.shown_body(platform, &stored).into_owned()
     };
     let terminal = NOTIFIERS.iter().find(|kind| kind.audience == Audience::Terminal).map_or("", |kind| kind.name);
     out.write_all(&body(terminal))?;

@@ -217,7 +217,11 @@ impl Tape {
                 (at, vec![(of_namespace(covers.namespace.as_deref()), RecordedOutcome::Watched)])
             }
             SourceEvent::DiscoveryFailed { error, .. } | SourceEvent::WatchFailed { error, .. } => {
-                tracing::warn!(code = error.code, text = error.text, "what there is cannot be found out");
+                tracing::warn!(
+                    code = error.code,
+                    text = error.text,
+                    "a discovery or a watch failed; what it would have shown is not recorded"
+                );
                 return Ok(true);
             }
             SourceEvent::Unusable { target, entries, .. } => {

@@ -139,7 +139,7 @@ async fn serve_on(
     sides.extend(assemble::heartbeat(&config, &health, client.clone()));
     if location.is_shared() {
         current.show();
-        tracing::info!(%listen, store = %location, "podbell answers questions, and tells when it owns the store");
+        tracing::info!(%listen, store = %location, "podbell answers questions; it sends messages once it owns the store");
     }
     let service = Service {
         ownership,
@@ -210,7 +210,7 @@ impl Activation {
             "podbell runs"
         );
         if rule_count == 0 {
-            tracing::warn!("`rules:` names no rule: nothing will be told; without that key the built-in rules hold");
+            tracing::warn!("`rules:` names no rule: nothing will be told; without that key the built-in rules apply");
         }
         Ok(Active {
             engine,

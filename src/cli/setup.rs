@@ -41,7 +41,7 @@ pub(super) fn store<S: Stage>(config: &Config<S>) -> anyhow::Result<Location> {
 /// Resolves the secrets. Every missing one is printed.
 pub(super) fn resolve(config: Config<Unresolved>) -> anyhow::Result<Config> {
     config.resolve(&ProcessEnvironment).map_err(|errors| {
-        let mut all = String::from("podbell.yaml names secrets that cannot be had:");
+        let mut all = String::from("podbell.yaml names secrets that are missing or cannot be used:");
         for error in errors {
             // Writing into a string cannot fail.
             let _ = write!(all, "\n  {error}");

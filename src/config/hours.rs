@@ -28,7 +28,7 @@ pub(crate) fn on_other_clocks<S: Stage>(
         let unzoned = settings.active.iter().flat_map(|active| &active.hours).find(|hours| !hours.zoned);
         let Some((hours, (to, zone))) = unzoned.zip(settings.notify.iter().find_map(zone_of)) else { continue };
         let message = format!(
-            "the hours `{}` of the rule `{}` are on no named clock, so they are UTC; {to} shows {zone}",
+            "the hours `{}` of the rule `{}` have no time zone, so they are UTC; {to} shows times in {zone}",
             hours.written, settings.key.name
         );
         let help = format!("write `zone: {zone}` (or `zone: UTC`, if that is meant) into `active`");
@@ -37,8 +37,9 @@ pub(crate) fn on_other_clocks<S: Stage>(
     let Some((to, zone)) = notifiers.iter().find_map(|notifier| zone_of(&notifier.name)) else { return found };
     for (source, planned) in planned.iter().filter(|(_, planned)| !planned.zoned) {
         let name = &planned.maintenance.name;
-        let message =
-            format!("the times of the maintenance `{name}` are on no named clock, so they are UTC; {to} shows {zone}");
+        let message = format!(
+            "the times of the maintenance `{name}` have no time zone, so they are UTC; {to} shows times in {zone}"
+        );
         let help = format!("write `zone: {zone}` (or `zone: UTC`, if that is meant) beside them");
         found.push(Diagnostic::warning(source, planned.at.clone(), message).help(help));
     }

@@ -18,11 +18,14 @@ const TIME_ZONE: Key<Zone> = Key::with_default("time_zone", Zone, "UTC", "The zo
 const PROXY: Key<SchemaOnly> =
     Key::optional("proxy", SchemaOnly(proxy_schema), "A proxy in front of it that signs people in, see docs/page.md.");
 const HEADER: Key<Header> =
-    Key::with_default("header", Header, "x-forwarded-user", "In which header it names the person.");
+    Key::with_default("header", Header, "x-forwarded-user", "The header in which the proxy names the person.");
 const SECRET_HEADER: Key<Header> =
-    Key::with_default("secret_header", Header, "x-podbell-proxy", "In which header it proves itself.");
-const SECRET: Key<Secret> =
-    Key::required("secret", Secret(SecretKind::Token), "What it shows there, at least 16 characters.");
+    Key::with_default("secret_header", Header, "x-podbell-proxy", "The header in which the proxy sends `secret`.");
+const SECRET: Key<Secret> = Key::required(
+    "secret",
+    Secret(SecretKind::Token),
+    "The secret that the proxy sends in `secret_header`, at least 16 characters.",
+);
 
 /// The keys of `page:`.
 pub(super) const PAGE_KEYS: [&dyn Row; 3] = [&LANGUAGE, &TIME_ZONE, &PROXY];

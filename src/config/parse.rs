@@ -34,7 +34,7 @@ const CHATS: Key<SchemaOnly> =
 const MENTIONS: Key<SchemaOnly> = Key::optional(
     "mentions",
     SchemaOnly(notifiers::mentions_schema),
-    "Who a name of a rule's mention is on each platform.",
+    "The people that rules can name in `mention`: their ids on each platform.",
 );
 const RULES: Key<SchemaOnly> = Key::optional(
     "rules",
@@ -61,7 +61,7 @@ const GATEWAY: Key<SchemaOnly> =
 const EXPORT: Key<SchemaOnly> =
     Key::optional("export", SchemaOnly(export::schema), "Where records of events and notices go; without it nowhere.");
 const HTTP_SECTION: Key<SchemaOnly> =
-    Key::optional("http", SchemaOnly(|| map_schema("", &HTTP_KEYS)), "How it reaches the network.");
+    Key::optional("http", SchemaOnly(|| map_schema("", &HTTP_KEYS)), "How podbell reaches the network.");
 
 /// The keys of podbell.yaml.
 pub(super) const ROWS: [&dyn Row; 13] = [
@@ -105,10 +105,13 @@ const FILES: Key<SchemaOnly> = Key::required("files", SchemaOnly(texts_schema), 
 const SCOPE: Key<Custom<Conditions>> = Key::optional(
     "scope",
     Custom { read: |node, reader| conditions::read(node, reader, "`scope`"), schema: keys::conditions_schema },
-    "Its rules see nothing else.",
+    "The only events that rules of these files see.",
 );
-const MAY_NOTIFY: Key<SchemaOnly> =
-    Key::optional("may_notify", SchemaOnly(texts_schema), "Its rules may notify nobody else.");
+const MAY_NOTIFY: Key<SchemaOnly> = Key::optional(
+    "may_notify",
+    SchemaOnly(texts_schema),
+    "The only destinations that rules of these files may notify.",
+);
 const NOTIFY: Key<SchemaOnly> =
     Key::optional("notify", SchemaOnly(texts_schema), "Where podbell's own trouble goes [default: every chat].");
 const HEARTBEAT: Key<SchemaOnly> = Key::optional(
@@ -116,8 +119,9 @@ const HEARTBEAT: Key<SchemaOnly> = Key::optional(
     SchemaOnly(|| map_schema("", &HEARTBEAT_KEYS)),
     "An address to call while all is well: a dead man's switch.",
 );
-const HEARTBEAT_URL: Key<Secret> = Key::required("url", Secret(SecretKind::Url), "What to call.");
-const EVERY: Key<AtLeast> = Key::with_default("every", AtLeast(Duration::from_secs(1)), "1m", "How often.");
+const HEARTBEAT_URL: Key<Secret> = Key::required("url", Secret(SecretKind::Url), "The address that is called.");
+const EVERY: Key<AtLeast> =
+    Key::with_default("every", AtLeast(Duration::from_secs(1)), "1m", "How often the address is called.");
 const LISTEN: Key<Custom<SocketAddr>> = Key::with_default(
     "listen",
     Custom { read: listen, schema: || json!({"type": "string", "pattern": "^.+:[0-9]{1,5}$"}) },

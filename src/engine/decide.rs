@@ -1,7 +1,7 @@
 //! Decides what follows from the inputs of a turn: what ends by itself, which notices are made, which sends may leave.
 
 use super::{Engine, InMemoryState, TurnResult, log};
-use podbell_core::outbox::Signal;
+use podbell_core::outbox::DestinationReport;
 use podbell_core::step::{Input, step};
 use podbell_store::{Recovery, StoreError};
 
@@ -37,21 +37,21 @@ impl Engine {
                 memory.outbox.add(notice, turn.now, &mut turn.outbox);
             }
             turn.posted = turn.writes.notices.len();
-            let signals = std::mem::take(&mut turn.outbox.signals);
-            if signals.is_empty() {
+            let destination_reports = std::mem::take(&mut turn.outbox.destination_reports);
+            if destination_reports.is_empty() {
                 return;
             }
-            for signal in &signals {
-                let input = match signal {
-                    Signal::Trouble(name, error) => {
+            for report in &destination_reports {
+                let input = match report {
+                    DestinationReport::Trouble(name, error) => {
                         tracing::warn!(destination = %name, code = error.code, text = error.text, "a destination does not take messages");
                         Input::Destination { name, error: Some(error) }
                     }
-                    Signal::Recovered(name) => {
+                    DestinationReport::Recovered(name) => {
                         tracing::info!(destination = %name, "a destination takes messages again");
                         Input::Destination { name, error: None }
                     }
-                    Signal::Dead(destination, deliveries, why) => {
+                    DestinationReport::Dead(destination, deliveries, why) => {
                         tracing::error!(destination = %destination, deliveries, why, "deliveries were given up; see podbell outbox list");
                         turn.totals.given_up += deliveries;
                         Input::Dead { destination, deliveries: *deliveries, why }

@@ -5,7 +5,7 @@ use std::collections::{BTreeSet, HashMap};
 use super::{Engine, InMemoryState, SendJob, TurnResult};
 use podbell_core::message::fold;
 use podbell_core::notice::Notice;
-use podbell_core::outbox::{Claimed, Job, MessageState, Outcome, SendContent, SendId, is_end};
+use podbell_core::outbox::{Claimed, MessageState, Outcome, SendContent, SendId, SendTask, is_end};
 use podbell_store::StoreError;
 
 /// How many notices are read beside those that are needed at once.
@@ -16,14 +16,14 @@ impl Engine {
     pub(super) fn prepare(
         &mut self,
         memory: &mut InMemoryState,
-        jobs: Vec<Job>,
+        jobs: Vec<SendTask>,
         turn: &mut TurnResult,
     ) -> Result<(), StoreError> {
         let mut bodies = self.load_for(&jobs, memory, turn)?;
         for job in jobs {
             match job {
-                Job::First(claimed) => self.first(&claimed, memory, turn),
-                Job::Again { send, destination } => {
+                SendTask::First(claimed) => self.first(&claimed, memory, turn),
+                SendTask::Again { send, destination } => {
                     // Never missing: loading would have failed.
                     let Some(body) = bodies.remove(&send) else { continue };
                     turn.jobs.push(SendJob { send, destination, message_id: self.store.message_id(send), body });
@@ -36,7 +36,7 @@ impl Engine {
     /// Reads what only the store has: the notices into memory, the bodies as a result. Two reads, however many requests there are.
     fn load_for(
         &self,
-        jobs: &[Job],
+        jobs: &[SendTask],
         memory: &mut InMemoryState,
         turn: &TurnResult,
     ) -> Result<HashMap<SendId, Vec<u8>>, StoreError> {
@@ -44,7 +44,7 @@ impl Engine {
         let (mut notices, mut destinations, mut bodies) = (BTreeSet::new(), BTreeSet::new(), Vec::new());
         for job in jobs {
             match job {
-                Job::First(claimed) => {
+                SendTask::First(claimed) => {
                     let carried = claimed.deliveries.iter().map(|delivery| delivery.notice);
                     let known = notices.len();
                     notices.extend(carried.filter(|id| in_memory(*id, memory, turn).is_none()));
@@ -52,7 +52,7 @@ impl Engine {
                         destinations.insert(&claimed.destination);
                     }
                 }
-                Job::Again { send, .. } => bodies.push(*send),
+                SendTask::Again { send, .. } => bodies.push(*send),
             }
         }
         for destination in &destinations {

@@ -39,7 +39,7 @@ impl Engine {
                 }
                 if before != after {
                     let generation = format_args!("{after:016x}");
-                    tracing::info!(rules = count, generation, "other rules hold from now on");
+                    tracing::info!(rules = count, generation, "other rules apply from now on");
                     turn.rules_generation = Some(after);
                     step(state, &self.setup, Input::RulesChanged, now, writes);
                 }

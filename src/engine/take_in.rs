@@ -47,10 +47,10 @@ impl Engine {
         let delivered = outcome.arrived();
         turn.totals.delivered += u64::from(delivered);
         turn.totals.undelivered += u64::from(!delivered && *outcome != Outcome::NotNeeded);
-        if let Some(destination) = memory.outbox.receiver_of(send) {
+        if let Some(destination) = memory.outbox.destination_of(send) {
             self.throttle.of_destination(destination, outcome, turn.now);
             // Updating an existing message notifies nobody.
-            if let Some(destination) = memory.outbox.listener_of(send).filter(|_| delivered) {
+            if let Some(destination) = memory.outbox.destination_of_deliveries(send).filter(|_| delivered) {
                 step(&mut memory.state, &self.setup, Input::MessageArrived { destination }, turn.now, &mut turn.writes);
             }
         }

@@ -38,7 +38,7 @@ pub(super) struct Unrecorded {
 }
 
 impl Unrecorded {
-    /// Keeps the answers to requests; those of the turn before are among them.
+    /// Keeps the results of requests. Those kept before are among them, because the failed turn had taken them.
     pub(super) fn keep_answers(&mut self, answers: Vec<(SendId, Outcome)>) {
         self.answers = answers;
     }

@@ -39,7 +39,9 @@ impl Net {
                 let how = match (secure, self.proxied) {
                     (true, true) => "can be reached through the proxy, and its certificate is good",
                     (true, false) => "can be reached, and its certificate is good",
-                    (false, true) => "the proxy can be reached; whether it reaches this shows with the first message",
+                    (false, true) => {
+                        "the proxy can be reached; whether the proxy reaches this address shows with the first message"
+                    }
                     (false, false) => "can be reached",
                 };
                 Finding::ok(group, subject, format!("{what}: {how} (nothing was sent)"))

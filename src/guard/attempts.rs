@@ -15,15 +15,15 @@ const MINUTE: Duration = Duration::from_secs(60);
 /// How many callers are remembered.
 const MAX_CALLERS: usize = 10_000;
 
-/// What is remembered of callers.
+/// How many wrong secrets each caller sent lately.
 #[derive(Debug, Default)]
-struct AttemptLog {
+struct WrongSecrets {
     wrong: HashMap<IpAddr, (Instant, u32)>,
     /// Proxies that have proved themselves: wrong tokens of some people behind them must not lock out the others.
     proved: HashSet<IpAddr>,
 }
 
-impl AttemptLog {
+impl WrongSecrets {
     fn may_try(&mut self, caller: IpAddr, now: Instant) -> bool {
         let in_force = |since: &Instant| now.saturating_duration_since(*since) < MINUTE;
         if self.wrong.len() >= MAX_CALLERS {
@@ -46,24 +46,24 @@ impl AttemptLog {
 
 /// The attempts of one caller: an extension of every request that passes the guard.
 #[derive(Clone, Debug)]
-pub(crate) struct Tries {
-    known: Arc<Mutex<AttemptLog>>,
+pub(crate) struct CallerSecrets {
+    known: Arc<Mutex<WrongSecrets>>,
     caller: IpAddr,
 }
 
 /// The memory that all callers share.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Attempts(Arc<Mutex<AttemptLog>>);
+pub(super) struct SharedWrongSecrets(Arc<Mutex<WrongSecrets>>);
 
-impl Attempts {
+impl SharedWrongSecrets {
     /// The attempts of one caller.
-    pub(crate) fn of(&self, caller: Caller) -> Tries {
-        Tries { known: self.0.clone(), caller: caller.0 }
+    pub(crate) fn of(&self, caller: Caller) -> CallerSecrets {
+        CallerSecrets { known: self.0.clone(), caller: caller.0 }
     }
 }
 
-impl Tries {
-    fn known(&self) -> MutexGuard<'_, AttemptLog> {
+impl CallerSecrets {
+    fn known(&self) -> MutexGuard<'_, WrongSecrets> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -98,7 +98,7 @@ mod tests {
 
     #[test]
     fn a_caller_with_many_wrong_secrets_waits_for_the_rest_of_a_minute() {
-        let mut known = AttemptLog::default();
+        let mut known = WrongSecrets::default();
         let [a, b]: [IpAddr; 2] = ["192.0.2.1", "192.0.2.2"].map(|text| text.parse().unwrap());
         let start = clock::monotonic();
         let at = |seconds| start + Duration::from_secs(seconds);

@@ -2,8 +2,8 @@
 
 use axum::http::{HeaderMap, HeaderValue, header};
 
-/// The value of a header that occurs exactly once. With two signatures or tokens, two readers could each verify another
-/// one.
+/// The value of a header that occurs exactly once. If a request had two signatures or tokens, podbell and a proxy in
+/// front of it might each check a different one.
 pub(crate) fn only<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h HeaderValue> {
     let mut all = headers.get_all(name).iter();
     let first = all.next()?;

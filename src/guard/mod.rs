@@ -7,7 +7,7 @@ mod attempts;
 pub(crate) mod headers;
 mod refusals;
 
-pub(crate) use self::attempts::Tries;
+pub(crate) use self::attempts::CallerSecrets;
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -25,7 +25,7 @@ use governor::clock::DefaultClock;
 use governor::state::keyed::HashMapStateStore;
 use governor::{Quota, RateLimiter};
 
-use self::attempts::Attempts;
+use self::attempts::SharedWrongSecrets;
 use self::refusals::Refusals;
 use crate::clock;
 
@@ -124,7 +124,7 @@ pub struct Gate {
     rate: Rate,
     busy: Mutex<HashMap<IpAddr, usize>>,
     refusals: Refusals,
-    attempts: Attempts,
+    attempts: SharedWrongSecrets,
 }
 
 impl Gate {
@@ -137,7 +137,7 @@ impl Gate {
             rate,
             busy: Mutex::default(),
             refusals: Refusals::default(),
-            attempts: Attempts::default(),
+            attempts: SharedWrongSecrets::default(),
         })
     }
 

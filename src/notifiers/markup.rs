@@ -83,8 +83,11 @@ impl Markup {
         let all = lines.len();
         let mut more = String::new();
         let end = budget::cost(self.line_end, self.cost);
-        while self.length(&lines) + budget::cost(&more, self.cost) + end > limit && !lines.is_empty() {
-            lines.pop();
+        let mut length = self.length(&lines);
+        while length + budget::cost(&more, self.cost) + end > limit
+            && let Some(dropped) = lines.pop()
+        {
+            length = length.saturating_sub(budget::cost(&dropped, self.cost) + end);
             more = message.more(all - lines.len());
         }
         lines.push(more);

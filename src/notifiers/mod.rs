@@ -121,8 +121,9 @@ pub trait Notifier: fmt::Debug + Send + Sync {
     /// The body of one request. Pure.
     fn body(&self, rendering: &mut Rendering<'_>) -> Vec<u8>;
 
-    /// What is sent of a stored body, as far as every attempt sends the same.
-    fn sent<'a>(&self, stored: &'a [u8]) -> Cow<'a, [u8]> {
+    /// The part of a stored body that the platform gets, for `podbell preview`. What each attempt adds, such as a
+    /// signature, is not in it.
+    fn shown_body<'a>(&self, stored: &'a [u8]) -> Cow<'a, [u8]> {
         Cow::Borrowed(stored)
     }
 
@@ -223,7 +224,7 @@ pub struct ExamineContext<'a> {
 
 /// A destination of podbell.yaml, with its platform.
 #[derive(Clone, Debug)]
-pub struct NotifierConfig {
+pub struct NamedNotifier {
     /// What rules call it.
     pub name: Destination,
     /// The platform.
@@ -242,7 +243,7 @@ pub struct NotifierConfig {
 
 /// Every destination, ready for use.
 pub struct Notifiers {
-    notifiers: BTreeMap<Destination, NotifierConfig>,
+    notifiers: BTreeMap<Destination, NamedNotifier>,
     mentions: Mentions,
     client: reqwest::Client,
     /// Where people reach the status page, without a slash at the end.
@@ -262,7 +263,7 @@ impl fmt::Debug for Notifiers {
 
 impl Notifiers {
     /// Destinations of different names. `client` must not follow redirects, see [`crate::http::client`].
-    pub fn new(notifiers: Vec<NotifierConfig>, mentions: Mentions, client: reqwest::Client) -> Self {
+    pub fn new(notifiers: Vec<NamedNotifier>, mentions: Mentions, client: reqwest::Client) -> Self {
         let notifiers = notifiers.into_iter().map(|notifier| (notifier.name.clone(), notifier)).collect();
         Self { notifiers, mentions, client, page: None, logged: Mutex::new(HashSet::new()) }
     }
@@ -282,7 +283,7 @@ impl Notifiers {
     /// What each platform demands.
     pub fn policies(&self) -> BTreeMap<Destination, Policy> {
         let policy =
-            |notifier: &NotifierConfig| Policy { digest_after: notifier.digest_after, ..notifier.platform.policy() };
+            |notifier: &NamedNotifier| Policy { digest_after: notifier.digest_after, ..notifier.platform.policy() };
         self.notifiers.iter().map(|(name, notifier)| (name.clone(), policy(notifier))).collect()
     }
 
@@ -333,9 +334,9 @@ impl Notifiers {
     }
 
     /// What is sent of such a body.
-    pub(crate) fn sent<'a>(&self, destination: &str, body: &'a [u8]) -> Cow<'a, [u8]> {
+    pub(crate) fn shown_body<'a>(&self, destination: &str, body: &'a [u8]) -> Cow<'a, [u8]> {
         match self.notifiers.get(destination) {
-            Some(notifier) => notifier.platform.sent(body),
+            Some(notifier) => notifier.platform.shown_body(body),
             None => Cow::Borrowed(body),
         }
     }
@@ -369,7 +370,7 @@ fn allowed(notices: &[Notice], logs: bool) -> Cow<'_, [Notice]> {
         return Cow::Borrowed(notices);
     }
     let mut notices = notices.to_vec();
-    notices.iter_mut().for_each(Notice::without_logs);
+    notices.iter_mut().for_each(Notice::remove_logs);
     Cow::Owned(notices)
 }
 

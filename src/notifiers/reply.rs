@@ -174,7 +174,7 @@ pub(crate) fn by_status(reply: &Reply) -> Outcome {
         429 => reply.refused(),
         408 | 425 | 500.. => Outcome::Unclear { retry_after: reply.retry_after, why: reply.summary() },
         400..=499 => reply.content_rejected(),
-        _ => unclear(reply, "an answer that is none"),
+        _ => unclear(reply, "a status that is no final answer"),
     }
 }
 

@@ -56,7 +56,7 @@ impl Request {
     }
 
     /// What is sent of a stored request.
-    pub(crate) fn sent(stored: &[u8]) -> Cow<'_, [u8]> {
+    pub(crate) fn shown_body(stored: &[u8]) -> Cow<'_, [u8]> {
         match serde_json::from_slice::<Self>(stored) {
             Ok(request) => Cow::Owned(request.arguments.to_string().into_bytes()),
             Err(_) => Cow::Borrowed(stored),
@@ -78,7 +78,7 @@ impl Request {
         }
     }
 
-    /// It arrived, as this message of a channel.
+    /// The outcome of a request that arrived as this message of a channel.
     pub(crate) fn arrived(&self, channel: &str, message: &str) -> Outcome {
         match self.stands && !message.is_empty() {
             true => Outcome::Posted(Parent { channel: channel.into(), message: message.into() }),
@@ -91,9 +91,9 @@ impl Request {
         self.act != Act::Post
     }
 
-    /// The message that it changes cannot be changed any more, for this reason. One that was only to be brought up to date
+    /// The outcome if the message can no longer be changed, for this reason. If only a refresh was wanted, the message
     /// stays as it is.
-    pub(crate) fn is_too_late(&self, why: String) -> Outcome {
+    pub(crate) fn too_late(&self, why: String) -> Outcome {
         match self.refresh {
             true => Outcome::ContentRejected { why },
             false => Outcome::Orphaned { why },

@@ -51,8 +51,8 @@ impl fmt::Debug for TokenCache {
 }
 
 impl TokenCache {
-    /// The token that is kept, or what `fetch` is granted. It is fetched once, however many wait for it, and if that fails, it
-    /// fails for all of them: otherwise the last of them would wait as often as there are others.
+    /// The token that is kept, or the one that `fetch` gets. It is fetched once, however many callers wait, and a
+    /// failure is the result for all of them: if each fetched in turn, the last would wait for all fetches before its own.
     ///
     /// # Errors
     /// What it means for a message that there is none: never [`Outcome::Unclear`], because nothing was sent.

@@ -66,7 +66,7 @@ fn of_change(change: &Decision) -> LogRecord {
 fn of_notice(notice: &Notice) -> LogRecord {
     let mut notice = notice.clone();
     // Container logs go only to destinations that podbell.yaml allows to quote them; an exporter has no such key.
-    notice.without_logs();
+    notice.remove_logs();
     let style = Style { language: Language::En, time_zone: TimeZone::UTC, now: notice.made_at };
     let message = compose_built_in(&notice, &style);
     let (about, mut attributes) = match &notice.body {

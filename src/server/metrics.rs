@@ -9,7 +9,7 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::{Registry, Unit};
 
-use crate::health::{HealthStatus, Role, Snapshot};
+use crate::health::{HealthSnapshot, HealthStatus, Role};
 use crate::otlp::Counts;
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -70,14 +70,14 @@ fn ownership(registry: &mut Registry, health: &HealthStatus, unknown_commits: u6
     count(registry, [("unknown_commits", help, unknown_commits)]);
 }
 
-fn totals(registry: &mut Registry, snapshot: &Snapshot) {
+fn totals(registry: &mut Registry, snapshot: &HealthSnapshot) {
     let totals = &snapshot.totals;
     let counters = [
         ("polls", "Lists that were read", totals.steps.polls),
         ("failed_polls", "Lists that could not be read", totals.failed_polls),
         ("events", "Entries of lists that were read", totals.steps.events),
         ("changes", "Episodes with new occurrences", totals.steps.changes),
-        ("warning_changes", "The same, of level Warning", totals.steps.warning_changes),
+        ("warning_changes", "Episodes of level Warning with new occurrences", totals.steps.warning_changes),
         ("notices", "Notices made", totals.notices),
         ("sends_delivered", "Messages that arrived", totals.delivered),
         ("sends_failed", "Requests whose message did not arrive", totals.undelivered),
@@ -115,7 +115,7 @@ fn gauge(registry: &mut Registry, name: &str, help: &str, value: u64) {
     registry.register(name, help, gauge);
 }
 
-fn sources(registry: &mut Registry, snapshot: &Snapshot) {
+fn sources(registry: &mut Registry, snapshot: &HealthSnapshot) {
     type Gauges = Family<SourceLabel, Gauge>;
     let (known, targets, failing, unusable, read) = <(Gauges, Gauges, Gauges, Gauges, Gauges)>::default();
     for source in &snapshot.sources {
@@ -135,7 +135,7 @@ fn sources(registry: &mut Registry, snapshot: &Snapshot) {
     registry.register("last_good_poll_timestamp_seconds", "When a list was last read", read);
 }
 
-fn destinations(registry: &mut Registry, snapshot: &Snapshot) {
+fn destinations(registry: &mut Registry, snapshot: &HealthSnapshot) {
     type Gauges = Family<DestinationLabel, Gauge>;
     let (due, open, failures, paused, oldest) = <(Gauges, Gauges, Gauges, Gauges, Gauges)>::default();
     for destination in &snapshot.destinations {

@@ -11,7 +11,7 @@ use axum::routing::post;
 use tokio::sync::{mpsc, oneshot};
 
 use super::api::{Rights, Token, Tokens};
-use crate::guard::{Peer, Tries, logged};
+use crate::guard::{CallerSecrets, Peer, logged};
 
 /// A request to reload: where its answer goes, which says what is in force now, or what is wrong.
 pub(crate) type ReloadRequest = oneshot::Sender<Result<String, NotReloaded>>;
@@ -48,7 +48,7 @@ pub(super) fn routes(reload: Option<Reload>) -> Router {
 async fn reload_rules(
     State(reloader): State<Arc<Reloader>>,
     peer: Option<Extension<Peer>>,
-    tries: Option<Extension<Tries>>,
+    tries: Option<Extension<CallerSecrets>>,
     headers: HeaderMap,
 ) -> Response {
     let peer = peer.map(|Extension(peer)| peer);
@@ -81,7 +81,7 @@ impl Reloader {
     fn admit(
         &self,
         peer: Option<Peer>,
-        tries: Option<&Tries>,
+        tries: Option<&CallerSecrets>,
         headers: &HeaderMap,
     ) -> Result<(), (StatusCode, &'static str)> {
         if !headers.contains_key(header::AUTHORIZATION) {
@@ -95,7 +95,7 @@ impl Reloader {
             Some(token) if token.rights == Rights::Write && token.scope.is_everything() => Ok(()),
             Some(_) => Err((StatusCode::FORBIDDEN, "a reload with a token that may not")),
             None => {
-                tries.into_iter().for_each(Tries::was_wrong);
+                tries.into_iter().for_each(CallerSecrets::was_wrong);
                 Err((StatusCode::UNAUTHORIZED, "a reload with a token that is not known"))
             }
         }

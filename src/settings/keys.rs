@@ -37,7 +37,7 @@ pub const FIRST_POLL_WINDOW: Key<AtLeast> = Key::with_default(
     "first_poll_window",
     AtLeast(Duration::ZERO),
     "10m",
-    "At the first contact with a service, what is older is not told.",
+    "When a service is read for the first time, events older than this are not told.",
 );
 /// What people call clusters.
 pub const ALIASES: Key<TextMap> = Key::optional(

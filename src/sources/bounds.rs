@@ -10,7 +10,7 @@ use super::SourceEvent;
 use podbell_core::enrichment::PodState;
 use podbell_core::event::{Event, Target};
 use podbell_core::mute::Muted;
-use podbell_core::source::{Covers, ObjectName, Problem};
+use podbell_core::source::{ObjectName, Problem, WatchCoverage};
 use podbell_core::user_action::{Act, UserAction};
 
 /// The limit of a name, a kind or a reason, in bytes.
@@ -70,7 +70,7 @@ fn error(error: &mut Problem) {
     [&mut error.text, &mut error.advice].into_iter().for_each(|text| owned(text, MAX_WORDS));
 }
 
-fn covers(covers: &mut Covers) {
+fn covers(covers: &mut WatchCoverage) {
     covers.namespace.iter_mut().for_each(shared);
 }
 

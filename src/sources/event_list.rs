@@ -213,26 +213,29 @@ impl<'de: 'a, 'a> Deserialize<'de> for Entries<'a> {
     }
 }
 
-/// One entry as written; all fields are empty if it is not an object.
+/// One entry as written; all fields are empty if it is not an object. Entries are moved several times while a list is
+/// read, so they are kept small.
 #[derive(Debug, Default)]
 struct Entry<'a> {
     first_seen: Text<'a>,
     last_seen: Text<'a>,
     count: Integer,
-    /// Not part of the API: recordings of other sources set it.
-    series: bool,
-    /// The same.
-    signal: bool,
-    /// The same.
-    node: Text<'a>,
+    level: Option<Level>,
     /// Whether it is an object of Kubernetes' own API, which uses other field names.
     foreign: bool,
-    level: Text<'a>,
     obj_type: Text<'a>,
     obj_name: Text<'a>,
     reason: Text<'a>,
     message: Text<'a>,
-    /// Not part of the API either: lists and recordings that know the object's labels say them.
+    additions: Option<Box<Additions<'a>>>,
+}
+
+/// What is not part of the API: lists and recordings of other sources say it.
+#[derive(Debug, Default)]
+struct Additions<'a> {
+    series: bool,
+    signal: bool,
+    node: Text<'a>,
     labels: Pairs,
     annotations: Pairs,
 }
@@ -249,20 +252,31 @@ impl<'a> Entry<'a> {
         if self.foreign || silent && first_seen.is_unknown() && last_seen.is_unknown() {
             return None;
         }
-        Some(Event {
-            series: self.series,
-            signal: self.signal,
-            node: Some(self.node.0).filter(|node| !node.trim().is_empty()),
+        let mut event = Event {
+            series: false,
+            signal: false,
+            node: None,
             first_seen,
             last_seen,
             count: u64::try_from(self.count.0.unwrap_or(1)).unwrap_or(1).max(1),
-            level: Level::of(self.level.as_str()),
+            level: self.level.unwrap_or_else(|| Level::of("")),
             obj_type: self.obj_type.0,
             obj_name: self.obj_name.0,
             reason: self.reason.0,
             message: self.message.0,
-            metadata: Metadata::of(self.labels.0, self.annotations.0).map(Arc::new),
-        })
+            metadata: None,
+        };
+        if let Some(additions) = self.additions {
+            let Additions { series, signal, node, labels, annotations } = *additions;
+            (event.series, event.signal) = (series, signal);
+            event.node = Some(node.0).filter(|node| !node.trim().is_empty());
+            event.metadata = Metadata::of(labels.0, annotations.0).map(Arc::new);
+        }
+        Some(event)
+    }
+
+    fn additions(&mut self) -> &mut Additions<'a> {
+        self.additions.get_or_insert_default()
     }
 }
 
@@ -312,20 +326,20 @@ impl<'de> Visitor<'de> for EntryVisitor {
                 Key::FirstSeen => entry.first_seen = map.next_value()?,
                 Key::LastSeen => entry.last_seen = map.next_value()?,
                 Key::Count => entry.count = map.next_value()?,
-                Key::Series => entry.series = map.next_value::<Bool>()?.0,
-                Key::Signal => entry.signal = map.next_value::<Bool>()?.0,
-                Key::Node => entry.node = map.next_value()?,
+                Key::Series => entry.additions().series = map.next_value::<Bool>()?.0,
+                Key::Signal => entry.additions().signal = map.next_value::<Bool>()?.0,
+                Key::Node => entry.additions().node = map.next_value()?,
                 Key::InvolvedObject => {
                     entry.foreign = true;
                     map.next_value::<IgnoredAny>()?;
                 }
-                Key::Level => entry.level = map.next_value()?,
+                Key::Level => entry.level = Some(Level::of(map.next_value::<Text<'_>>()?.as_str())),
                 Key::ObjType => entry.obj_type = map.next_value()?,
                 Key::ObjName => entry.obj_name = map.next_value()?,
                 Key::Reason => entry.reason = map.next_value()?,
                 Key::Message => entry.message = map.next_value()?,
-                Key::Labels => entry.labels = map.next_value()?,
-                Key::Annotations => entry.annotations = map.next_value()?,
+                Key::Labels => entry.additions().labels = map.next_value()?,
+                Key::Annotations => entry.additions().annotations = map.next_value()?,
                 Key::Other => drop(map.next_value::<IgnoredAny>()?),
             }
         }

@@ -26,7 +26,7 @@ use podbell_core::event::{Event, Target};
 use podbell_core::health::HealthReport;
 use podbell_core::metadata::MetadataKey;
 use podbell_core::rollout::TemplateReport;
-pub use podbell_core::source::{Covers, Extent, ObjectName, PartialObservation, Problem, TargetEntry};
+pub use podbell_core::source::{Extent, ObjectName, PartialObservation, Problem, TargetEntry, WatchCoverage};
 use podbell_core::time::Time;
 use podbell_core::yaml::key::Rows;
 use podbell_core::yaml::{MapReader, Reader};
@@ -204,7 +204,7 @@ pub enum SourceEvent {
     /// All lists of a watch were handed in.
     ListCompleted {
         /// What it covers.
-        covers: Covers,
+        covers: WatchCoverage,
         /// As of when.
         at: Time,
         /// The targets that had events.
@@ -216,7 +216,7 @@ pub enum SourceEvent {
     /// it was watched.
     WatchProgress {
         /// What it covers.
-        covers: Covers,
+        covers: WatchCoverage,
         /// Up to when nothing was missed.
         at: Time,
         /// What was handed in before it.
@@ -258,7 +258,7 @@ pub enum SourceEvent {
     /// A watch broke and could not be resumed.
     WatchFailed {
         /// What it covers.
-        covers: Covers,
+        covers: WatchCoverage,
         /// When this became known.
         at: Time,
         /// Why.

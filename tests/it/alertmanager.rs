@@ -12,7 +12,7 @@ use crate::support::platform::platform;
 use crate::support::process::{output, podbell, printed};
 use crate::support::receiver::{Answer, Receiver, client, nobody};
 use crate::support::world::{World, WorldSpec, web};
-use podbell::notifiers::{NotifierConfig, Notifiers};
+use podbell::notifiers::{NamedNotifier, Notifiers};
 use podbell_core::event::{Event, Target};
 use podbell_core::notice::{Newest, NoticeBody, NoticeKind, Story, Trouble};
 use podbell_core::outbox::{Content, Outcome, Parent, SendContent};
@@ -227,7 +227,7 @@ fn podbells_own_trouble_is_an_alert_that_stands_while_it_lasts() {
 }
 
 fn notifiers(keys: &str) -> Notifiers {
-    let config = NotifierConfig {
+    let config = NamedNotifier {
         name: "team".into(),
         platform: platform(keys),
         language: Language::En,

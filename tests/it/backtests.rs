@@ -176,7 +176,7 @@ fn marks_and_line_ends_of_other_systems_are_read_and_what_is_no_event_is_counted
 #[test]
 fn what_rules_look_at_and_the_recording_leaves_open_is_asked_for() {
     let scoped = RULES.replace("defaults:", "scope: {namespace: shop}\ndefaults:");
-    let note = "note: rules look at the namespace, which the recording leaves open: say it with --namespace";
+    let note = "note: rules look at the namespace, which some recorded polls do not name: give it with --namespace";
     let files = [("scoped.yaml", scoped.as_str())];
     let (_, text) = backtest(&files, &["play.jsonl", "--rules", "scoped.yaml"]);
     assert!(text.contains(note) && text.contains("0 incidents"), "{text}");

@@ -8,6 +8,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use ring::signature::{Ed25519KeyPair, KeyPair as _};
+use secrecy::SecretBox;
 use serde_json::{Value, json};
 
 use crate::support::endpoint::{Endpoint, Log};
@@ -429,7 +430,11 @@ async fn attacks_on_discord_s_endpoint_have_no_effect() {
 const KEY: &str = "vqF0En+Z0ucuRTM/01o2GuhMH3hKKk/N2bOmlM31zaA=";
 
 fn teams(queries: &Arc<FakeQueries>, reply: Duration) -> Arc<Teams> {
-    let config = TeamsConfig { settings: settings("tenant-1"), key: STANDARD.decode(KEY).unwrap(), reply };
+    let config = TeamsConfig {
+        settings: settings("tenant-1"),
+        token: Arc::new(SecretBox::new(Box::new(STANDARD.decode(KEY).unwrap()))),
+        reply,
+    };
     Teams::new(config, around(queries))
 }
 

@@ -310,7 +310,7 @@ fn mistakes_in_a_chat_say_what_to_do() {
         ("token: x, app_token: xapp-1", "unknown key `token`", "`app_token`"),
         ("url: \"https://x\", app_token: xapp-1", "unknown key `url`", "belong to `notifiers`"),
         ("app_token: xapp-1, channels: [\"#ops\"]", "`#ops` is not the id of a channel", "Names can be taken"),
-        ("app_token: xapp-1, channels: [C1, {id: C1}]", "the channel C1 is there twice", "its keys take lists"),
+        ("app_token: xapp-1, channels: [C1, {id: C1}]", "the channel C1 is there twice", "take lists"),
         ("app_token: xapp-1, teams: []", "allows nobody", "leave the key out"),
         ("app_token: xapp-1, channels: [{id: C1, namespace: []}]", "`namespace` lists nothing", "leave the key out"),
         ("app_token: xapp-1, channels: [{id: C1, service: \"/(/\"}]", "", "backslash"),

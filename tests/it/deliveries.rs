@@ -9,7 +9,7 @@ use podbell_core::notice::{Info, NoticeBody};
 use podbell_core::outbox::pace::Pace;
 use podbell_core::outbox::{Content, DeliveryId, Outcome};
 use podbell_core::time::Time;
-use podbell_store::{Command, Inbox as _, Listing, Writer as _};
+use podbell_store::{Command, DeliveryResult, Inbox as _, Listing, Writer as _};
 
 use crate::support::events::{at, warning};
 use crate::support::world::{TWENTY_A_MINUTE, World, WorldSpec, web};
@@ -581,7 +581,8 @@ fn outbox_drop_gives_a_due_delivery_up() {
     let row = world.store().ask(&Command::DropDelivery { id }, now).unwrap();
     tick(&mut world, 23);
     let answer = world.store().answer(row).unwrap().unwrap();
-    assert_eq!(answer, format!("delivery {} was given up", id.0));
+    let result: DeliveryResult = serde_json::from_str(&answer).unwrap();
+    assert_eq!(result, DeliveryResult::GivenUp { id, others: 0 });
     world.run_until(4000);
     assert!(!world.told_to("team").iter().any(|line| line.contains("opened #1")));
 }
@@ -600,7 +601,7 @@ fn outbox_drop_gives_up_a_request_that_would_be_repeated() {
     let now = world.now;
     let row = world.store().ask(&command, now).unwrap();
     tick(&mut world, 305);
-    assert!(world.store().answer(row).unwrap().unwrap().contains("was given up"));
+    assert!(world.store().answer(row).unwrap().unwrap().contains("given_up"));
     let before = world.log.len();
     world.run_until(650);
     assert_eq!(world.log[before..].iter().filter(|r| r.to == "team").count(), 0);

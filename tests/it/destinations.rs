@@ -229,7 +229,7 @@ fn a_credential_that_is_refused_pauses_the_destination_and_says_what_to_do_and_n
 }
 
 fn notifiers(platform: &Platform, language: Language) -> podbell::notifiers::Notifiers {
-    let config = podbell::notifiers::NotifierConfig {
+    let config = podbell::notifiers::NamedNotifier {
         name: "team".into(),
         platform: self::platform(&(platform.keys)("https://example.com", TOKEN)),
         language,
@@ -431,7 +431,7 @@ fn outcome(platform: Platform, (status, body): (u16, &str), notice: NoticeKind, 
         let receiver = crate::support::receiver::Receiver::start().await;
         receiver.otherwise(crate::support::receiver::Answer::new(status, body));
         let base = receiver.url("").trim_end_matches('/').to_owned();
-        let config = podbell::notifiers::NotifierConfig {
+        let config = podbell::notifiers::NamedNotifier {
             name: "team".into(),
             platform: self::platform(&(platform.keys)(&base, TOKEN)),
             language: Language::En,

@@ -17,7 +17,7 @@ use crate::support::slack::FakeQueries;
 use crate::support::wecom::bound;
 use podbell::chat::Entry;
 use podbell::components::dingtalk::chat::DingTalkConfig;
-use podbell::notifiers::{NotifierConfig, Notifiers};
+use podbell::notifiers::{NamedNotifier, Notifiers};
 use podbell_core::notice::NoticeKind;
 use podbell_core::outbox::{Outcome, SendContent};
 use podbell_core::time::Time;
@@ -246,7 +246,7 @@ fn notifiers(server: &FakeDingTalk) -> Notifiers {
         "kind: dingtalk-app, api: \"{}\", app_key: {KEY}, app_secret: \"{SECRET}\", conversation: \"{GROUP}\"",
         server.base
     );
-    let config = NotifierConfig {
+    let config = NamedNotifier {
         name: "team".into(),
         platform: platform(&keys),
         language: Language::En,

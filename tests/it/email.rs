@@ -183,7 +183,7 @@ fn what_each_reply_means() {
 }
 
 fn made(language: Language, content: &SendContent<'_>) -> String {
-    let config = podbell::notifiers::NotifierConfig {
+    let config = podbell::notifiers::NamedNotifier {
         name: "team".into(),
         platform: crate::support::platform::platform(&SmtpServer::start().keys(PASSWORD, TEAM)),
         language,
@@ -317,7 +317,7 @@ mod real {
     use std::path::Path;
     use std::process::Command;
 
-    use podbell::notifiers::{NotifierConfig, Notifiers};
+    use podbell::notifiers::{NamedNotifier, Notifiers};
 
     use super::*;
     use crate::support::fixture;
@@ -413,7 +413,7 @@ print(json.dumps({'headers': {key: str(value) for key, value in mail.items()}, '
     }
 
     fn notifiers(port: u16, keys: &str) -> Notifiers {
-        let config = NotifierConfig {
+        let config = NamedNotifier {
             name: "team".into(),
             platform: platform(&format!(
                 "kind: email, host: 127.0.0.1, port: {port}, user: podbell, from: \"值班 <podbell@example.com>\", {keys}"

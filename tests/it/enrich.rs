@@ -15,7 +15,7 @@ use crate::support::notices::{incident, story};
 use crate::support::platform::platform;
 use crate::support::receiver::client;
 use crate::support::world::{World, web};
-use podbell::notifiers::{NotifierConfig, Notifiers};
+use podbell::notifiers::{NamedNotifier, Notifiers};
 use podbell::settings::ProcessEnvironment;
 use podbell::sources::SourceEvent;
 use podbell_core::enrichment::{ContainerEnd, ContainerLog, ContainerState, PodQuestion, PodState};
@@ -108,7 +108,7 @@ fn messages_say_how_the_pod_is_in_both_languages() {
 
 #[test]
 fn a_log_leaves_only_for_destinations_that_may_read_it() {
-    let config = |name: &str, keys: &str, logs: bool| NotifierConfig {
+    let config = |name: &str, keys: &str, logs: bool| NamedNotifier {
         name: name.into(),
         platform: platform(keys),
         language: Language::En,

@@ -8,13 +8,13 @@ use crate::support::events::at;
 use crate::support::notices::{incident, one_of_each, story};
 use crate::support::platform::platform;
 use crate::support::receiver::{Answer, Receiver, client};
-use podbell::notifiers::{NotifierConfig, Notifiers};
+use podbell::notifiers::{NamedNotifier, Notifiers};
 use podbell_core::notice::{Newest, Notice, NoticeKind, Story};
 use podbell_core::outbox::{Content, Outcome, SendContent};
 use podbell_core::translations::Language;
 
 fn robot(keys: &str, language: Language) -> Notifiers {
-    let config = NotifierConfig {
+    let config = NamedNotifier {
         name: "robot".into(),
         platform: platform(&format!("kind: feishu, {keys}")),
         language,

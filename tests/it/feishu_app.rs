@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use podbell::notifiers::{NotifierConfig, Notifiers};
+use podbell::notifiers::{NamedNotifier, Notifiers};
 use podbell_core::notice::NoticeKind;
 use podbell_core::outbox::{Outcome, Parent, SendContent};
 use podbell_core::time::Time;
@@ -17,7 +17,7 @@ fn app(receiver: &Receiver) -> Notifiers {
     let base = receiver.url("");
     let keys =
         format!("kind: feishu-app, api: \"{base}\", app_id: cli_a1, app_secret: marker-of-the-secret, chat: oc_1");
-    let config = NotifierConfig {
+    let config = NamedNotifier {
         name: "app".into(),
         platform: platform(&keys),
         language: Language::En,

@@ -10,7 +10,7 @@ use podbell_core::health::{Health, HealthReport, WorkloadKind};
 use podbell_core::history::Polls;
 use podbell_core::metadata::Metadata;
 use podbell_core::notice::{Notice, NoticeBody};
-use podbell_core::rollout::{Template, TemplateReport};
+use podbell_core::rollout::{PodTemplate, TemplateReport};
 use podbell_core::time::Time;
 use proptest::prelude::*;
 use rusqlite::Connection;
@@ -151,7 +151,7 @@ fn web_is(world: &mut World, ready: u32) {
 }
 
 fn web_runs(world: &mut World, revision: &str) {
-    let template = Template { revision: revision.into(), images: vec![format!("shop/web:v{revision}")] };
+    let template = PodTemplate { revision: revision.into(), images: vec![format!("shop/web:v{revision}")] };
     let report = TemplateReport { target: web(), kind: WorkloadKind::Deployment, name: "web".into(), template };
     world.say(SourceEvent::Templates { at: world.now, reports: vec![report] });
 }

@@ -12,7 +12,7 @@ use crate::support::notices::{incident, story};
 use crate::support::platform::platform;
 use crate::support::receiver::{Answer, Receiver, client, nobody, one_that_hangs_up};
 use crate::support::world::TWENTY_A_MINUTE;
-use podbell::notifiers::{Notifier, NotifierConfig, Notifiers};
+use podbell::notifiers::{NamedNotifier, Notifier, Notifiers};
 use podbell_core::notice::{NoticeKind, Story};
 use podbell_core::outbox::pace::Pace;
 use podbell_core::outbox::{Outcome, Parent, SendContent};
@@ -23,12 +23,12 @@ const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 const OLD_SECRET: &str = "whsec_AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
 const PATH: &str = "/services/T000/B000/very-secret-path?key=very-secret-key";
 
-fn config(name: &str, platform: Arc<dyn Notifier>) -> NotifierConfig {
+fn config(name: &str, platform: Arc<dyn Notifier>) -> NamedNotifier {
     let (name, language, template) = (name.into(), Language::En, Default::default());
-    NotifierConfig { name, platform, language, time_zone: TimeZone::UTC, digest_after: None, template, logs: false }
+    NamedNotifier { name, platform, language, time_zone: TimeZone::UTC, digest_after: None, template, logs: false }
 }
 
-fn notifiers(configs: Vec<NotifierConfig>) -> Notifiers {
+fn notifiers(configs: Vec<NamedNotifier>) -> Notifiers {
     Notifiers::new(configs, BTreeMap::new(), client())
 }
 

@@ -10,8 +10,9 @@ use crate::support::events::START;
 use podbell_core::notice::{Info, Notice, NoticeBody, NoticeKind, Trouble, TroubleSubject};
 use podbell_core::outbox::pace::Pace;
 use podbell_core::outbox::{
-    Claimed, Delivery, DeliveryId, DeliveryState, DestinationHealth, Job, MessageState, Outbox, OutboxWrites, Outcome,
-    Parent, Policy, RestoredOutbox, SendId, Signal, StoredThread, Thread, ThreadPolicy, Upkeep, is_end,
+    Claimed, Delivery, DeliveryId, DeliveryState, DestinationHealth, DestinationReport, MessageState, Outbox,
+    OutboxWrites, Outcome, Parent, Policy, RestoredOutbox, SendId, SendTask, StoredThread, Thread, ThreadPolicy,
+    Upkeep, is_end,
 };
 use podbell_core::rule::{Destination, Severity};
 use podbell_core::time::{Jump, Time};
@@ -190,11 +191,11 @@ impl Model {
             self.disk.sends.remove(&send);
         }
         self.disk.attempts.extend(writes.attempts.into_iter().map(|(_, at)| at));
-        for signal in writes.signals {
+        for signal in writes.destination_reports {
             match signal {
-                Signal::Trouble(..) => self.trouble = true,
-                Signal::Recovered(_) => self.trouble = false,
-                Signal::Dead(..) => {}
+                DestinationReport::Trouble(..) => self.trouble = true,
+                DestinationReport::Recovered(_) => self.trouble = false,
+                DestinationReport::Dead(..) => {}
             }
         }
         if let Some((state, _)) = self.outbox.destination("team") {
@@ -212,8 +213,8 @@ impl Model {
         self.commit(writes);
         for job in jobs {
             let send = match job {
-                Job::First(claimed) => claimed.send,
-                Job::Again { send, .. } => send,
+                SendTask::First(claimed) => claimed.send,
+                SendTask::Again { send, .. } => send,
             };
             let body = self.bodies[&send].clone();
             prop_assert!(self.now >= self.walls, "a request before Retry-After is over");

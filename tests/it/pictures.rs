@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use podbell::engine::SendJob;
-use podbell::notifiers::{NotifierConfig, Notifiers};
+use podbell::notifiers::{NamedNotifier, Notifiers};
 use podbell_core::event::{Event, Target};
 use podbell_core::mute::Muted;
 use podbell_core::outbox::Outcome;
@@ -81,7 +81,7 @@ fn rollout(m: i64, after: i64) -> u64 {
 }
 
 fn notifiers() -> Notifiers {
-    let config = |name: &str, keys: &str, language, zone: &str| NotifierConfig {
+    let config = |name: &str, keys: &str, language, zone: &str| NamedNotifier {
         name: name.into(),
         platform: platform(keys),
         language,

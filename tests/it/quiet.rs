@@ -105,7 +105,7 @@ fn what_another_incident_explains_and_does_not_outlive_it_is_never_told_but_expl
     let incident = world.reader().snapshot().unwrap().incident(1).unwrap().unwrap();
     assert!(matches!(incident.phase, podbell_core::incident::Phase::Resolved { .. }));
     let held = incident.notifications.get("team").unwrap().held.clone();
-    assert_eq!(held, Some(podbell_core::incident::hold::HoldReason::By { incident: 2, until: None }));
+    assert_eq!(held, Some(podbell_core::incident::hold::HoldReason::Inhibition { incident: 2, until: None }));
 }
 
 #[test]

@@ -95,7 +95,7 @@ fn a_file_that_never_was_good_is_covered_by_the_built_in_rules_and_told() {
     let told = told_of_files(&again);
     assert_eq!(told.len(), 1);
     let NoticeBody::Trouble(trouble) = &again.log[0].notices[0].body else { panic!() };
-    assert!(trouble.advice.contains("the built-in rules hold instead"), "{}", trouble.advice);
+    assert!(trouble.advice.contains("the built-in rules apply instead"), "{}", trouble.advice);
 }
 
 #[test]
@@ -217,12 +217,12 @@ async fn a39_files_that_change_are_reloaded_once_however_they_are_written() {
     let running = site.run().await;
     symlink("second", site.path("..new")).unwrap();
     std::fs::rename(site.path("..new"), site.path("..data")).unwrap();
-    logged(&running, "other rules hold from now on", 1).await;
+    logged(&running, "other rules apply from now on", 1).await;
     // An editor that writes in two steps: an empty file for a moment.
     std::fs::write(site.path("second/rules.yaml"), "").unwrap();
     std::fs::write(site.path("second/rules.yaml"), QUICK_RULES.replace("resolve_after: 1s", "resolve_after: 4s"))
         .unwrap();
-    logged(&running, "other rules hold from now on", 2).await;
+    logged(&running, "other rules apply from now on", 2).await;
     assert!(!running.process.stderr().contains("a rule file is refused"), "{}", running.process.stderr());
 }
 
@@ -240,7 +240,7 @@ async fn rules_are_reloaded_on_sighup_and_when_asked_over_http() {
     assert_eq!((answer.status().as_u16(), answer.text().await.unwrap().as_str()), (200, "1 rule file, 1 rule\n"));
     site.write("rules.yaml", &QUICK_RULES.replace("resolve_after: 1s", "resolve_after: 2s"));
     running.process.signal(Signal::HUP);
-    logged(&running, "other rules hold from now on", 1).await;
+    logged(&running, "other rules apply from now on", 1).await;
     site.write("rules.yaml", &QUICK_RULES.replace("resolve_after", "resolve_afer"));
     let answer = ask().await;
     assert_eq!(answer.status().as_u16(), 422);
@@ -285,7 +285,7 @@ async fn a_rule_file_that_cannot_be_read_keeps_its_last_good_version_and_no_othe
     std::fs::write(site.path("team.yaml"), b"version: 1 # \xd6\xd0\xce\xc4\n").unwrap();
     logged(&running, "the file is not UTF-8 from here on", 1).await;
     site.write("rules.yaml", &QUICK_RULES.replace("resolve_after: 1s", "resolve_after: 3s"));
-    logged(&running, "other rules hold from now on", 1).await;
+    logged(&running, "other rules apply from now on", 1).await;
     assert!(running.process.stop().await.success());
     let mut running = site.run().await;
     logged(&running, "its last good version holds", 1).await;
@@ -313,8 +313,8 @@ async fn rule_files_that_vanish_for_a_while_change_nothing_and_are_told_of() {
     // Somebody who asks for it gets the built-in rules, and hears why.
     std::fs::remove_file(site.path("a.rules.yaml")).unwrap();
     running.process.signal(Signal::HUP);
-    logged(&running, "other rules hold from now on", 1).await;
-    logged(&running, "the built-in rules hold in its place", 1).await;
+    logged(&running, "other rules apply from now on", 1).await;
+    logged(&running, "the built-in rules apply in its place", 1).await;
     assert!(running.process.stop().await.success());
 }
 

@@ -13,7 +13,7 @@ use crate::support::receiver::client;
 use crate::support::schema;
 use crate::support::slack_rules::{block_faults, faults, scalars};
 use podbell::components::registry::NOTIFIERS;
-use podbell::notifiers::{NotifierConfig, Notifiers};
+use podbell::notifiers::{NamedNotifier, Notifiers};
 use podbell_core::mute::Author;
 use podbell_core::notice::{
     CloseReason, FollowedRollout, Info, Newest, Notice, NoticeBody, NoticeKind, ReasonCount, StoreFate, Story,
@@ -33,7 +33,7 @@ fn notifiers() -> &'static Notifiers {
 
 fn build() -> Notifiers {
     let each = NOTIFIERS.iter().flat_map(|kind| Language::ALL.map(|language| (kind, language)));
-    let configs = each.map(|(kind, language)| NotifierConfig {
+    let configs = each.map(|(kind, language)| NamedNotifier {
         name: format!("{}-{}", kind.name, language.as_str()).into(),
         platform: (kind.preview)("https://example.com/hook".parse().unwrap()),
         language,

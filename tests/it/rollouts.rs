@@ -5,7 +5,7 @@ use podbell::sources::SourceEvent;
 use podbell_core::event::{Event, Level};
 use podbell_core::health::WorkloadKind;
 use podbell_core::message::{Style, compose};
-use podbell_core::rollout::{Template, TemplateReport};
+use podbell_core::rollout::{PodTemplate, TemplateReport};
 use podbell_core::time::Time;
 use podbell_core::translations::Language;
 
@@ -38,7 +38,7 @@ fn world() -> World {
 
 fn reports(at: Time, revision: &str, images: &[&str]) -> SourceEvent {
     let images = images.iter().map(|image| (*image).to_owned());
-    let template = Template::new(revision, images);
+    let template = PodTemplate::new(revision, images);
     let report = TemplateReport { target: web(), kind: WorkloadKind::Deployment, name: "web".into(), template };
     SourceEvent::Templates { at, reports: vec![report] }
 }
@@ -200,7 +200,7 @@ fn a_service_that_is_gone_takes_its_rollouts_with_it() {
 fn a_service_without_events_for_days_keeps_the_template_that_its_next_rollout_is_compared_with() {
     let mut world = world();
     runs(&mut world, "1", &["web:v4"]);
-    let covers = podbell_core::source::Covers { source: "prod".into(), namespace: None };
+    let covers = podbell_core::source::WatchCoverage { source: "prod".into(), namespace: None };
     for hour in 1..60 {
         world.run_until(hour * 3600);
         let receipt = podbell::sources::Receipt::free();
@@ -222,7 +222,7 @@ fn a_recorded_template_is_read_back_as_the_source_reports_it() {
     let poll = RecordedPoll { at: at(5), scope: Scope::default(), outcome: RecordedOutcome::Templates(vec![template]) };
     let SourceEvent::Templates { at: said, reports } = source.event(poll) else { panic!("not a template") };
     assert_eq!((said, reports.len()), (at(5), 1));
-    assert_eq!(reports[0].template, Template::new("db-7", ["db:1".to_owned()]));
+    assert_eq!(reports[0].template, PodTemplate::new("db-7", ["db:1".to_owned()]));
     assert_eq!((&*reports[0].name, reports[0].kind), ("db", WorkloadKind::StatefulSet));
 }
 

@@ -216,13 +216,13 @@ async fn what_a_receiver_refuses_is_listed_and_sent_again_on_request() {
     assert_eq!((&json[0]["id"], &json[0]["state"]), (&Value::from(1), &Value::from("dead")));
 
     receiver.otherwise(Answer::new(200, "ok"));
-    assert_eq!(site.command(&["outbox", "retry", "7"]).await, (0, "there is no delivery 7\n".into()));
+    assert_eq!(site.command(&["outbox", "retry", "7"]).await, (1, "there is no delivery 7\n".into()));
     let retried = site.command(&["outbox", "retry", "1"]).await;
     assert_eq!(retried, (0, "delivery 1 is due again for audit\n".into()));
     until("delivered", || told(&receiver) == ["incident.opened web"]).await;
     until("recorded", || site.rows("SELECT state FROM delivery") == ["sent"]).await;
     let again = site.command(&["outbox", "retry", "1"]).await;
-    assert_eq!(again, (0, "delivery 1 is sent, not dead\n".into()));
+    assert_eq!(again, (1, "delivery 1 is sent, not dead\n".into()));
     let empty = site.command(&["outbox", "list"]).await;
     assert_eq!(empty, (0, "Nothing waits, nothing was given up.\n".into()));
     let (_, all) = site.command(&["outbox", "list", "--all", "--config", "podbell.yaml"]).await;
@@ -249,7 +249,7 @@ async fn what_waits_for_a_dead_url_can_be_dropped_and_a_stopped_podbell_hears_of
 
     // Nobody runs: it is done at the next start, together with the end of the pause.
     let (code, said) = site.command(&["outbox", "retry", "--all"]).await;
-    assert_eq!((code, said.as_str()), (0, "podbell is not running: it will do so at its next start\n"));
+    assert_eq!((code, said.as_str()), (0, "podbell is not running: it will carry this out at its next start\n"));
     assert_eq!(states(), ["dead"]);
     receiver.otherwise(Answer::new(200, "ok"));
     assert_eq!(site.command(&["send-test", "audit"]).await, (0, "audit: arrived\n".into()));

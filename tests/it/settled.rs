@@ -4,7 +4,7 @@ use podbell::sources::{Receipt, SourceEvent};
 use podbell_core::event::{Event, Level};
 use podbell_core::health::{Health, HealthReport, WorkloadKind};
 use podbell_core::notice::{Notice, NoticeBody, Story};
-use podbell_core::source::{Covers, PartialObservation};
+use podbell_core::source::{PartialObservation, WatchCoverage};
 
 use crate::support::events::warning;
 use crate::support::world::{World, web};
@@ -229,7 +229,7 @@ fn a_watch_tells_ages_by_parts_as_lists_do() {
     for restart in [false, true] {
         let mut world = World::with_rules(RULES);
         part(&mut world, true, vec![scheduled("db-0", -60)]);
-        let covers = Covers { source: "prod".into(), namespace: None };
+        let covers = WatchCoverage { source: "prod".into(), namespace: None };
         let listed = |world: &mut World| {
             let (covers, at) = (covers.clone(), world.now);
             world.say(SourceEvent::ListCompleted { covers, at, shown: vec![web()], receipt: Receipt::free() });

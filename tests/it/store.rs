@@ -9,7 +9,7 @@ use podbell::engine::{EngineEvent, SendJob};
 use podbell::sources::receipt::Counter;
 use podbell::sources::{Receipt, SourceEvent};
 use podbell_core::outbox::Outcome;
-use podbell_core::source::{Covers, PartialObservation, TargetEntry};
+use podbell_core::source::{PartialObservation, TargetEntry, WatchCoverage};
 use podbell_core::time::Time;
 use podbell_store::sqlite::{Ownership, SqliteError, Store};
 use podbell_store::{StoreError, Writer as _};
@@ -134,7 +134,7 @@ fn after_a_commit_that_failed_memory_equals_the_store_and_nothing_was_told() {
 #[tokio::test]
 async fn what_a_watch_brought_and_the_store_did_not_take_is_asked_for_again() {
     let mut world = World::builtin();
-    let covers = Covers { source: "prod".into(), namespace: None };
+    let covers = WatchCoverage { source: "prod".into(), namespace: None };
     world.say(SourceEvent::ListCompleted { covers, at: world.now, shown: vec![], receipt: Receipt::free() });
     let counter = Counter::default();
     let seen = PartialObservation {

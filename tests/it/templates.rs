@@ -13,7 +13,7 @@ use crate::support::notices::{incident, one_of_each, story};
 use crate::support::receiver::client;
 use crate::support::slack_rules::faults;
 use podbell::components::registry::NOTIFIERS;
-use podbell::notifiers::{NotifierConfig, Notifiers};
+use podbell::notifiers::{NamedNotifier, Notifiers};
 use podbell_core::message::{Block, Style, compose, compose_for, facts, sample};
 use podbell_core::notice::{FollowedRollout, Notice, NoticeKind, Story};
 use podbell_core::outbox::{Content, SendContent};
@@ -36,7 +36,7 @@ fn templated(title: Option<&str>, text: Option<&str>) -> Notice {
 
 fn notifiers(template: Template) -> Notifiers {
     let url = || "https://example.com/hook".parse().unwrap();
-    let configs = NOTIFIERS.iter().map(|kind| NotifierConfig {
+    let configs = NOTIFIERS.iter().map(|kind| NamedNotifier {
         name: kind.name.into(),
         platform: (kind.preview)(url()),
         language: Language::En,

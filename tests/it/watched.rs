@@ -6,15 +6,15 @@ use std::time::Duration;
 use podbell::sources::{Receipt, SourceEvent};
 use podbell_core::event::{Event, Target};
 use podbell_core::notice::{Info, NoticeBody, Story};
-use podbell_core::source::{Covers, Extent, PartialObservation, Problem};
+use podbell_core::source::{Extent, PartialObservation, Problem, WatchCoverage};
 
 use crate::support::events::{at, warning};
 use crate::support::world::{World, WorldSpec, web};
 
 const POD: &str = "web-6d4cf56db6-x2x7v";
 
-fn everything() -> Covers {
-    Covers { source: "prod".into(), namespace: None }
+fn everything() -> WatchCoverage {
+    WatchCoverage { source: "prod".into(), namespace: None }
 }
 
 fn seen(world: &World, whole: bool, lists: &[(Target, Vec<Event<'static>>)]) -> SourceEvent {
@@ -45,11 +45,11 @@ fn gone(world: &mut World, event: &Event<'static>) {
     world.say(SourceEvent::PartialObservation { at: world.now, whole: false, lists, receipt: Receipt::free() });
 }
 
-fn watched(world: &mut World, covers: &Covers) {
+fn watched(world: &mut World, covers: &WatchCoverage) {
     world.say(SourceEvent::WatchProgress { covers: covers.clone(), at: world.now, receipt: Receipt::free() });
 }
 
-fn cut(world: &mut World, covers: &Covers, code: &str) {
+fn cut(world: &mut World, covers: &WatchCoverage, code: &str) {
     let error = Problem { code: code.into(), text: "it failed".into(), advice: "mend it".into(), gone: false };
     world.say(SourceEvent::WatchFailed { covers: covers.clone(), at: world.now, error });
 }
@@ -239,7 +239,7 @@ fn a_short_outage_is_no_word_worth() {
 #[test]
 fn a_forbidden_namespace_is_told_once_and_does_not_keep_the_others_from_ending() {
     let mut world = operated();
-    let of = |name: &str| Covers { source: "prod".into(), namespace: Some(name.into()) };
+    let of = |name: &str| WatchCoverage { source: "prod".into(), namespace: Some(name.into()) };
     let (shop, secret) = (of("shop"), of("secret"));
     world.say(SourceEvent::ListCompleted {
         covers: shop.clone(),
@@ -266,7 +266,7 @@ fn a_forbidden_namespace_is_told_once_and_does_not_keep_the_others_from_ending()
 #[test]
 fn the_first_contact_with_a_second_namespace_is_a_first_contact() {
     let mut world = World::builtin();
-    let of = |name: &str| Covers { source: "prod".into(), namespace: Some(name.into()) };
+    let of = |name: &str| WatchCoverage { source: "prod".into(), namespace: Some(name.into()) };
     world.say(SourceEvent::ListCompleted {
         covers: of("other"),
         at: world.now,
@@ -434,7 +434,7 @@ fn a_time_in_which_nobody_looked_is_no_silence_though_the_first_list_shows_nothi
 
 #[test]
 fn what_podbell_yaml_no_longer_watches_is_closed_at_the_next_start_with_the_trouble_of_its_watch() {
-    let of = |namespace: &str| Covers { source: "prod".into(), namespace: Some(namespace.into()) };
+    let of = |namespace: &str| WatchCoverage { source: "prod".into(), namespace: Some(namespace.into()) };
     let spec = WorldSpec { extent: Extent::Covered(vec![of("shop"), of("bank")]), ..operated_spec() };
     let mut world = World::new(spec);
     list(&mut world, &[]);

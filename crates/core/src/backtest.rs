@@ -16,7 +16,7 @@ use super::outbox::pace::Pace;
 use super::replay::{Outcomes, Replay, Sent};
 use super::rollout::TemplateReport;
 use super::rules::Rules;
-use super::source::{Covers, Extent, ObjectName, Problem, SourceInfo};
+use super::source::{Extent, ObjectName, Problem, SourceInfo, WatchCoverage};
 use super::step::Setup;
 use super::step::decision::{Decision, Effect, Verdict};
 use super::time::Time;
@@ -73,7 +73,7 @@ pub struct Untold {
     /// The reason.
     pub reason: String,
     /// Why nobody was notified.
-    pub because: UnmatchedReason,
+    pub because: NotNotifiedReason,
     /// How many changes.
     pub changes: u64,
     /// How many occurrences.
@@ -82,7 +82,7 @@ pub struct Untold {
 
 /// Why nobody was notified.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum UnmatchedReason {
+pub enum NotNotifiedReason {
     /// No rule is about it.
     NoRule,
     /// A rule ignores it.
@@ -95,7 +95,7 @@ pub enum UnmatchedReason {
     Held(RuleKey),
 }
 
-type UntoldKey = (String, String, String, String, UnmatchedReason);
+type UntoldKey = (String, String, String, String, NotNotifiedReason);
 
 /// The setup of a backtest: default settings of sources, and every destination is a chat.
 pub fn setup(rules: Rules, sources: impl IntoIterator<Item = Arc<str>>) -> Arc<Setup> {
@@ -200,7 +200,7 @@ impl Backtest {
     }
 
     /// A watch has missed nothing until `at`, which never goes backwards.
-    pub fn watched(&mut self, covers: &Covers, at: Time) {
+    pub fn watched(&mut self, covers: &WatchCoverage, at: Time) {
         let setup = &self.setup;
         let replay = self.replay.get_or_insert_with(|| Replay::new(setup.clone(), policies(setup), at));
         let outcomes = replay.watched(covers, at);
@@ -227,8 +227,8 @@ impl Backtest {
         let mut untold = std::mem::take(&mut self.untold);
         for (incident, changes) in std::mem::take(&mut self.waiting) {
             for (mut key, new) in changes {
-                if let (true, UnmatchedReason::TooFew(rule)) = (self.report.open.contains(&incident), &key.4) {
-                    key.4 = UnmatchedReason::TooLate(rule.clone());
+                if let (true, NotNotifiedReason::TooFew(rule)) = (self.report.open.contains(&incident), &key.4) {
+                    key.4 = NotNotifiedReason::TooLate(rule.clone());
                 }
                 add(&mut untold, key, new);
             }
@@ -270,10 +270,10 @@ impl Backtest {
             (cluster, namespace, decision.workload.clone(), decision.reason.clone(), because)
         };
         match &decision.verdict {
-            Verdict::NoRule => self.untold(key(UnmatchedReason::NoRule), decision.new),
+            Verdict::NoRule => self.untold(key(NotNotifiedReason::NoRule), decision.new),
             Verdict::Ignored(rules) => {
                 if let Some(rule) = rules.first() {
-                    self.untold(key(UnmatchedReason::Ignored(rule.clone())), decision.new);
+                    self.untold(key(NotNotifiedReason::Ignored(rule.clone())), decision.new);
                 }
             }
             Verdict::Claimed(claimed) => {
@@ -285,8 +285,8 @@ impl Backtest {
                     let because = match one.held.len() == one.to.len()
                         && !matches!(one.effect, Effect::Gathers { .. } | Effect::TooYoung { .. } | Effect::Waits)
                     {
-                        true => UnmatchedReason::Held(one.rule.clone()),
-                        false => UnmatchedReason::TooFew(one.rule.clone()),
+                        true => NotNotifiedReason::Held(one.rule.clone()),
+                        false => NotNotifiedReason::TooFew(one.rule.clone()),
                     };
                     self.waiting.entry(incident).or_default().push((key(because), decision.new));
                 }

@@ -30,7 +30,7 @@ pub struct PodState {
     pub node: String,
     /// Its phase, such as `Running`.
     pub phase: String,
-    /// Its containers that are not well, those of its start included; a few at most.
+    /// Its containers and init containers that are neither ready nor completed, or have restarted; a few at most.
     pub containers: Vec<ContainerState>,
     /// The last lines of a container's log, secrets masked.
     #[serde(default)]
@@ -66,7 +66,7 @@ pub struct ContainerEnd {
 pub struct ContainerLog {
     /// The container's name.
     pub container: String,
-    /// Whether they are those of its run before the last start.
+    /// Whether the lines are of the container's previous run, as with `kubectl logs --previous`.
     pub previous: bool,
     /// The lines.
     pub text: String,

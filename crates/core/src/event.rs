@@ -2,13 +2,13 @@
 
 use std::borrow::Cow;
 use std::cmp::Ordering;
-use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::map::FastMap;
 use super::metadata::Metadata;
 use super::time::Time;
 
@@ -126,7 +126,7 @@ pub struct Event<'a> {
     pub count: u64,
     /// Whether its reporter keeps it as a series: written at the second occurrence, then every 30 minutes.
     pub series: bool,
-    /// Whether no component wrote it: a source made it of what the state of an object says.
+    /// Whether a source derived this event from an object's state, instead of reading it from the cluster.
     pub signal: bool,
     /// The node that its object is on, where that is known.
     pub node: Option<Cow<'a, str>>,
@@ -174,25 +174,38 @@ impl Event<'_> {
 }
 
 /// Notes the nodes of pods whose scheduling is in the same list: lists do not say otherwise where a pod is.
-pub fn note_nodes(events: &mut [Event<'_>]) {
-    let assigned = events.iter().filter_map(assignment).map(|(pod, node)| (pod.to_owned(), node.to_owned()));
-    let nodes: HashMap<String, String> = assigned.collect();
-    if nodes.is_empty() {
+pub fn note_nodes<'a>(events: &mut [Event<'a>]) {
+    let assignments: FastMap<&str, Cow<'a, str>> = events.iter().filter_map(assignment).collect();
+    if assignments.is_empty() {
         return;
     }
-    for event in events.iter_mut().filter(|event| event.node.is_none() && event.obj_type.trim() == "Pod") {
-        event.node = nodes.get(event.obj_name.trim()).cloned().map(Cow::Owned);
+    let node_of = |event: &Event<'a>| match event.node.is_none() && event.obj_type.trim() == "Pod" {
+        true => assignments.get(event.obj_name.trim()).cloned(),
+        false => None,
+    };
+    let nodes: Vec<_> = events.iter().map(node_of).collect();
+    for (event, node) in events.iter_mut().zip(nodes).filter(|(_, node)| node.is_some()) {
+        event.node = node;
     }
 }
 
-/// The pod and the node of an event of the scheduler: "Successfully assigned shop/web-0 to n1".
-fn assignment<'e>(event: &'e Event<'_>) -> Option<(&'e str, &'e str)> {
+/// The pod and the node of an event of the scheduler: "Successfully assigned shop/web-0 to n1". The node borrows from
+/// what the event borrows from, so that nothing is copied in a list as it was read.
+fn assignment<'e, 'a>(event: &'e Event<'a>) -> Option<(&'e str, Cow<'a, str>)> {
     if event.reason != "Scheduled" || event.obj_type.trim() != "Pod" {
         return None;
     }
-    let (_, node) = event.message.strip_prefix("Successfully assigned ")?.split_once(" to ")?;
+    let node = match &event.message {
+        Cow::Borrowed(message) => Cow::Borrowed(assigned_node(message)?),
+        Cow::Owned(message) => Cow::Owned(assigned_node(message)?.to_owned()),
+    };
+    Some((event.obj_name.trim(), node))
+}
+
+fn assigned_node(message: &str) -> Option<&str> {
+    let (_, node) = message.strip_prefix("Successfully assigned ")?.split_once(" to ")?;
     let node = node.trim();
-    (!node.is_empty() && !node.contains(char::is_whitespace)).then(|| (event.obj_name.trim(), node))
+    (!node.is_empty() && !node.contains(char::is_whitespace)).then_some(node)
 }
 
 /// An event with its target: what rules look at.

@@ -55,7 +55,7 @@ impl Health {
         self.ready >= self.wanted && !self.rolling_out
     }
 
-    /// Whether a message that shows it has said what this event says: the workload is down, or its rollout goes on.
+    /// Whether a message that shows this health has already said what `event` says: no pod is ready, or a rollout goes on.
     pub(crate) fn says(self, event: &Event<'_>) -> bool {
         match event.reason.trim() {
             UNAVAILABLE => self.ready == 0,

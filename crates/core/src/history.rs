@@ -72,8 +72,8 @@ pub enum ObjectReport {
 }
 
 impl ObjectReport {
-    /// What a newer report of the same subject replaces; empty if there is never one.
-    pub fn about(&self) -> String {
+    /// The key of what it is about: a newer report with the same key replaces it. Empty: no report ever replaces it.
+    pub fn replacement_key(&self) -> String {
         match self {
             Self::Health(HealthReport { target, kind, name, .. }) => {
                 format!("health {target} {}/{name}", kind.as_str())
@@ -85,8 +85,9 @@ impl ObjectReport {
         }
     }
 
-    /// Whether nothing follows from it that has to be known later.
-    pub fn is_last(&self) -> bool {
+    /// Whether it leaves no state to know later: a deletion, or a workload of unknown health. The store then deletes the
+    /// report when it is old, although no newer one replaces it.
+    pub fn leaves_no_state(&self) -> bool {
         match self {
             Self::Health(report) => report.health.is_none(),
             Self::Template(_) => false,
@@ -126,7 +127,7 @@ struct TargetHistory {
     polled: BTreeSet<Time>,
     /// Episodes that changed.
     known: HashSet<(Time, Level, u64)>,
-    /// First dates in the replay, of episodes that were not new in full: they are before the replay begins.
+    /// The first dates that the replay shows instead of the true ones: it must not count these episodes in full.
     older: HashMap<(Time, Level, u64), Time>,
 }
 
@@ -253,8 +254,8 @@ impl TargetHistory {
         Some(Poll { at, target: self.target.clone(), events })
     }
 
-    /// When it was polled next: after the usual interval. A certain poll within one and a half intervals takes its
-    /// place, as there was none shortly before that.
+    /// The time of the next poll: the next one that is known to have happened, if it lies within one and a half
+    /// intervals; else one interval later.
     fn after(&self, at: Time) -> Time {
         let certain = self.polled.range((Bound::Excluded(at), Bound::Unbounded)).next();
         let near = |certain: &&Time| **certain <= at.plus(self.every).plus(self.every / 2);

@@ -10,9 +10,9 @@ use std::sync::Arc;
 use super::event::{Event, Target};
 use super::health::HealthReport;
 use super::notice::Notice;
-use super::outbox::{Job, Outbox, OutboxWrites, Outcome, Policy, RestoredOutbox};
+use super::outbox::{Outbox, OutboxWrites, Outcome, Policy, RestoredOutbox, SendTask};
 use super::rollout::TemplateReport;
-use super::source::{Covers, ObjectName, Problem, TargetEntry};
+use super::source::{ObjectName, Problem, TargetEntry, WatchCoverage};
 use super::step::decision::Decision;
 use super::step::{Input, Restored, Setup, State, Tally, Writes, step};
 use super::time::Time;
@@ -104,7 +104,7 @@ impl Replay {
     }
 
     /// A watch has missed nothing until `at`.
-    pub fn watched(&mut self, covers: &Covers, at: Time) -> Outcomes {
+    pub fn watched(&mut self, covers: &WatchCoverage, at: Time) -> Outcomes {
         let mut outcomes = self.pass(at);
         outcomes.add(self.input(Input::WatchProgress { covers }));
         outcomes
@@ -165,10 +165,10 @@ impl Replay {
             }
             for job in jobs {
                 let send = match &job {
-                    Job::First(claimed) => claimed.send,
-                    Job::Again { send, .. } => *send,
+                    SendTask::First(claimed) => claimed.send,
+                    SendTask::Again { send, .. } => *send,
                 };
-                if let Job::First(claimed) = job {
+                if let SendTask::First(claimed) = job {
                     let notices = claimed.deliveries.iter().map(|delivery| delivery.notice).collect();
                     sent.push(Sent { at: self.now, to: claimed.destination, notices });
                 }

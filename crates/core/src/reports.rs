@@ -15,7 +15,7 @@ use super::workload;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum ObjectFailure {
-    /// A node's kubelet is away.
+    /// A node is not ready: its kubelet does not report.
     NodeAway,
     /// A node is short of disk.
     DiskPressure,
@@ -23,31 +23,31 @@ pub enum ObjectFailure {
     MemoryPressure,
     /// A node is short of process ids.
     PidPressure,
-    /// A pod has no node.
+    /// A pod cannot be scheduled.
     Unscheduled,
-    /// A volume is not there.
+    /// A volume cannot be attached or mounted.
     Unmounted,
-    /// A pod has no sandbox or network.
+    /// A pod's sandbox or network cannot be set up.
     NoSandbox,
-    /// An image does not come.
+    /// An image cannot be pulled or inspected.
     NoImage,
     /// A container cannot be started.
     NotStarted,
-    /// A controller cannot create what it should.
+    /// A controller cannot create an object.
     NotCreated,
-    /// A claim has no volume.
+    /// A PersistentVolumeClaim gets no volume.
     Unprovisioned,
     /// A volume cannot be made larger.
     Unresized,
-    /// A pod was thrown out.
+    /// A pod was evicted or preempted.
     Evicted,
     /// A job failed.
     JobFailed,
-    /// A schedule was missed.
+    /// A cron job missed its schedule.
     ScheduleMissed,
-    /// An autoscaler has no metrics.
+    /// A HorizontalPodAutoscaler cannot read its metrics or scale its target.
     NoMetrics,
-    /// A cluster cannot grow.
+    /// The cluster autoscaler could not add nodes.
     NotScaledUp,
     /// A load balancer is not set up.
     NoLoadBalancer,
@@ -117,8 +117,8 @@ const CERTIFICATE: Duration = Duration::from_secs(8 * 3600);
 const MARGIN: Duration = Duration::from_secs(30);
 
 /// How long an event's reporter may be silent while its trouble lasts; zero if that is unknown.
-pub(crate) fn slowest(event: &Event<'_>) -> Duration {
-    let known = of(event).and_then(|report| report.repeats).or_else(|| controller(event).then_some(CONTROLLER));
+pub(crate) fn longest_silence(event: &Event<'_>) -> Duration {
+    let known = of(event).and_then(|report| report.repeats).or_else(|| is_from_controller(event).then_some(CONTROLLER));
     let series = event.series.then_some(SERIES);
     // A rule that resolves faster than the kubelet repeats itself does so on purpose: by default none does.
     known.max(series).filter(|every| *every > KUBELET).map_or(Duration::ZERO, |every| every + MARGIN)
@@ -202,13 +202,13 @@ const OF_RUNS: &[ObjectFailure] = &[
 ];
 
 /// Whether a controller writes it, again at each of its attempts.
-fn controller(event: &Event<'_>) -> bool {
+fn is_from_controller(event: &Event<'_>) -> bool {
     let kinds = ["CronJob", "DaemonSet", "Deployment", "Endpoints", "Job", "ReplicaSet", "Service", "StatefulSet"];
     event.level == Level::Warning && kinds.contains(&event.obj_type.trim())
 }
 
 /// What an event ends, if it ends anything.
-pub(crate) fn ended_by(event: &Event<'_>) -> Option<EndEffect> {
+pub(crate) fn end_effect(event: &Event<'_>) -> Option<EndEffect> {
     let object = |troubles| Some(EndEffect { troubles, of: EndScope::Object, same_kind: true });
     let workload = |troubles| Some(EndEffect { troubles, of: EndScope::Workload, same_kind: false });
     let runs = Some(EndEffect { troubles: OF_RUNS, of: EndScope::Runs, same_kind: false });
@@ -258,7 +258,7 @@ pub(crate) fn ended_by(event: &Event<'_>) -> Option<EndEffect> {
 
 /// Whether an event ends anything.
 pub(crate) fn ends(event: &Event<'_>) -> bool {
-    ended_by(event).is_some() || deleted(event).is_some()
+    end_effect(event).is_some() || deleted(event).is_some()
 }
 
 /// Whether `end`, another event of the same list, ends the trouble of `event`, judged by their dates.
@@ -269,7 +269,7 @@ pub(crate) fn is_ended(event: &Event<'_>, end: &Event<'_>) -> bool {
     if deleted(end).is_some_and(|gone| gone.is(kind, name)) && !report.trouble.outlives_its_object() {
         return end.last_seen >= event.last_seen;
     }
-    let Some(by) = ended_by(end).filter(|by| by.troubles.contains(&report.trouble)) else { return false };
+    let Some(by) = end_effect(end).filter(|by| by.troubles.contains(&report.trouble)) else { return false };
     match by.of {
         EndScope::Object => same && end.last_seen >= event.last_seen,
         // In the same second the event may be about another object of the workload, which is well.
@@ -290,7 +290,7 @@ pub(crate) fn is_ended(event: &Event<'_>, end: &Event<'_>) -> bool {
 pub(crate) fn is_pod_lifecycle(event: &Event<'_>) -> bool {
     event.level == Level::Normal
         && event.reason.trim() != "Pulling"
-        && (ended_by(event).is_some_and(|end| end.of != EndScope::Node) || deleted(event).is_some())
+        && (end_effect(event).is_some_and(|end| end.of != EndScope::Node) || deleted(event).is_some())
 }
 
 /// Whether an event belongs to the normal course of nodes.

@@ -10,7 +10,7 @@ use super::event::{Event, Level, Target};
 use super::health::WorkloadKind;
 use super::time::{Jump, Time};
 
-/// How long after a rollout an incident that opens is told with it.
+/// An incident that opens within this time after a rollout names the rollout in its messages.
 pub const LATELY: Duration = Duration::from_secs(30 * 60);
 /// A change of the template and the scaling event of the same rollout are at most this far apart.
 const SAME: Duration = Duration::from_secs(120);
@@ -74,19 +74,19 @@ pub struct TemplateReport {
     /// Its name.
     pub name: Arc<str>,
     /// What it runs.
-    pub template: Template,
+    pub template: PodTemplate,
 }
 
 /// What a workload runs.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Template {
+pub struct PodTemplate {
     /// The revision of its template, in its controller's count.
     pub revision: String,
     /// The images of its containers.
     pub images: Vec<String>,
 }
 
-impl Template {
+impl PodTemplate {
     /// A template, bounded.
     pub fn new(revision: &str, images: impl IntoIterator<Item = String>) -> Self {
         let clipped = |image: String| image.chars().take(MAX_IMAGE_CHARS).collect();
@@ -101,14 +101,14 @@ pub struct Rollouts {
     /// The template hash of its newest replica set, by lists, and since when it is known.
     hash: Option<(String, Time)>,
     /// What it runs, by its object.
-    template: Option<Template>,
+    template: Option<PodTemplate>,
     /// The newest rollouts, the oldest first.
     pub last: Vec<Rollout>,
 }
 
 impl Rollouts {
     /// Takes in what a workload runs. `missed`: it may have changed long before `now`. Returns whether anything changed.
-    pub(crate) fn runs(&mut self, template: &Template, missed: bool, now: Time) -> bool {
+    pub(crate) fn update_template(&mut self, template: &PodTemplate, missed: bool, now: Time) -> bool {
         let before = match &self.template {
             Some(known) if known == template => return false,
             before => before.clone(),
@@ -128,7 +128,7 @@ impl Rollouts {
     pub(crate) fn scaled(&mut self, scaled: &Scaled<'_>, at: Time) -> bool {
         let new = match &self.hash {
             Some((known, _)) if known == scaled.hash => return false,
-            // An older replica set shrinks: the one that is known has taken its place.
+            // An older replica set shrinks: the newest known one replaced it, so a rollout began when that one became known.
             Some((_, since)) if !scaled.up => {
                 let (since, told) = (*since, self.last.iter().any(|one| one.at >= *since));
                 return !told && at >= since && self.add(Rollout { at: since, before: Vec::new(), after: Vec::new() });
@@ -147,7 +147,7 @@ impl Rollouts {
         true
     }
 
-    /// Adds a rollout, or what another way says of a known one.
+    /// Adds a rollout, or completes a known one: lists and the workload's object report the same rollout separately.
     fn add(&mut self, rollout: Rollout) -> bool {
         let near = |one: &Rollout| one.at.since(rollout.at).max(rollout.at.since(one.at)) <= SAME;
         match self.last.iter_mut().rev().find(|one| near(one)) {
@@ -167,7 +167,7 @@ impl Rollouts {
         true
     }
 
-    /// The newest rollout that something that began at `began` may follow from.
+    /// The newest rollout before `began`, if it began at most [`LATELY`] before that.
     pub(crate) fn before(&self, began: Time) -> Option<&Rollout> {
         self.last.iter().rev().find(|one| one.at <= began).filter(|one| began.since(one.at) <= LATELY)
     }
@@ -273,22 +273,22 @@ mod tests {
     #[test]
     fn a_template_that_changes_is_a_rollout_with_the_images_that_changed() {
         let template =
-            |revision: &str, images: &[&str]| Template::new(revision, images.iter().map(|i| (*i).to_owned()));
+            |revision: &str, images: &[&str]| PodTemplate::new(revision, images.iter().map(|i| (*i).to_owned()));
         let mut known = Rollouts::default();
         let first = template("1", &["r.example.com/shop/web:v4", "envoy:1"]);
-        assert!(known.runs(&first, false, t(0)) && known.last.is_empty(), "what runs already is no rollout");
-        assert!(!known.runs(&first, false, t(5)));
-        assert!(known.runs(&template("1", &["r.example.com/shop/web:v5", "envoy:1"]), false, t(100)));
+        assert!(known.update_template(&first, false, t(0)) && known.last.is_empty(), "what runs already is no rollout");
+        assert!(!known.update_template(&first, false, t(5)));
+        assert!(known.update_template(&template("1", &["r.example.com/shop/web:v5", "envoy:1"]), false, t(100)));
         // Its controller counts a moment later, and lists show the replica set.
-        assert!(known.runs(&template("2", &["r.example.com/shop/web:v5", "envoy:1"]), false, t(101)));
+        assert!(known.update_template(&template("2", &["r.example.com/shop/web:v5", "envoy:1"]), false, t(101)));
         let said = event("Scaled up replica set web-bbbb to 1");
         assert!(known.scaled(&Scaled::of(&said).unwrap(), t(99)));
         assert_eq!(known.last.len(), 1);
         assert_eq!((known.last[0].at, known.last[0].images()), (t(99), Some("web:v4 → web:v5".to_owned())));
         // A rollout without new images, and one that podbell was not there to see.
-        known.runs(&template("3", &["r.example.com/shop/web:v5", "envoy:1"]), false, t(1000));
+        known.update_template(&template("3", &["r.example.com/shop/web:v5", "envoy:1"]), false, t(1000));
         assert_eq!(known.last[1].images(), None);
-        known.runs(&template("4", &["r.example.com/shop/web@sha256:0123456789abcdef"]), true, t(9000));
+        known.update_template(&template("4", &["r.example.com/shop/web@sha256:0123456789abcdef"]), true, t(9000));
         assert_eq!(known.last.len(), 2);
     }
 

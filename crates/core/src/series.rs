@@ -1,4 +1,4 @@
-//! Identities: of what an event is about, and of the problem that a rule sees in it.
+//! Identities: of what an event is about, and of the incident that a rule sees in it.
 
 use xxhash_rust::xxh3::xxh3_128_with_seed;
 
@@ -14,7 +14,7 @@ const COMBINED: &str = "(combined from similar events)";
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SeriesId(pub [u8; 16]);
 
-/// One run of a series.
+/// The identity of an episode: one life of a series, from its first occurrence on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct EpisodeKey {
     /// The series.
@@ -23,10 +23,9 @@ pub struct EpisodeKey {
     pub first_seen: Time,
 }
 
-/// The identity of a problem: a rule, and the values that it groups by. Seeded and as wide as that of
-/// a series.
+/// The identity of an incident: its rule, and the values that the rule groups by. Seeded, and as wide as a series'.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(crate) struct ProblemId(u128);
+pub(crate) struct IncidentKey(u128);
 
 /// Makes identities; keeps its buffer between events.
 #[derive(Clone, Debug)]
@@ -53,8 +52,8 @@ impl Identities {
         EpisodeKey { series: SeriesId(hash.to_be_bytes()), first_seen: event.first_seen }
     }
 
-    /// The problem that a rule sees where these are the values of its group.
-    pub(crate) fn problem(&mut self, rule: &RuleKey, group: &[(Field, String)]) -> ProblemId {
+    /// The identity of the incident of a rule where these are the values of its group.
+    pub(crate) fn problem(&mut self, rule: &RuleKey, group: &[(Field, String)]) -> IncidentKey {
         self.buffer.clear();
         for text in [&rule.file, &rule.name] {
             self.field(text);
@@ -69,7 +68,7 @@ impl Identities {
             }
             self.field(value);
         }
-        ProblemId(xxh3_128_with_seed(&self.buffer, self.seed))
+        IncidentKey(xxh3_128_with_seed(&self.buffer, self.seed))
     }
 
     /// Lengths go first, so that no two lists of fields give the same bytes.

@@ -37,7 +37,7 @@ pub enum Extent {
     /// Those that are named, and no others.
     Named,
     /// Those that these watches cover.
-    Covered(Vec<Covers>),
+    Covered(Vec<WatchCoverage>),
 }
 
 /// A target and how it came to be watched.
@@ -49,7 +49,7 @@ pub struct TargetEntry {
     pub discovered: bool,
 }
 
-/// Why a target could not be read, in words for the operator and without secrets.
+/// What went wrong with a source, a destination or a rule file, in words for the operator and without secrets.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
     /// The API's code such as `4100`, or a short word of ours: `timeout`, `connect`, `cut-off`,
@@ -59,20 +59,20 @@ pub struct Problem {
     pub text: String,
     /// What the operator can do about it.
     pub advice: String,
-    /// The service does not exist (any more): -16013.
+    /// Whether the API says that the service does not exist (any more).
     pub gone: bool,
 }
 
 /// What a watch covers: one namespace, or all of a cluster.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Covers {
+pub struct WatchCoverage {
     /// The source's name.
     pub source: Arc<str>,
     /// The namespace; `None`: all of them, and objects without one.
     pub namespace: Option<Arc<str>>,
 }
 
-impl Covers {
+impl WatchCoverage {
     /// Whether the watch would show a target's events. Events about objects without a namespace are kept in `default`.
     pub(crate) fn includes(&self, target: &Target) -> bool {
         let namespace = self.namespace.as_deref();

@@ -6,7 +6,7 @@ use super::reports::PULL;
 /// The longest kind of message that is compared, in characters.
 const KIND_CHARS: usize = 80;
 
-/// The family of a node that went away.
+/// The topic of a node that went away.
 const NODE: &str = "node";
 
 /// What an event talks about: one of the built-in families, or its reason and kind of message.

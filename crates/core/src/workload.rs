@@ -69,7 +69,8 @@ pub fn is_a_scheduled_run(job: &str) -> bool {
     dashed(job.trim(), 8..=10, is_digit).is_some()
 }
 
-/// The job of a cron job's run, if an object is one or a pod of one. Of the same cron job, a later one is greater.
+/// The name of the job of a cron job's run, if an object is that job or a pod of it. Of two runs of one cron job, the
+/// later one has the greater name.
 pub(crate) fn run_of<'a>(obj_type: &str, obj_name: &'a str) -> Option<&'a str> {
     let name = obj_name.trim();
     let job = match obj_type {
@@ -204,7 +205,7 @@ fn node_address(name: &str) -> Option<&str> {
     })
 }
 
-/// The shape of a workload's name. It identifies runs of one thing, whose maker gives each run a name of its own.
+/// The shape of a workload's name: the same for workloads whose names a tool generates, one for each pipeline run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Shape {
     /// The name with a `*` for what differs.

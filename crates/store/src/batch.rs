@@ -49,7 +49,7 @@ pub struct Batch {
     /// Episodes to delete, even if they are in `series`.
     pub(crate) forgotten: BTreeSet<(Target, EpisodeKey)>,
     /// Entries of the history, beside the changes in `series`.
-    pub(crate) gaps: Vec<Gap>,
+    pub(crate) gaps: Vec<AvailabilityChange>,
     /// What sources said of objects, and when.
     pub(crate) reports: Vec<(Time, ObjectReport)>,
     /// Incidents that are new or changed.
@@ -111,7 +111,7 @@ pub(crate) enum DaysRow {
 
 /// An entry of the history that is not a change of an episode.
 #[derive(Clone, Debug)]
-pub(crate) enum Gap {
+pub(crate) enum AvailabilityChange {
     /// Podbell did not run from `since` until `at`.
     Down { since: Time, at: Time },
     /// A target cannot be read any more.
@@ -239,10 +239,14 @@ impl Batch {
         };
         self.targets = writes.targets.iter().filter_map(row).collect();
         let down = down.filter(|(since, until)| until.since(*since) > NO_GAP);
-        self.gaps.extend(down.map(|(since, at)| Gap::Down { since, at }));
+        self.gaps.extend(down.map(|(since, at)| AvailabilityChange::Down { since, at }));
         self.gaps.extend(writes.readability.iter().map(|change| {
             let (target, at) = (change.target.clone(), change.at);
-            if change.is_readable { Gap::Readable { target, at } } else { Gap::Failing { target, at } }
+            if change.is_readable {
+                AvailabilityChange::Readable { target, at }
+            } else {
+                AvailabilityChange::Failing { target, at }
+            }
         }));
     }
 

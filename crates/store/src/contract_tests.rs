@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+#[cfg(feature = "outside")]
+use crate::{AvailabilityChange, ThreadRow};
 use crate::{
     Batch, Command, DecisionFilter, ErrorKind, IncidentRow, Incidents, Listing, Location, NoticeRow, SendRow, Writer,
     incident_codec,
 };
-#[cfg(feature = "outside")]
-use crate::{Gap, ThreadRow};
 use podbell_core::diff::ChangeKind;
 use podbell_core::event::{Event, Level, Target};
 use podbell_core::incident::Incident;
@@ -144,7 +144,7 @@ pub(crate) fn fill(writer: &mut dyn Writer) {
             TargetState::restored(Some(NOW), Some(podbell_core::step::Failing::restored(NOW, Some(3))), true),
         )],
         series: vec![series(&web(), 1, 3), SeriesRow { change: None, ..series(&web(), 2, 4) }],
-        gaps: vec![Gap::Down { since: NOW, at: after(1) }],
+        gaps: vec![AvailabilityChange::Down { since: NOW, at: after(1) }],
         incidents: vec![incident_row(9)],
         destinations: vec![(
             "team".into(),
@@ -358,7 +358,8 @@ fn deliveries_go_through_their_states(location: &Location) {
     let listed = snapshot.list_deliveries(&Listing { all: true, limit: 10, ..Listing::default() }).unwrap();
     let shown: Vec<_> = listed.iter().map(|one| (one.id, one.why.as_deref(), one.folded_into, one.attempts)).collect();
     assert_eq!(shown, [(1, Some("gone"), None, None), (2, None, Some(1), None)]);
-    assert_eq!(snapshot.deliveries().unwrap(), (0, 1));
+    let queues = [crate::Queue { destination: "team".to_owned(), waiting: 0, dead: 1 }];
+    assert_eq!(snapshot.queues().unwrap(), queues);
     drop(snapshot);
     let due = DeliveryState::Due { content: Content::Full, born: Duration::from_secs(5) };
     let renamed = vec![("team".into(), "crew".into()), ("crew".into(), "squad".into())];

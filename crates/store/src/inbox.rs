@@ -31,11 +31,74 @@ pub enum Command {
         /// Its name.
         destination: String,
     },
-    /// A user action. The answer is the JSON of a [`podbell_core::user_action::ActionResult`].
+    /// A user action. The answer is the JSON of a [`podbell_core::user_action::ActionResult`]; that of every other
+    /// command is the JSON of a [`DeliveryResult`].
     UserAction {
         /// The user action.
         action: Box<UserAction>,
     },
+}
+
+/// What came of a command about deliveries.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "result", rename_all = "snake_case")]
+pub enum DeliveryResult {
+    /// A dead delivery is due again.
+    DueAgain {
+        /// Which.
+        id: DeliveryId,
+        /// Where it goes.
+        destination: String,
+    },
+    /// All dead deliveries that were asked for are due again.
+    AllDueAgain {
+        /// How many; possibly none.
+        deliveries: u64,
+    },
+    /// A due delivery was given up.
+    GivenUp {
+        /// Which.
+        id: DeliveryId,
+        /// How many others of the same message went with it.
+        others: u64,
+    },
+    /// The destination takes messages again.
+    Works {
+        /// Its name.
+        destination: String,
+    },
+    /// Refused: there is no such delivery.
+    Unknown {
+        /// The number that was given.
+        id: DeliveryId,
+    },
+    /// Refused: only a dead delivery is sent again.
+    NotDead {
+        /// Which.
+        id: DeliveryId,
+        /// Its state, in the word that `podbell outbox list` shows.
+        state: String,
+    },
+    /// Refused: it does not wait. It is on its way, settled, or there is none.
+    NotWaiting {
+        /// Which.
+        id: DeliveryId,
+    },
+    /// Refused: the service has no such destination.
+    NoDestination {
+        /// The name that was given, or that of the delivery.
+        destination: String,
+    },
+}
+
+impl DeliveryResult {
+    /// Whether it was refused: nothing was changed.
+    pub fn is_refused(&self) -> bool {
+        match self {
+            Self::DueAgain { .. } | Self::AllDueAgain { .. } | Self::GivenUp { .. } | Self::Works { .. } => false,
+            Self::Unknown { .. } | Self::NotDead { .. } | Self::NotWaiting { .. } | Self::NoDestination { .. } => true,
+        }
+    }
 }
 
 /// A command that waits in the inbox.

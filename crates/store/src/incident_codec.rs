@@ -56,10 +56,10 @@ pub(crate) mod tests {
 
     use super::*;
     use podbell_core::event::Target;
-    use podbell_core::incident::notification_state::{Next, NotificationState};
+    use podbell_core::incident::notification_state::{NotificationState, PendingNotice};
     use podbell_core::incident::rhythm::Rhythm;
     use podbell_core::incident::standing::EndEvidence;
-    use podbell_core::incident::{Details, Phase, Sighting, Topic};
+    use podbell_core::incident::{Details, ObjectState, Phase, Topic};
     use podbell_core::notice::{LastNotified, Newest, ReasonCount};
     use podbell_core::rule::{Field, RuleKey};
     use podbell_core::time::Time;
@@ -71,12 +71,12 @@ pub(crate) mod tests {
         count_step: u64,
         object_step: u64,
         topics: usize,
-        next: Option<Next>,
+        next: Option<PendingNotice>,
     }
 
     pub(crate) fn incident() -> Incident {
         let at = Time::from_millis(7);
-        let seen = Sighting { occurred: at, heard: at, standing: Vec::new(), silent: None, gone: None };
+        let seen = ObjectState { occurred: at, heard: at, standing: Vec::new(), silent: None, gone: None };
         Incident {
             id: 9,
             rule: RuleKey { file: "r.yaml".into(), name: "pulls".into() },
@@ -112,7 +112,7 @@ pub(crate) mod tests {
             slowest: 0,
             ended_by: None,
             shape: None,
-            runs: Vec::new(),
+            streaks: Vec::new(),
             status: None,
             affected: 0,
             unacknowledged: None,

@@ -41,11 +41,11 @@ mod test_server;
 pub use backup::{Backup, Existing};
 #[cfg(test)]
 pub(crate) use batch::NoticeRow;
+pub(crate) use batch::{AvailabilityChange, DaysRow, IncidentRow, SendRow, ThreadRow};
 pub use batch::{Batch, Changes};
-pub(crate) use batch::{DaysRow, Gap, IncidentRow, SendRow, ThreadRow};
 pub use error::{ErrorKind, StoreError};
 pub use file_inspection::{Fault, FileInfo, FileInspection};
-pub use inbox::{Command, Inbox, InboxItem};
+pub use inbox::{Command, DeliveryResult, Inbox, InboxItem};
 pub use lease::{Holder, LEASE_RENEWAL, LEASE_TTL, Lease, LeaseEnd};
 pub use location::{Candidate, Location, LocationError};
 pub(crate) use reader::Cancel;
@@ -55,4 +55,4 @@ pub use reader::{
     Snapshot, Wanted,
 };
 pub use readers::{Readers, ReadersError};
-pub use writer::{Claim, ReadingRow, Recovery, StoredDelivery, StoredState, Writer};
+pub use writer::{ClaimOutcome, ReadingRow, Recovery, StoredDelivery, StoredState, Writer};

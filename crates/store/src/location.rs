@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use secrecy::SecretString;
 
-use crate::{Backup, Claim, Existing, FileInspection, Inbox, Reader, StoreError, Writer, copy, postgres, sqlite};
+use crate::{
+    Backup, ClaimOutcome, Existing, FileInspection, Inbox, Reader, StoreError, Writer, copy, postgres, sqlite,
+};
 use podbell_core::time::Time;
 
 /// What to do instead of a backup by podbell.
@@ -242,9 +244,9 @@ impl Candidate {
     /// # Errors
     /// [`crate::ErrorKind::Newer`] when a newer version wrote the store, [`crate::ErrorKind::InUse`] when a store that
     /// is not shared has another owner, others when it cannot be reached or opened.
-    pub fn claim(&mut self, now: Time) -> Result<Claim, StoreError> {
+    pub fn claim(&mut self, now: Time) -> Result<ClaimOutcome, StoreError> {
         match &mut self.0 {
-            CandidateKind::File(location) => location.writer(Duration::ZERO, now).map(Claim::Active),
+            CandidateKind::File(location) => location.writer(Duration::ZERO, now).map(ClaimOutcome::Active),
             CandidateKind::Server(candidate) => candidate.claim(),
         }
     }

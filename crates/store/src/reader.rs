@@ -33,8 +33,16 @@ pub const KEPT_DECISIONS: u64 = 50_000;
 /// Selects the services of an answer.
 pub type Wanted<'a> = &'a dyn Fn(event::Names<'_>) -> bool;
 
-/// How many deliveries of a destination are in which state: destination, state, count.
-pub type Queue = (String, DeliveryPhase, u64);
+/// How many deliveries a destination has that are not settled.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Queue {
+    /// The destination.
+    pub destination: String,
+    /// Those that are due or on their way.
+    pub waiting: u64,
+    /// Those that were given up.
+    pub dead: u64,
+}
 
 /// Cancels the query that a reader is running. May be called from another thread, also when no query runs.
 pub(crate) type Cancel = Box<dyn Fn() + Send>;
@@ -311,10 +319,7 @@ pub trait EventQueries {
 /// Each returns an error when the store cannot be read.
 #[allow(clippy::missing_errors_doc)]
 pub trait DeliveryQueries {
-    /// How many deliveries wait, and how many were given up.
-    fn deliveries(&self) -> Result<(u64, u64), StoreError>;
-
-    /// How many deliveries are due, claimed and dead, by destination.
+    /// How many deliveries wait and how many were given up, of each destination that has any.
     fn queues(&self) -> Result<Vec<Queue>, StoreError>;
 
     /// Deliveries, oldest first.

@@ -29,6 +29,18 @@ pub struct Readers {
     free: Arc<Semaphore>,
 }
 
+/// How far the reading of a snapshot is.
+#[derive(Default)]
+enum Progress {
+    /// It has not begun, or is over.
+    #[default]
+    Waits,
+    /// A query runs, which this cancels.
+    Reads(Cancel),
+    /// The caller does not wait any more.
+    GivenUp,
+}
+
 impl Readers {
     /// A pool of at most `most` readers of a store, opened when they are needed.
     pub fn new(location: impl Into<Location>, most: usize) -> Self {
@@ -44,34 +56,47 @@ impl Readers {
         patience: Duration,
         read: impl FnOnce(&dyn Snapshot) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, ReadersError> {
-        let cancel: Arc<Mutex<Option<Cancel>>> = Arc::default();
+        let progress: Arc<Mutex<Progress>> = Arc::default();
         let work = async {
             // The semaphore is never closed.
             let permit = self.free.clone().acquire_owned().await.map_err(|_| ReadersError::Interrupted)?;
-            let (location, idle, handle) = (self.location.clone(), self.idle.clone(), cancel.clone());
+            let (location, idle, handle) = (self.location.clone(), self.idle.clone(), progress.clone());
             let reading = tokio::task::spawn_blocking(move || {
                 // Held until this thread is free again, even if the caller has timed out.
                 let _permit = permit;
                 let kept = idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
                 let mut reader = kept.filter(|reader| reader.is_current()).map_or_else(|| location.reader(), Ok)?;
-                *handle.lock().unwrap_or_else(PoisonError::into_inner) = Some(reader.canceller());
+                let is_given_up = {
+                    let mut progress = handle.lock().unwrap_or_else(PoisonError::into_inner);
+                    let is_given_up = matches!(*progress, Progress::GivenUp);
+                    *progress = Progress::Reads(reader.canceller());
+                    is_given_up
+                };
+                if is_given_up {
+                    // Connecting took all the time: nobody waits for the answer.
+                    idle.lock().unwrap_or_else(PoisonError::into_inner).push(reader);
+                    return Ok(None);
+                }
                 let result = reader.snapshot().and_then(|snapshot| read(&*snapshot));
                 // The reader may serve another caller from here on: do not cancel it.
-                *handle.lock().unwrap_or_else(PoisonError::into_inner) = None;
+                *handle.lock().unwrap_or_else(PoisonError::into_inner) = Progress::Waits;
                 // A reader that failed is not reused.
                 if result.is_ok() {
                     idle.lock().unwrap_or_else(PoisonError::into_inner).push(reader);
                 }
-                result
+                result.map(Some)
             });
-            Ok(reading.await.map_err(|_| ReadersError::Interrupted)??)
+            let read: Result<_, StoreError> = reading.await.map_err(|_| ReadersError::Interrupted)?;
+            read?.ok_or(ReadersError::Interrupted)
         };
         match tokio::time::timeout(patience, work).await {
             Ok(result) => result,
             Err(_) => {
-                if let Some(cancel) = &*cancel.lock().unwrap_or_else(PoisonError::into_inner) {
+                let mut progress = progress.lock().unwrap_or_else(PoisonError::into_inner);
+                if let Progress::Reads(cancel) = &*progress {
                     cancel();
                 }
+                *progress = Progress::GivenUp;
                 Err(ReadersError::Slow(patience))
             }
         }

@@ -151,7 +151,7 @@ pub trait Writer: Send + std::fmt::Debug {
 
 /// What a replica finds when it asks to own the store.
 #[derive(Debug)]
-pub enum Claim {
+pub enum ClaimOutcome {
     /// It owns the store now.
     Active(Box<dyn Writer>),
     /// Another replica does.

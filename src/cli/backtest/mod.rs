@@ -63,16 +63,16 @@ pub(crate) struct Args {
     /// Other rule files: print only what they would tell otherwise.
     #[arg(long, value_name = "FILE", num_args = 1..)]
     compare: Vec<PathBuf>,
-    /// Whose wall clock the recordings show.
+    /// The time zone of the times in recordings.
     #[arg(long, value_name = "ZONE", default_value = "UTC", value_parser = super::values::time_zone)]
     time_zone: TimeZone,
-    /// What recordings leave open: the cluster.
+    /// The cluster of recorded polls that name none.
     #[arg(long, value_name = "NAME")]
     cluster: Option<String>,
-    /// What recordings leave open: the namespace.
+    /// The namespace of recorded polls that name none.
     #[arg(long, value_name = "NAME")]
     namespace: Option<String>,
-    /// What recordings leave open: the service.
+    /// The service of recorded polls that name none.
     #[arg(long, value_name = "NAME")]
     service: Option<String>,
     /// Count only: no line for each notice.
@@ -243,7 +243,9 @@ fn play(args: &Args, sets: &mut [Backtest]) -> anyhow::Result<usize> {
     }
     for field in left_open.into_iter().filter(|field| sets.iter().any(|set| set.looks_at(*field))) {
         let name = field.as_str();
-        anstream::eprintln!("note: rules look at the {name}, which the recording leaves open: say it with --{name}");
+        anstream::eprintln!(
+            "note: rules look at the {name}, which some recorded polls do not name: give it with --{name}"
+        );
     }
     readings.iter().map(Reading::finish).sum()
 }

@@ -8,7 +8,7 @@ use jiff::tz::TimeZone;
 use serde_json::{Value, json};
 
 use super::Args;
-use podbell_core::backtest::{Report, UnmatchedReason, Untold};
+use podbell_core::backtest::{NotNotifiedReason, Report, Untold};
 use podbell_core::message::{Message, Style as Reader, compose};
 use podbell_core::notice::{Notice, NoticeBody};
 use podbell_core::rule::{Destination, RuleKey};
@@ -133,13 +133,13 @@ fn untold_line(untold: &Untold) -> String {
     format!("{changes:>7} changes, {times} times  {namespace}/{workload} {reason}: {}", because(&untold.because))
 }
 
-fn because(because: &UnmatchedReason) -> String {
+fn because(because: &NotNotifiedReason) -> String {
     match because {
-        UnmatchedReason::NoRule => "no rule matches it".to_owned(),
-        UnmatchedReason::Ignored(rule) => format!("ignored by {rule}"),
-        UnmatchedReason::TooFew(rule) => format!("too few for open_when of {rule}"),
-        UnmatchedReason::Held(rule) => format!("held back: see `active`, `maintenance` and `inhibit` of {rule}"),
-        UnmatchedReason::TooLate(rule) => format!("the recording ended before {rule} told it"),
+        NotNotifiedReason::NoRule => "no rule matches it".to_owned(),
+        NotNotifiedReason::Ignored(rule) => format!("ignored by {rule}"),
+        NotNotifiedReason::TooFew(rule) => format!("too few for open_when of {rule}"),
+        NotNotifiedReason::Held(rule) => format!("held back: see `active`, `maintenance` and `inhibit` of {rule}"),
+        NotNotifiedReason::TooLate(rule) => format!("the recording ended before {rule} told it"),
     }
 }
 

@@ -29,7 +29,7 @@ pub(super) fn judge(known: &RulesFacts<'_>) -> Vec<Finding> {
     if !known.given {
         let told = known.destinations.iter().filter(|(_, told)| *told).map(|(name, _)| &**name);
         let told = told.collect::<Vec<_>>().join(", ");
-        let found = format!("no `rules:`, so the built-in ones hold: Warnings of any reason are told to {told}");
+        let found = format!("no `rules:`, so the built-in ones apply: Warnings of any reason are told to {told}");
         let mut findings = vec![Finding::ok(Group::Rules, "built-in", found)];
         findings.extend(untold(known, |_, is_chat| is_chat));
         return findings;
@@ -39,7 +39,7 @@ pub(super) fn judge(known: &RulesFacts<'_>) -> Vec<Finding> {
     let mut findings =
         configuration::of_diagnostics(Group::Rules, "rule files", all_well, known.diagnostics, known.check);
     if known.rules.is_empty() {
-        let advice = "name rule files, or leave `rules:` out: then the built-in rules hold";
+        let advice = "name rule files, or leave `rules:` out: then the built-in rules apply";
         findings.push(Finding::fail(Group::Rules, "rule files", "no rule is there, so nothing is told", advice));
         return findings;
     }

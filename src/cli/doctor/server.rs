@@ -41,9 +41,10 @@ fn judge(listen: SocketAddr, there: Listener) -> Vec<Finding> {
         Listener::Free => {
             vec![Finding::ok(Group::Server, "listen", format!("{listen} is free; no podbell runs there"))]
         }
-        Listener::Unavailable(why) => {
-            fail(format!("{listen} cannot be had: {why}"), "choose another `server.listen`, of this machine")
-        }
+        Listener::Unavailable(why) => fail(
+            format!("podbell cannot listen on {listen}: {why}"),
+            "set `server.listen` to another address of this machine",
+        ),
         Listener::Stranger => fail(
             format!("something else listens on {listen}"),
             "choose another `server.listen`, or end what listens there",
@@ -144,7 +145,12 @@ pub(super) async fn heartbeat(config: &Config, net: &Net) -> Option<Finding> {
     let heartbeat = config.operator.heartbeat.as_ref()?;
     Some(match Url::parse(heartbeat.url.expose_secret()) {
         Ok(url) => net.reached(Group::Server, "operator.heartbeat", "dead man's switch", url).await,
-        Err(_) => Finding::fail(Group::Server, "operator.heartbeat", "its url is none", "begin it with https://"),
+        Err(_) => Finding::fail(
+            Group::Server,
+            "operator.heartbeat",
+            "its url is no http(s) address",
+            "begin it with https://",
+        ),
     })
 }
 

@@ -14,8 +14,8 @@ const SUMMARY: usize = 1_000;
 const DESCRIPTION: usize = 16_000;
 const SHORT: usize = 2_000;
 const LABEL: usize = 500;
-/// How long before its notice an alert ends, in milliseconds. If that were later than Alertmanager's clock, which may be slow,
-/// it would be no end, and what was said before would stand.
+/// How far the `endsAt` of a resolved alert lies before its notice, in milliseconds. If Alertmanager's clock is slow,
+/// a later `endsAt` would lie in its future: it would not end the alert, and the one that was sent before would stand.
 const EARLIER: i64 = 60_000;
 
 /// What identifies an alert: two with the same labels are one.

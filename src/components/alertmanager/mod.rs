@@ -42,7 +42,8 @@ const PACE: Pace = Pace { limit: 300, per: Duration::from_secs(60), kept_for_cri
 const REPEATS: Pace = Pace { limit: 200, per: Duration::from_secs(60), kept_for_critical: 0 };
 /// How long other members may take for an alert that one has taken.
 const OTHERS_WITHIN: Duration = Duration::from_secs(1);
-/// How long members may take that did not answer within `OTHERS_WITHIN`, until `REPEAT_EVERY` has passed.
+/// Once one member took the alert: how long to wait for members that did not take the last one. Once in `REPEAT_EVERY`,
+/// such a member gets `OTHERS_WITHIN`.
 const SILENT_WITHIN: Duration = Duration::from_millis(100);
 /// Alerts belong to no place: behind another address they are the same ones, and are repeated there.
 const PLACE: &str = "alertmanager";
@@ -165,7 +166,7 @@ impl Alertmanager {
 }
 
 impl Member {
-    /// Whether it has the longer time to answer: while it takes alerts, else now and then.
+    /// Whether to wait `OTHERS_WITHIN` for this member: while it takes alerts, otherwise once in `REPEAT_EVERY`.
     fn is_awaited(&self, now: Time) -> bool {
         let before = Time::from_millis(self.awaited_at.load(Ordering::Relaxed));
         let is = self.takes.load(Ordering::Relaxed) || now.since(before) >= REPEAT_EVERY;
@@ -219,8 +220,8 @@ impl Notifier for Alertmanager {
         Request::new(rendering, PLACE, alert::of(rendering)).stored()
     }
 
-    fn sent<'a>(&self, stored: &'a [u8]) -> Cow<'a, [u8]> {
-        Request::sent(stored)
+    fn shown_body<'a>(&self, stored: &'a [u8]) -> Cow<'a, [u8]> {
+        Request::shown_body(stored)
     }
 
     // What is sent last is what the alert says.

@@ -239,7 +239,7 @@ impl App {
             Ok(_) => Finding::ok(
                 Group::Destinations,
                 subject,
-                "the application may write cards; whether its robot is in the group, only a message shows",
+                "the application may write cards; whether its robot is in the group shows only when a message is sent",
             ),
         }
     }
@@ -292,8 +292,8 @@ impl Notifier for App {
         false
     }
 
-    fn sent<'a>(&self, stored: &'a [u8]) -> Cow<'a, [u8]> {
-        if self.cards.is_some() { Request::sent(stored) } else { Cow::Borrowed(stored) }
+    fn shown_body<'a>(&self, stored: &'a [u8]) -> Cow<'a, [u8]> {
+        if self.cards.is_some() { Request::shown_body(stored) } else { Cow::Borrowed(stored) }
     }
 
     fn deliver<'a>(&'a self, attempt: Attempt<'a>) -> BoxFuture<'a, Outcome> {
@@ -314,7 +314,7 @@ impl Notifier for App {
                 Ok(_) => Finding::ok(
                     group,
                     subject,
-                    "DingTalk knows the application; whether its robot is in the group, only a message shows",
+                    "DingTalk knows the application; whether its robot is in the group shows only when a message is sent",
                 ),
             };
             finding.into()

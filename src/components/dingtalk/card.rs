@@ -72,7 +72,7 @@ impl Group<'_> {
         body
     }
 
-    /// The request that shows a card in the group that was made before.
+    /// The request that shows, in the group, a card that was made before.
     pub(super) fn deliver(self, track: &str) -> Value {
         self.delivery(track)
     }
@@ -116,10 +116,10 @@ pub(super) fn of(reply: &Reply) -> CardResult {
         "param.cardnotexist" => CardResult::Gone(reply.summary()),
         "param.contentunsafe" => CardResult::Not(reply.content_rejected()),
         code if code.contains("permission") => invalid(
-            "give the application the right to write cards (互动卡片实例写权限, Card.Instance.Write), or leave `cards` away",
+            "give the application the right to write cards (互动卡片实例写权限, Card.Instance.Write), or leave `cards` out",
         ),
         code if code.contains("template") => {
-            invalid("DingTalk does not have its template of cards here: leave `cards` away")
+            invalid("DingTalk does not have its template of cards here: leave `cards` out")
         }
         code if code.contains("openspace") => invalid("the group does not exist any more: check `conversation`"),
         code if code.contains("delivermodel") => invalid("the robot cannot write in the group: check `robot_code`"),

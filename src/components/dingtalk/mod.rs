@@ -54,8 +54,11 @@ const REPLIES: Replies = Replies {
     is_about_content: |_| false,
 };
 const URL: Key<Secret> = Key::required("url", Secret(SecretKind::Url), "The address of a custom robot.");
-const SECRET: Key<Secret> =
-    Key::optional("secret", Secret(SecretKind::Any), "Of its signature (加签, SEC…), if that is its security setting.");
+const SECRET: Key<Secret> = Key::optional(
+    "secret",
+    Secret(SecretKind::Any),
+    "The secret of the robot's signature (加签, SEC…), if that is its security setting.",
+);
 
 /// Its registry row.
 pub(crate) const NOTIFIER: NotifierKind = NotifierKind {

@@ -36,7 +36,7 @@ const REPLIES: Replies = Replies {
     is_about_content: |_| false,
 };
 const URL: Key<Secret> = Key::required("url", Secret(SecretKind::Url), "The address of a webhook of the channel.");
-const TOKEN: Key<Secret> = Key::required("token", Secret(SecretKind::Any), "Of the application's bot.");
+const TOKEN: Key<Secret> = Key::required("token", Secret(SecretKind::Any), "The token of the application's bot.");
 const CHANNEL: Key<Id> = Key::required("channel", id("a channel"), "For a bot: the channel's id.");
 const API: Key<Address> = Key::with_default("api", HTTP, "https://discord.com/api/v10", "Discord's API.");
 const BUTTONS: Key<Bool> = Key::optional(
@@ -88,8 +88,8 @@ fn is_id(text: &str) -> bool {
 }
 
 /// An id of Discord's, of this.
-const fn id(of: &'static str) -> Id {
-    Id { of, such: "80351110224678912", platform: "Discord", fits: is_id, pattern: "^[0-9]{1,20}$" }
+const fn id(what: &'static str) -> Id {
+    Id { what, example: "80351110224678912", platform: "Discord", fits: is_id, pattern: "^[0-9]{1,20}$" }
 }
 
 /// Reads the id of a user, or `&` and the id of a role, with or without the marks of a mention.

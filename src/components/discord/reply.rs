@@ -47,7 +47,7 @@ pub(super) fn of_webhook(request: Option<&Request>, reply: &Reply) -> Outcome {
         (404, 10_008) if request.is_some_and(Request::needs_a_message) => Outcome::Orphaned { why: reply.summary() },
         // It stands in a thread that is archived; a new message brings the thread back.
         (400, 50_083) if request.is_some_and(Request::needs_a_message) => {
-            request.map_or(reply.content_rejected(), |one| one.is_too_late(reply.summary()))
+            request.map_or(reply.content_rejected(), |one| one.too_late(reply.summary()))
         }
         (400, 220_001) => reply.invalid_destination(code, "the webhook is one of a forum: add `?thread_id=` and the id of a post to its URL"),
         (401 | 403 | 404, _) if code != 0 => reply.invalid_destination(code, "the webhook was deleted or its URL is wrong: make one in the channel's settings (Integrations), and put its URL into podbell.yaml"),

@@ -62,8 +62,8 @@ impl Notifier for Webhook {
         Request::new(rendering, &self.place, arguments).stored()
     }
 
-    fn sent<'a>(&self, stored: &'a [u8]) -> Cow<'a, [u8]> {
-        Request::sent(stored)
+    fn shown_body<'a>(&self, stored: &'a [u8]) -> Cow<'a, [u8]> {
+        Request::shown_body(stored)
     }
 
     // What follows stands in the channel, wherever that is by then.

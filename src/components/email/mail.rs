@@ -41,7 +41,8 @@ pub(super) fn of(rendering: &Rendering<'_>, from: &Mailbox, to: &[Mailbox]) -> O
     for one in to {
         mail = mail.to(one.clone());
     }
-    // No mail has this id. That of the first one would be lost if that one were.
+    // Mails of a thread refer to an id made from the incident, which no mail has: if they referred to the first mail,
+    // its loss would break the thread.
     if let Some(incident) = rendering.incident_key().filter(|_| !rendering.is_digest) {
         let thread = format!("<{incident}@{domain}>");
         mail = mail.in_reply_to(thread.clone()).references(thread);

@@ -25,7 +25,7 @@ use podbell_core::outbox::{Outcome, Policy};
 
 /// Slow enough for the limits of mail providers on what one sender may send.
 const PACE: Pace = Pace { limit: 20, per: Duration::from_secs(61), kept_for_critical: 5 };
-/// Of this many mails podbell knows which recipients have them, while others do not.
+/// How many mails are remembered that some recipients have and others do not have yet.
 const MAX_PARTLY: usize = 1_000;
 
 /// Its registry row.
@@ -202,7 +202,7 @@ impl Notifier for Email {
         serde_json::to_vec(&Stored { mail }).unwrap_or_default()
     }
 
-    fn sent<'a>(&self, stored: &'a [u8]) -> Cow<'a, [u8]> {
+    fn shown_body<'a>(&self, stored: &'a [u8]) -> Cow<'a, [u8]> {
         match serde_json::from_slice::<Stored>(stored) {
             Ok(Stored { mail }) => Cow::Owned(mail.into_bytes()),
             Err(_) => Cow::Borrowed(stored),

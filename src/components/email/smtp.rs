@@ -60,7 +60,7 @@ pub(super) struct Envelope<'a> {
     pub(super) mail: Option<&'a str>,
 }
 
-/// What became of the recipients of a mail that nothing else kept back.
+/// What the server said of each recipient, after it accepted the connection, the login and the sender.
 #[derive(Debug, Default)]
 pub(super) struct Recipients {
     /// The server has it for them.

@@ -178,8 +178,8 @@ impl Notifier for Chat {
         Request::new(rendering, &self.place, arguments).stored()
     }
 
-    fn sent<'a>(&self, stored: &'a [u8]) -> Cow<'a, [u8]> {
-        Request::sent(stored)
+    fn shown_body<'a>(&self, stored: &'a [u8]) -> Cow<'a, [u8]> {
+        Request::shown_body(stored)
     }
 
     fn deliver<'a>(&'a self, attempt: Attempt<'a>) -> BoxFuture<'a, Outcome> {
@@ -248,7 +248,7 @@ fn classify(request: &Request, reply: &Reply) -> Outcome {
             Outcome::Orphaned { why: reply.summary() }
         }
         // Older than 14 days, changed too often, or of a kind that does not change.
-        Some(230_031 | 230_054 | 230_072) if request.needs_a_message() => request.is_too_late(reply.summary()),
+        Some(230_031 | 230_054 | 230_072) if request.needs_a_message() => request.too_late(reply.summary()),
         _ => refused_code(reply),
     }
 }

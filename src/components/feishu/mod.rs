@@ -49,8 +49,11 @@ const REPLIES: Replies = Replies {
     is_about_content: |_| false,
 };
 const URL: Key<Secret> = Key::required("url", Secret(SecretKind::Url), "The address of a custom robot.");
-const SECRET: Key<Secret> =
-    Key::optional("secret", Secret(SecretKind::Any), "Of its signature verification, if that is turned on.");
+const SECRET: Key<Secret> = Key::optional(
+    "secret",
+    Secret(SecretKind::Any),
+    "The secret of the robot's signature verification, if that is turned on.",
+);
 
 /// Its registry row.
 pub(crate) const NOTIFIER: NotifierKind = NotifierKind {

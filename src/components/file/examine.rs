@@ -70,6 +70,6 @@ fn words(shown: &str, read: &Read) -> String {
         None => format!("{shown} can be read and is empty"),
         Some(last) if read.single => format!("{shown} is a single answer; its newest event is of {}", time(last)),
         Some(last) if read.all => format!("{shown}: {}, the last of {}", count(read.polls, "poll"), time(last)),
-        Some(last) => format!("{shown}: more than {MAX} polls; those of until {} can be read", time(last)),
+        Some(last) => format!("{shown}: at least {MAX} polls; the first {MAX}, up to {}, can be read", time(last)),
     }
 }

@@ -28,7 +28,7 @@ use tokio_util::sync::CancellationToken;
 use self::recording::{RecordedObject, RecordedOutcome, RecordedPoll, Recording, RecordingError, Scope, Shift};
 use crate::clock;
 use crate::sources::receipt::Counter;
-use crate::sources::{Covers, ObjectName, Problem, SourceEvent, TargetEntry, event_list};
+use crate::sources::{ObjectName, Problem, SourceEvent, TargetEntry, WatchCoverage, event_list};
 use podbell_core::event::Target;
 use podbell_core::time::Time;
 
@@ -98,7 +98,7 @@ impl FileConfig {
                 // What is played cannot be lost on its way.
                 let receipt = Counter::default().mark();
                 let namespace = poll.scope.namespace.as_deref().map(Into::into);
-                SourceEvent::WatchProgress { covers: Covers { source: target.source, namespace }, at, receipt }
+                SourceEvent::WatchProgress { covers: WatchCoverage { source: target.source, namespace }, at, receipt }
             }
             RecordedOutcome::Templates(templates) => {
                 let reports = templates.into_iter().map(|one| one.report(&target)).collect();
@@ -149,6 +149,15 @@ async fn play(config: &FileConfig, events: &mpsc::Sender<SourceEvent>) {
 /// The receiver is gone: podbell is shutting down.
 struct ReceiverClosed;
 
+/// How much of a recording's targets is known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Known {
+    /// Every target: it was read to its end.
+    All,
+    /// What was read so far.
+    SoFar,
+}
+
 struct Player<'a> {
     config: &'a FileConfig,
     events: &'a mpsc::Sender<SourceEvent>,
@@ -176,7 +185,7 @@ impl Player<'_> {
                 Some(Ok(poll)) if recording.is_single() => {
                     self.say(self.config.event(RecordedPoll { at: clock::now(), ..poll }), unusable).await?;
                     if self.config.path != Path::new("-") {
-                        return self.send(self.target_list(true)).await;
+                        return self.send(self.target_list(Known::All)).await;
                     }
                 }
                 Some(Ok(poll)) => {
@@ -195,7 +204,7 @@ impl Player<'_> {
             }
         }
         tracing::info!(source = %self.config.name, "the recording is over; its last answers stay");
-        self.send(self.target_list(true)).await?;
+        self.send(self.target_list(Known::All)).await?;
         self.repeat_for_ever().await
     }
 
@@ -223,7 +232,7 @@ impl Player<'_> {
         let (target, at, read) = (target.clone(), *at, matches!(event, SourceEvent::Polled { .. }));
         let new = self.watched.insert(target.clone(), Some(event.clone())).is_none();
         if new {
-            self.send(self.target_list(false)).await?;
+            self.send(self.target_list(Known::SoFar)).await?;
         }
         self.send(event).await?;
         // The first list is always reported: the store may remember a trouble of it.
@@ -238,10 +247,10 @@ impl Player<'_> {
         Ok(())
     }
 
-    fn target_list(&self, complete: bool) -> SourceEvent {
+    fn target_list(&self, known: Known) -> SourceEvent {
         let entry = |target: &Target| TargetEntry { target: target.clone(), discovered: false };
         let targets = self.watched.keys().map(entry).collect();
-        SourceEvent::TargetList { source: self.config.name.clone(), targets, complete }
+        SourceEvent::TargetList { source: self.config.name.clone(), targets, complete: known == Known::All }
     }
 
     async fn send(&self, event: SourceEvent) -> Result<(), ReceiverClosed> {

@@ -26,7 +26,7 @@ use crate::sources::event_list::{self as answer, AnswerError, Entries};
 use crate::sources::wall_clock::WallClock;
 use podbell_core::event::{Event, Target};
 use podbell_core::health::{Health, HealthReport, WorkloadKind};
-use podbell_core::rollout::{Template, TemplateReport};
+use podbell_core::rollout::{PodTemplate, TemplateReport};
 use podbell_core::time::Time;
 
 /// The longest line, and the longest single answer, in bytes.
@@ -144,14 +144,14 @@ pub struct RecordedTemplate {
 impl RecordedTemplate {
     /// As it is recorded.
     pub(crate) fn new(report: &TemplateReport) -> Self {
-        let TemplateReport { kind, name, template: Template { revision, images }, .. } = report;
+        let TemplateReport { kind, name, template: PodTemplate { revision, images }, .. } = report;
         Self { kind: *kind, name: name.clone(), revision: revision.clone(), images: images.clone() }
     }
 
     /// As a source reports it.
     pub(crate) fn report(self, target: &Target) -> TemplateReport {
         let Self { kind, name, revision, images } = self;
-        TemplateReport { target: target.clone(), kind, name, template: Template::new(&revision, images) }
+        TemplateReport { target: target.clone(), kind, name, template: PodTemplate::new(&revision, images) }
     }
 }
 

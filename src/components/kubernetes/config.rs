@@ -48,7 +48,7 @@ const EVENT_TTL: Key<AtLeast> = Key::with_default(
     "event_ttl",
     AtLeast(Duration::from_secs(60)),
     "1h",
-    "How long the API server keeps events (its `--event-ttl`): a longer gap is told as blind.",
+    "How long the API server keeps events (its `--event-ttl`): if podbell could not read them for longer, it says that events may have been missed.",
 );
 const WATCH_LIST: Key<Bool> = Key::with_default(
     "watch_list",

@@ -58,7 +58,8 @@ async fn from(mut kubeconfig: Kubeconfig, options: &KubeConfigOptions) -> Result
         ));
     }
     if let Some(proxy) = proxy {
-        // With one of its own, the environment's is not even read. It is taken out again.
+        // kube reads the environment's proxy variables only for a cluster without `proxy_url`. `client` removes this
+        // placeholder.
         *proxy = Some("http://unused".to_owned());
     }
     Config::from_custom_kubeconfig(kubeconfig, options).await.map_err(|error| unreadable(&error))

@@ -87,7 +87,7 @@ pub(super) async fn ask(api: &Api, how: Enrich, question: &PodQuestion) -> Optio
     if how == Enrich::Off || !is_name(namespace) || !is_name(pod) {
         return None;
     }
-    // A list, because no right to get single pods is needed elsewhere.
+    // A list of one pod, because podbell needs the right `list` on pods anyway, and `get` on pods nowhere else.
     let address = format!("/api/v1/namespaces/{namespace}/pods?fieldSelector=metadata.name%3D{pod}&limit=1");
     let (body, _) = api.ask(&address, None).await.ok()?;
     let mut state = read(&body)?;
@@ -142,7 +142,7 @@ fn read(body: &[u8]) -> Option<PodState> {
 }
 
 impl Container {
-    /// Whether there is nothing to tell. A container of the start is not ready, and ends well.
+    /// Whether there is nothing to tell of it. An init container that has finished is not ready, but has exit code 0.
     fn is_well(&self) -> bool {
         let ended_well = self.state.terminated.as_ref().is_some_and(|end| end.exit_code == 0);
         (self.ready || ended_well) && self.restart_count == 0

@@ -58,7 +58,7 @@ fn rights(subject: &str, place: &NamespaceRights) -> Vec<Finding> {
     let missing = match &place.missing {
         Ok(missing) => missing,
         Err(fault) => {
-            let found = format!("what the account may do is not said: {}", fault.error.text);
+            let found = format!("the API server does not say what the account may do: {}", fault.error.text);
             let advice = "look at the rights by hand: docs/kubernetes.md lists what is needed";
             return vec![Finding::warn(Group::Sources, subject, found, advice)];
         }
@@ -96,11 +96,14 @@ fn rights(subject: &str, place: &NamespaceRights) -> Vec<Finding> {
         "deployments, statefulsets and daemonsets: an incident ends when its pods are ready",
         "incidents of such workloads end when their events stop",
     );
-    let nodes =
-        added(Purpose::Nodes, "nodes: what they say of themselves is told", "only events tell of nodes that are down");
+    let nodes = added(
+        Purpose::Nodes,
+        "nodes: trouble in a node's conditions is told",
+        "only events tell of nodes that are down",
+    );
     let autoscalers = added(
         Purpose::Autoscalers,
-        "horizontalpodautoscalers: that one works again, or is deleted, is told at once",
+        "horizontalpodautoscalers: an incident ends at once when the autoscaler works again or is deleted",
         "incidents of autoscalers end when their events stop",
     );
     let described = if place.namespace.is_some() { "cronjobs" } else { "cronjobs and namespaces" };
@@ -128,7 +131,7 @@ fn may_read_logs(subject: &str, place: &NamespaceRights, may: &Result<bool, Faul
             Finding::warn(Group::Sources, subject, found, format!("add to the {kind} of podbell's account: {rule}"))
         }
         Err(fault) => {
-            let found = format!("whether it may read logs is not said: {}", fault.error.text);
+            let found = format!("the API server does not say whether the account may read logs: {}", fault.error.text);
             Finding::warn(
                 Group::Sources,
                 subject,

@@ -11,7 +11,7 @@
 
 use std::sync::Arc;
 
-use podbell_core::source::Covers;
+use podbell_core::source::WatchCoverage;
 
 #[cfg(feature = "kubernetes")]
 pub mod api;
@@ -65,8 +65,8 @@ pub(crate) fn read_event(text: &str) -> Option<podbell_core::event::Event<'stati
 }
 
 /// The watches of a source of these namespaces; of all if there are none.
-fn covers(source: &Arc<str>, namespaces: &[String]) -> Vec<Covers> {
-    let one = |namespace| Covers { source: source.clone(), namespace };
+fn covers(source: &Arc<str>, namespaces: &[String]) -> Vec<WatchCoverage> {
+    let one = |namespace| WatchCoverage { source: source.clone(), namespace };
     match namespaces {
         [] => vec![one(None)],
         some => some.iter().map(|name| one(Some(name.as_str().into()))).collect(),

@@ -1,4 +1,4 @@
-//! The signals of nodes, from a watch of their status. Where they cannot be read, nothing is lost but what only they say:
+//! The signals of nodes, from a watch of their status. Without the right to read nodes, only these signals are missing:
 //! events tell of nodes, too.
 
 use std::collections::HashSet;

@@ -25,7 +25,7 @@ use crate::sources::receipt::Counter;
 use podbell_core::backoff::doubled;
 use podbell_core::event::{Event, Target};
 use podbell_core::series::EpisodeKey;
-use podbell_core::source::{Covers, PartialObservation};
+use podbell_core::source::{PartialObservation, WatchCoverage};
 use podbell_core::time::Time;
 
 /// The most events of a batch.
@@ -49,7 +49,7 @@ enum Waiting {
 
 struct Reporter {
     config: Arc<KubernetesConfig>,
-    covers: Covers,
+    covers: WatchCoverage,
     owners: SharedOwners,
     signals: Signals,
     out: mpsc::Sender<SourceEvent>,
@@ -68,6 +68,15 @@ struct Reporter {
     unread: u64,
     losses: u32,
     lost_at: Option<Instant>,
+}
+
+/// What lists hold of their targets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum ListKind {
+    /// All that there is.
+    Whole,
+    /// What changed.
+    Changes,
 }
 
 /// Events by target, each episode once.
@@ -103,7 +112,7 @@ pub(super) struct EventWatch {
     /// Its API server.
     pub api: Arc<Api>,
     /// What is watched.
-    pub covers: Covers,
+    pub covers: WatchCoverage,
     /// What tells their services.
     pub owners: SharedOwners,
     /// What is shown beside them.
@@ -260,7 +269,7 @@ impl Reporter {
         let began = self.list_began.take().unwrap_or_else(clock::now);
         let lists = std::mem::take(&mut self.list);
         let shown: Vec<Target> = lists.by_target.keys().map(|target| (**target).clone()).collect();
-        self.hand_in(lists, true, began).await?;
+        self.hand_in(lists, ListKind::Whole, began).await?;
         let Some(receipt) = self.counter.receipt(1).await else { return Err(ReceiverClosed) };
         self.send(SourceEvent::ListCompleted { covers: self.covers.clone(), at: began, shown, receipt }).await?;
         self.said = Some(clock::monotonic());
@@ -329,7 +338,7 @@ impl Reporter {
                 }
             }
         }
-        self.hand_in(lists, false, clock::now()).await?;
+        self.hand_in(lists, ListKind::Changes, clock::now()).await?;
         let due = self.say_at.is_none() && self.said.is_none_or(|said| said.elapsed() >= SAY_EVERY);
         match caught_up.filter(|_| due) {
             Some(until) => self.say(until).await,
@@ -338,7 +347,7 @@ impl Reporter {
     }
 
     /// Sends what was seen, a batch at a time; a target's whole list is never split.
-    async fn hand_in(&mut self, lists: Lists, whole: bool, at: Time) -> Result<(), ReceiverClosed> {
+    async fn hand_in(&mut self, lists: Lists, kind: ListKind, at: Time) -> Result<(), ReceiverClosed> {
         let (mut batch, mut size) = (Vec::new(), 0);
         let mut all = lists.by_target.into_iter().peekable();
         while let Some((target, list)) = all.next() {
@@ -346,8 +355,8 @@ impl Reporter {
             batch.push(PartialObservation { target: (*target).clone(), events: list.events, gone: list.gone });
             if size >= BATCH || all.peek().is_none() {
                 let Some(receipt) = self.counter.receipt(size).await else { return Err(ReceiverClosed) };
-                self.send(SourceEvent::PartialObservation { at, whole, lists: std::mem::take(&mut batch), receipt })
-                    .await?;
+                let (whole, lists) = (kind == ListKind::Whole, std::mem::take(&mut batch));
+                self.send(SourceEvent::PartialObservation { at, whole, lists, receipt }).await?;
                 size = 0;
             }
         }

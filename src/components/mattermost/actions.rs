@@ -21,7 +21,7 @@ const PURPOSE: &[u8] = b"podbell action\n";
 pub(super) struct Press {
     /// The command that somebody would type.
     pub command: String,
-    /// The post that is answered by the one that the button stands in and that the press changes.
+    /// If the press changes the post in which the button stands: the post that this one answers.
     pub answers: Option<String>,
 }
 

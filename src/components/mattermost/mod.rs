@@ -200,8 +200,8 @@ impl Notifier for Channel {
         Request::new(rendering, &self.place(), parts.post()).stored()
     }
 
-    fn sent<'a>(&self, stored: &'a [u8]) -> Cow<'a, [u8]> {
-        Request::sent(stored)
+    fn shown_body<'a>(&self, stored: &'a [u8]) -> Cow<'a, [u8]> {
+        Request::shown_body(stored)
     }
 
     fn deliver<'a>(&'a self, attempt: Attempt<'a>) -> BoxFuture<'a, Outcome> {

@@ -49,7 +49,7 @@ pub(super) fn of_bot(request: &Request, reply: &Reply) -> Outcome {
     match request.needs_a_message() {
         true if gone && !id.is_empty() => Outcome::Orphaned { why: reply.summary() },
         // Who may change posts, and for how long, is a setting of the server.
-        true if id.contains("permissions") || id.contains("time_limit") => request.is_too_late(reply.summary()),
+        true if id.contains("permissions") || id.contains("time_limit") => request.too_late(reply.summary()),
         _ => of_question(reply),
     }
 }

@@ -32,8 +32,11 @@ const API: &str = "https://events.pagerduty.com/v2/enqueue";
 /// 120 a minute are allowed for an integration.
 const PACE: Pace = Pace { limit: 120, per: Duration::from_secs(61), kept_for_critical: 30 };
 
-const KEY: Key<Secret> =
-    Key::required("routing_key", Secret(SecretKind::Any), "Of an Events API v2 integration of the service.");
+const KEY: Key<Secret> = Key::required(
+    "routing_key",
+    Secret(SecretKind::Any),
+    "The integration key of an Events API v2 integration of the service.",
+);
 const EVENTS_API: Key<Address> =
     Key::with_default("api", HTTP, API, "The Events API; in Europe https://events.eu.pagerduty.com/v2/enqueue.");
 
@@ -79,7 +82,7 @@ impl Service {
         };
         let text = |name: &str| event.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
         let (action, alert) = (text("event_action"), text("dedup_key"));
-        // Counts are no news for an alert.
+        // A notice that changes nothing for the alert, such as new counts, is not sent.
         if action == Action::Nothing.as_str() {
             return Outcome::NotNeeded;
         }
@@ -121,7 +124,7 @@ impl Notifier for Service {
     }
 
     fn examine<'a>(&'a self, context: ExamineContext<'a>) -> BoxFuture<'a, Checked> {
-        // There is no question that would not make an alert.
+        // The Events API has no request that checks the key without triggering an alert: only try the connection.
         Box::pin(async move {
             let ExamineContext { subject, net, .. } = context;
             net.reached(Group::Destinations, subject, "PagerDuty", self.api.clone()).await.into()

@@ -20,7 +20,8 @@ const ENDPOINT: Key<Address> = Key::with_default("endpoint", HTTP, DEFAULT_ENDPO
 const REGION: Key<Text> = Key::required("region", Text("a region"), "Such as `ap-guangzhou`.");
 const SECRET_ID: Key<Secret> = Key::required("secret_id", Secret(SecretKind::Any), "The public half of the key pair.");
 const SECRET_KEY: Key<Secret> = Key::required("secret_key", Secret(SecretKind::Any), "The half that signs.");
-const TOKEN: Key<Secret> = Key::optional("token", Secret(SecretKind::Any), "Of temporary credentials [default: none].");
+const TOKEN: Key<Secret> =
+    Key::optional("token", Secret(SecretKind::Any), "The Token of temporary credentials [default: none].");
 const SIGNATURE_METHOD: Key<OneOf<SignatureMethod>> = Key::with_default(
     "signature_method",
     OneOf(
@@ -36,7 +37,7 @@ const RATE: Key<Number> = Key::with_default(
     "requests_per_second",
     Number(1, 1000),
     "10",
-    "All requests, retries and discovery included; `check` and `run` say the real interval when it is too little, and call it an error beyond the hour that the API remembers; from 20 on, requests leave in groups, 10 times a second.",
+    "The most requests a second, retries and discovery included. If that is too few for `poll_every`, `check` and `run` say the real interval, and call it an error if it is longer than the hour for which the API shows events. From 20 on, requests leave in groups, 10 times a second.",
 );
 const SERVICES: Key<Custom<Vec<ServiceSelection>>> = Key::required(
     "services",

@@ -100,7 +100,7 @@ fn late(looked: &[Looked], rate: NonZeroU32) -> Vec<Finding> {
         let found = format!("no answer within {} s", DEADLINE.as_secs());
         if others {
             let found = format!("{found}, at the pace of {rate} requests/s for all entries");
-            let advice = "others were read, so this one was waiting for its turn; `podbell run` gives it one";
+            let advice = "other entries were read, so this one only waited for its turn at this request rate; `podbell run` will read it";
             Finding::warn(Group::Sources, &looked.subject, found, advice)
         } else {
             let advice = "check the network between; is the API slow, or requests_per_second very low?";

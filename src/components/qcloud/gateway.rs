@@ -84,8 +84,8 @@ fn stranger(code: i64) -> Option<&'static str> {
     match code {
         4104 => Some("a gateway request of an unknown SecretId"),
         4100 | 4105 => Some("a gateway request with a wrong signature"),
-        4200 => Some("a gateway request of another time"),
-        4500 => Some("a gateway request that came before"),
+        4200 => Some("a gateway request whose Timestamp is too far off"),
+        4500 => Some("a gateway request whose Nonce was used before"),
         4400 => Some("a gateway key over its quota"),
         _ => None,
     }

@@ -3,6 +3,7 @@
 mod blocks;
 mod channel;
 pub mod chat;
+mod error_class;
 mod escape;
 mod people;
 mod requests;

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::blocks::{self, Presses};
+use super::error_class::ErrorClass;
 use crate::notifiers::buttons::Pressable;
 use crate::notifiers::reply::{self, Reply};
 use podbell_core::message::Message;
@@ -172,26 +173,18 @@ fn refused(request: &Request, code: &str, reply: &Reply) -> Outcome {
                 _ => Outcome::Orphaned { why: reply.summary() },
             }
         }
-        "ratelimited" | "rate_limited" | "message_limit_exceeded" => reply.refused(),
-        "internal_error" | "fatal_error" | "service_unavailable" | "request_timeout" | "team_added_to_org" => {
-            Outcome::Unclear { retry_after: reply.retry_after, why: reply.summary() }
-        }
-        "msg_too_long"
-        | "msg_blocks_too_long"
-        | "invalid_blocks"
-        | "invalid_blocks_format"
-        | "no_text"
-        | "invalid_attachments"
-        | "too_many_attachments"
-        | "markdown_text_conflict"
-        | "invalid_arguments" => reply.content_rejected(),
-        _ => match advice(code) {
-            Some(advice) => reply.invalid_destination(code.to_owned(), advice),
-            // Only this update is given up: people who read the channel must not wait for it.
-            None if request.refresh => reply.content_rejected(),
-            // An unknown error, but a definite no: nothing was posted, so it is tried again, and reported after a
-            // while.
-            None => reply.refused(),
+        code => match ErrorClass::of(code) {
+            ErrorClass::RateLimited => reply.refused(),
+            ErrorClass::Transient => Outcome::Unclear { retry_after: reply.retry_after, why: reply.summary() },
+            ErrorClass::Content => reply.content_rejected(),
+            ErrorClass::Other => match advice(code) {
+                Some(advice) => reply.invalid_destination(code.to_owned(), advice),
+                // Only this update is given up: people who read the channel must not wait for it.
+                None if request.refresh => reply.content_rejected(),
+                // An unknown error, but a definite no: nothing was posted, so it is tried again, and reported after a
+                // while.
+                None => reply.refused(),
+            },
         },
     }
 }

@@ -43,7 +43,7 @@ const PACE: Pace = Pace { limit: 20, per: Duration::from_secs(61), kept_for_crit
 const CHANGES: Pace = Pace { limit: 15, per: Duration::from_secs(61), kept_for_critical: 0 };
 
 const TOKEN: Key<Secret> =
-    Key::required("token", Secret(SecretKind::Any), "Of the bot, 123456:ABC-…, from @BotFather.");
+    Key::required("token", Secret(SecretKind::Any), "The bot's token, 123456:ABC-…, from @BotFather.");
 const CHAT: Key<Custom<String>> = Key::required(
     "chat",
     Custom { read: read_chat, schema: chat_schema },
@@ -190,8 +190,8 @@ impl Notifier for Chat {
         Request::new(rendering, &self.place, arguments).stored()
     }
 
-    fn sent<'a>(&self, stored: &'a [u8]) -> Cow<'a, [u8]> {
-        Request::sent(stored)
+    fn shown_body<'a>(&self, stored: &'a [u8]) -> Cow<'a, [u8]> {
+        Request::shown_body(stored)
     }
 
     fn deliver<'a>(&'a self, attempt: Attempt<'a>) -> BoxFuture<'a, Outcome> {
@@ -284,7 +284,7 @@ fn refused(request: Option<&Request>, reply: &Reply) -> Outcome {
             Outcome::Orphaned { why }
         }
         400 if says(&["message can't be edited"]) => {
-            changes.map_or(Outcome::ContentRejected { why: why.clone() }, |one| one.is_too_late(why))
+            changes.map_or(Outcome::ContentRejected { why: why.clone() }, |one| one.too_late(why))
         }
         400 if let Some(chat) = parameters.as_ref().and_then(|parameters| parameters.migrate_to_chat_id) => invalid(
             format!("the group became a supergroup: its number is {chat} now; put that into podbell.yaml (`chat`)"),

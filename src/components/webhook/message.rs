@@ -67,7 +67,7 @@ pub(super) struct Data<'a> {
     /// The numbers of all notices that are folded into this message, ascending.
     pub notices: Vec<u64>,
     pub severity: Severity,
-    /// The poll that caused it, or its timer (of several, the first).
+    /// When the poll or the timer was that caused the notice (of several notices, the first).
     pub caused_at: Timestamp,
     pub made_at: Timestamp,
     /// One line for people, in the language of the destination.
@@ -141,7 +141,7 @@ pub(super) struct Incident<'a> {
     pub affected: Vec<Affected>,
     /// How many workloads it affects in all.
     pub affected_count: u64,
-    /// The pods of its workloads: at its end, if that ended it; before, as long as not all of them are ready; else null, also where nobody knows.
+    /// How many pods of its workloads are ready: at its end, if their readiness ended it; before its end, while not all of them are ready. Otherwise null, also if podbell does not know.
     pub status: Option<Readiness>,
     /// How its newest failed pod was when it opened; in the first notice only, and where the source could be asked.
     pub pod: Option<Pod>,

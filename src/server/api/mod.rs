@@ -27,7 +27,7 @@ pub(super) use self::tokens::{Tokens, hash};
 use crate::chat::{QueryService, Question, Speaker};
 use crate::clock;
 use crate::guard::headers::content_type;
-use crate::guard::{Tries, logged};
+use crate::guard::{CallerSecrets, logged};
 use podbell_core::ask::{Answer, Entry, Prompt};
 use podbell_core::message::Style;
 use podbell_core::mute::Author;
@@ -55,7 +55,7 @@ pub fn routes(tokens: Vec<Token>, queries: Arc<QueryService>) -> Router {
 }
 
 /// Bounds how often tokens can be guessed.
-async fn bounded(tries: Option<Extension<Tries>>, request: Request, next: Next) -> Response {
+async fn bounded(tries: Option<Extension<CallerSecrets>>, request: Request, next: Next) -> Response {
     let Some(Extension(tries)) = tries.filter(|_| request.headers().contains_key(header::AUTHORIZATION)) else {
         return next.run(request).await;
     };

@@ -41,7 +41,7 @@ fn document() -> Value {
     for list in &LISTS {
         paths.insert(list.path.to_owned(), json!({"get": listed(list, &mut generator)}));
     }
-    let of_itself = json!({"summary": "This document.", "responses": responses(json!({"description": "It."}), &[401])});
+    let of_itself = json!({"summary": "This document.", "responses": responses(json!({"description": "The OpenAPI document."}), &[401])});
     paths.insert(PATH.to_owned(), json!({"get": of_itself}));
     generator.subschema_for::<ErrorBody>();
     json!({

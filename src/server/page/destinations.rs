@@ -5,8 +5,8 @@ use maud::{Markup, html};
 use super::html::{Context, data};
 use crate::chat::lists::DeliveryRow;
 use crate::chat::views::Destinations;
+use podbell_core::outbox::DestinationHealth;
 use podbell_core::outbox::pace::Pace;
-use podbell_core::outbox::{DeliveryPhase, DestinationHealth};
 use podbell_core::translations::number;
 
 /// What is known of destinations from the configuration: name and pace.
@@ -14,11 +14,7 @@ pub(crate) type Paced = (String, Option<Pace>);
 
 pub(super) fn view(cx: &Context<'_>, destinations: &Destinations, dead: &[DeliveryRow], paces: &[Paced]) -> Markup {
     let words = cx.words;
-    let count = |name: &str, dead: bool| {
-        let of =
-            destinations.queues.iter().filter(|(to, state, _)| to == name && (*state == DeliveryPhase::Dead) == dead);
-        of.map(|(.., n)| n).sum::<u64>()
-    };
+    let queue = |name: &str| destinations.queues.iter().find(|queue| queue.destination == name);
     html! {
         h1 { (words.destinations()) }
         div.wide tabindex="0" role="region" aria-label=(words.destinations()) {
@@ -33,9 +29,9 @@ pub(super) fn view(cx: &Context<'_>, destinations: &Destinations, dead: &[Delive
                         tr {
                             th scope="row" { (data(name)) }
                             td { (state(cx, health)) }
-                            td.number { (number(count(name, false))) }
+                            td.number { (number(queue(name).map_or(0, |queue| queue.waiting))) }
                             td { (self::pace(cx, *pace)) }
-                            td.number { @let n = count(name, true); @if n > 0 { span.badge.bad { (number(n)) } } @else { "0" } }
+                            td.number { @let n = queue(name).map_or(0, |queue| queue.dead); @if n > 0 { span.badge.bad { (number(n)) } } @else { "0" } }
                         }
                     }
                 }

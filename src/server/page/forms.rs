@@ -14,7 +14,7 @@ use super::sessions::LIFETIME;
 use super::sign_in::{self, SignInError};
 use super::{Page, PageRequest, local, refused, to};
 use crate::chat::{Question, Speaker};
-use crate::guard::{Tries, logged};
+use crate::guard::{CallerSecrets, logged};
 use crate::server::api::hash;
 use podbell_core::ask::{self, Answer, Entry, Excuse, Prompt};
 use podbell_core::message::one_line;
@@ -29,7 +29,7 @@ pub(super) struct SignIn {
 
 pub(super) async fn sign_in(
     State(page): State<Arc<Page>>,
-    tries: Option<Extension<Tries>>,
+    tries: Option<Extension<CallerSecrets>>,
     headers: HeaderMap,
     uri: Uri,
     form: Result<Form<SignIn>, FormRejection>,
@@ -91,7 +91,7 @@ pub(super) struct ActionForm {
 /// The visitor who sent a form, if the form is ours.
 fn proven<'a>(asking: &'a PageRequest<'_>, headers: &HeaderMap, token: &str) -> Result<&'a Visitor, Box<Response>> {
     let Some(visitor) = &asking.visitor else {
-        return Err(Box::new(refused(StatusCode::UNAUTHORIZED, "a form of nobody who is signed in")));
+        return Err(Box::new(refused(StatusCode::UNAUTHORIZED, "a form from somebody who is not signed in")));
     };
     let words = asking.context().words;
     let no = |said: &str, why| Err(Box::new(logged(asking.say(StatusCode::FORBIDDEN, words.not_done(), said), why)));

@@ -48,7 +48,7 @@ use crate::chat::QueryService;
 use crate::chat::lists::Filter;
 use crate::chat::queries::{ListError, ListRequest};
 use crate::chat::viewer::Viewer;
-use crate::guard::{Refused, Tries};
+use crate::guard::{CallerSecrets, Refused};
 use crate::health::HealthStatus;
 use podbell_core::message::{Style, one_line};
 use podbell_core::outbox::DeliveryPhase;
@@ -62,7 +62,7 @@ const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; i
 const MAX_NEXT: usize = 1_000;
 
 /// The configuration of the page.
-pub struct PageConfig {
+pub struct PageSetup {
     /// Who may sign in.
     pub tokens: Vec<Token>,
     /// The proxy that signs people in.
@@ -82,7 +82,7 @@ pub struct PageConfig {
 }
 
 struct Page {
-    config: PageConfig,
+    config: PageSetup,
     tokens: Tokens,
     queries: Arc<QueryService>,
     health: Arc<HealthStatus>,
@@ -98,7 +98,7 @@ struct Page {
 }
 
 /// The routes of the page; none where nobody could sign in.
-pub fn routes(config: PageConfig, queries: Arc<QueryService>, health: Arc<HealthStatus>) -> Router {
+pub fn routes(config: PageSetup, queries: Arc<QueryService>, health: Arc<HealthStatus>) -> Router {
     if config.tokens.is_empty() && config.proxy.is_none() {
         return Router::new();
     }
@@ -136,7 +136,7 @@ pub fn routes(config: PageConfig, queries: Arc<QueryService>, health: Arc<Health
 /// Bounds how often a proxy's secret can be guessed.
 async fn proven(
     State(page): State<Arc<Page>>,
-    tries: Option<Extension<Tries>>,
+    tries: Option<Extension<CallerSecrets>>,
     request: axum::extract::Request,
     next: Next,
 ) -> Response {
@@ -441,7 +441,7 @@ fn refused(status: StatusCode, why: &'static str) -> Response {
 
 async fn follow(State(page): State<Arc<Page>>, ending: Option<Extension<Ending>>, headers: HeaderMap) -> Response {
     let Some(visitor) = page.visitor(&headers) else {
-        return refused(StatusCode::UNAUTHORIZED, "a stream of nobody who is signed in");
+        return refused(StatusCode::UNAUTHORIZED, "a stream for somebody who is not signed in");
     };
     let Some(place) = page.streams.place(visitor.key) else {
         return refused(StatusCode::SERVICE_UNAVAILABLE, "too many streams");

@@ -7,7 +7,7 @@ use maud::{Markup, html};
 use super::html::{Context, data};
 use super::incidents::service_path;
 use crate::chat::views::Sources;
-use crate::health::Snapshot;
+use crate::health::HealthSnapshot;
 use podbell_core::notice::TroubleSubject;
 use podbell_core::time::Time;
 use podbell_core::translations::number;
@@ -15,7 +15,7 @@ use podbell_core::translations::number;
 /// What is known of sources from the configuration: name, and how often each service is read.
 pub(crate) type Interval = (String, Duration);
 
-pub(super) fn view(cx: &Context<'_>, sources: &Sources, health: &Snapshot, intervals: &[Interval]) -> Markup {
+pub(super) fn view(cx: &Context<'_>, sources: &Sources, health: &HealthSnapshot, intervals: &[Interval]) -> Markup {
     let words = cx.words;
     html! {
         h1 { (words.sources()) }

@@ -19,7 +19,7 @@ use super::platform::platform;
 use super::receiver::client;
 use super::world::Wire;
 use podbell::engine::SendJob;
-use podbell::notifiers::{NotifierConfig, Notifiers};
+use podbell::notifiers::{NamedNotifier, Notifiers};
 use podbell_core::outbox::Outcome;
 use podbell_core::template::Template;
 use podbell_core::time::Time;
@@ -630,7 +630,7 @@ impl Server {
 
     /// A destination `team` there, and the wire to it.
     pub fn wire(&self, token: &str) -> Wire {
-        let config = NotifierConfig {
+        let config = NamedNotifier {
             name: "team".into(),
             platform: platform(&(self.platform.keys)(&self.base, token)),
             language: Language::En,

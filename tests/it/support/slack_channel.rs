@@ -19,7 +19,7 @@ use super::platform::platform;
 use super::receiver::client;
 use super::world::Wire;
 use podbell::engine::SendJob;
-use podbell::notifiers::{NotifierConfig, Notifiers};
+use podbell::notifiers::{NamedNotifier, Notifiers};
 use podbell_core::outbox::Outcome;
 use podbell_core::template::Template;
 use podbell_core::time::Time;
@@ -116,7 +116,7 @@ impl Workspace {
     }
 
     pub fn wire_with(&self, destinations: &[(&str, &str)], token: &str) -> Wire {
-        let config = |(name, channel): &(&str, &str)| NotifierConfig {
+        let config = |(name, channel): &(&str, &str)| NamedNotifier {
             name: (*name).into(),
             platform: platform(&format!(
                 "kind: slack, token: \"{token}\", channel: \"{channel}\", api: \"{}\", buttons: true",

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use base64::Engine as _;
 use podbell::engine::SendJob;
-use podbell::notifiers::{NotifierConfig, Notifiers};
+use podbell::notifiers::{NamedNotifier, Notifiers};
 use podbell_core::outbox::Outcome;
 use podbell_core::time::Time;
 use podbell_core::translations::Language;
@@ -112,7 +112,7 @@ impl SmtpServer {
 
     /// A destination `team` there, and the wire to it.
     pub fn wire(&self, password: &str, to: &str) -> Wire {
-        let config = NotifierConfig {
+        let config = NamedNotifier {
             name: "team".into(),
             platform: platform(&self.keys(password, to)),
             language: Language::En,

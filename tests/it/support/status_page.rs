@@ -8,10 +8,10 @@ use std::time::Duration;
 use podbell::chat::{ActError, Acting, CommandSink, MessageKey, QueryService, RuleCatalog};
 use podbell::clock;
 use podbell::components::qcloud::emulator::Emulator;
-use podbell::health::HealthStatus;
+use podbell::health::{HealthStatus, TurnRecord};
 use podbell::health::{count, snapshot};
 use podbell::server::api::{Rights, Token};
-use podbell::server::page::{self, PageConfig};
+use podbell::server::page::{self, PageSetup};
 use podbell_core::ask::AnswerFacts;
 use podbell_core::outbox::pace::Pace;
 use podbell_core::scope::Scope;
@@ -244,7 +244,7 @@ pub async fn served_at(world: &mut super::world::World, clock: Arc<dyn Fn() -> T
     let mut numbers = snapshot(world.engine(), counted);
     // Virtual time goes in large steps; a source of podbell.yaml is read each minute.
     numbers.sources.iter_mut().for_each(|source| source.last_good = Some(now.minus(Duration::from_secs(21))));
-    health.record_turn(true, None, Some(numbers));
+    health.record_turn(TurnRecord { store_works: true, lease: None, snapshot: Some(numbers) });
     let catalog = Arc::new(RuleCatalog::default());
     let known = catalog.clone();
     let aliases = BTreeMap::from([("cls-1".to_owned(), "prod-gz".to_owned())]);
@@ -258,7 +258,7 @@ pub async fn served_at(world: &mut super::world::World, clock: Arc<dyn Fn() -> T
     };
     let bank: Scope = serde_json::from_value(serde_json::json!({"namespace": ["bank"]})).unwrap();
     let paces = [("ops-wecom", TWENTY_A_MINUTE), ("team-slack", Pace::ONE_A_SECOND)];
-    let config = PageConfig {
+    let config = PageSetup {
         tokens: vec![token("oncall", WRITE, Scope::default()), token("bank", BANK, bank)],
         proxy: None,
         public_url: None,

@@ -168,7 +168,7 @@ pub fn notice(incident: &Incident, brief: &Brief, scope: &Scope, known: &AnswerF
     let body = NoticeBody::Incident(Box::new(story));
     let mut notice = Notice { id: 0, kind, caused_at: now, made_at: now, severity, to: Vec::new(), body };
     // Logs leave only for notifiers with `logs: true`, and anybody may ask.
-    notice.without_logs();
+    notice.remove_logs();
     notice
 }
 

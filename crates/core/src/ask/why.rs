@@ -168,6 +168,6 @@ fn held_by(held: &HoldReason, formatter: &AnswerFormatter<'_>) -> Vec<Span> {
             formatter.fill(&formatter.texts.held_by_window(&formatter.say.at(*until)), &[window.name()])
         }
         HoldReason::Mute { until, .. } => vec![words(formatter.texts.held_by_mute(&formatter.say.at(*until)))],
-        HoldReason::By { incident, .. } => vec![words(formatter.texts.held_by_incident(&incident.to_string()))],
+        HoldReason::Inhibition { incident, .. } => vec![words(formatter.texts.held_by_incident(&incident.to_string()))],
     }
 }

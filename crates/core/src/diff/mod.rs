@@ -405,7 +405,7 @@ fn in_order(changes: &mut [Change<'_>]) {
     // Changes are large: with cached keys each of them is moved only once.
     changes.sort_by_cached_key(|change| {
         let event = &change.event;
-        (event.last_seen, reports::ended_by(event).is_some(), event.first_seen, change.key)
+        (event.last_seen, reports::end_effect(event).is_some(), event.first_seen, change.key)
     });
 }
 

@@ -14,25 +14,25 @@ use crate::time::Time;
 /// Most nodes kept per incident.
 const MAX_NODES: usize = 100;
 
-/// Whether an incident explains what happens on a node.
+/// The trouble of a possible cause, as far as it may explain another incident.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Relief {
-    /// It is not about that node.
-    NotAbout,
-    /// Its trouble there goes on.
-    Stands,
-    /// Its trouble there is over since then.
-    Since(Time),
+pub(crate) enum CauseState {
+    /// It does not explain the incident.
+    Unrelated,
+    /// It explains the incident, and goes on.
+    Ongoing,
+    /// It explains the incident, and ended then.
+    EndedAt(Time),
 }
 
-/// That changes of another rule joined an incident.
+/// A rule that inhibits others, and whose changes joined an incident of another rule.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct JoinedRule {
     /// The rule.
     pub rule: RuleKey,
     /// On which node; empty where that is not known.
     pub node: String,
-    /// When the last one did.
+    /// When its newest change joined the incident.
     pub at: Time,
 }
 
@@ -92,22 +92,24 @@ impl Incident {
     }
 
     /// Whether it explains what happens on a node.
-    pub(crate) fn relief(&self, node: &str) -> Relief {
+    pub(crate) fn cause_state_on(&self, node: &str) -> CauseState {
         if node.is_empty() || !self.details.nodes.contains_key(node) {
-            return Relief::NotAbout;
+            return CauseState::Unrelated;
         }
         let seen = self.details.objects.get(format!("Node/{node}").as_str());
         let standing = seen.map_or(&[][..], |seen| &seen.standing);
         let ended = standing.iter().map(|one| one.ended).max();
         match (self.phase, ended) {
-            (Phase::Gathering, _) => Relief::NotAbout,
-            (Phase::Open, Some(_)) if standing.iter().any(|one| one.ended.is_none()) => Relief::Stands,
-            (Phase::Open, Some(Some(ended))) => Relief::Since(ended),
-            (Phase::Open, _) => Relief::Stands,
-            (Phase::Resolved { at }, Some(ended)) if self.ended_by.is_some() => Relief::Since(ended.unwrap_or(at)),
+            (Phase::Gathering, _) => CauseState::Unrelated,
+            (Phase::Open, Some(_)) if standing.iter().any(|one| one.ended.is_none()) => CauseState::Ongoing,
+            (Phase::Open, Some(Some(ended))) => CauseState::EndedAt(ended),
+            (Phase::Open, _) => CauseState::Ongoing,
+            (Phase::Resolved { at }, Some(ended)) if self.ended_by.is_some() => {
+                CauseState::EndedAt(ended.unwrap_or(at))
+            }
             // No failure is recorded: it was over when podbell first heard of it.
-            (Phase::Resolved { at }, None) => Relief::Since(self.ended_by_event().map_or(at, |end| end.at)),
-            (Phase::Resolved { at }, _) => Relief::Since(at),
+            (Phase::Resolved { at }, None) => CauseState::EndedAt(self.ended_by_event().map_or(at, |end| end.at)),
+            (Phase::Resolved { at }, _) => CauseState::EndedAt(at),
         }
     }
 

@@ -1,7 +1,7 @@
 //! Handles a clock that was set: shifts the times that an incident took from podbell's clock. The cluster's dates stay.
 
 use super::hold::HoldReason;
-use super::{Incident, Phase, Sighting};
+use super::{Incident, ObjectState, Phase};
 use crate::health::Status;
 use crate::time::Jump;
 
@@ -32,7 +32,7 @@ impl Incident {
             slowest: _,
             ended_by,
             shape: _,
-            runs,
+            streaks,
             status,
             affected: _,
             unacknowledged,
@@ -56,7 +56,7 @@ impl Incident {
             at.carry(by);
         }
         follows.iter_mut().for_each(|(_, rollout)| rollout.clock_set(by));
-        runs.iter_mut().for_each(|run| run.clock_set(by));
+        streaks.iter_mut().for_each(|run| run.clock_set(by));
         for (_, notifications) in notifications {
             if let Some(told) = &mut notifications.told {
                 told.at.carry(by);
@@ -71,7 +71,7 @@ impl Incident {
         }
         self.signs = details.change(|details| {
             for (_, sighting) in &mut details.objects {
-                let Sighting { occurred, heard, standing, silent, gone } = sighting;
+                let ObjectState { occurred, heard, standing, silent, gone } = sighting;
                 [occurred, heard].into_iter().chain(silent).chain(gone).for_each(|at| at.carry(by));
                 standing.iter_mut().for_each(|one| one.clock_set(by));
             }

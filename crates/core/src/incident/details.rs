@@ -33,7 +33,7 @@ pub(super) const MAX_FAMILY_CHARS: usize = 60;
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Details {
     /// Objects by `objType/objName`.
-    pub objects: LiteMap<Box<str>, Sighting>,
+    pub objects: LiteMap<Box<str>, ObjectState>,
     /// Occurrences by reason, in order of joining.
     pub reasons: Vec<ReasonCount>,
     /// Its topics in order of joining, each with words for people.
@@ -69,7 +69,7 @@ pub struct Details {
 
 /// When podbell last heard of an object, and of which troubles.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Sighting {
+pub struct ObjectState {
     /// When it last had an occurrence.
     pub occurred: Time,
     /// When it last had an occurrence or a sustaining event.
@@ -169,7 +169,7 @@ impl Details {
     fn record_object(&mut self, event: &Event<'_>, joining: &Joining<'_>, now: Time) {
         let key = object_key(event);
         if self.objects.len() >= MAX_OBJECTS && !self.objects.contains_key(key.as_str()) {
-            let stands = |seen: &Sighting| seen.standing.iter().any(|one| one.ended.is_none());
+            let stands = |seen: &ObjectState| seen.standing.iter().any(|one| one.ended.is_none());
             self.objects.retain(|_, seen| now.since(seen.heard) < OBJECT_MEMORY || stands(seen));
             if self.objects.len() >= MAX_OBJECTS {
                 self.unlisted = Some(now);
@@ -178,7 +178,7 @@ impl Details {
         }
         let key = key.into_boxed_str();
         if !self.objects.contains_key(&key) {
-            let new = Sighting { occurred: now, heard: now, standing: Vec::new(), silent: None, gone: None };
+            let new = ObjectState { occurred: now, heard: now, standing: Vec::new(), silent: None, gone: None };
             self.objects.insert(key.clone(), new);
         }
         if let Some(seen) = self.objects.get_mut(&key) {

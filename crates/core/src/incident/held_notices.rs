@@ -1,7 +1,7 @@
 //! What becomes of the notices of an incident while something holds them back.
 
 use super::hold::{HoldReason, Holds};
-use super::notification_state::Next;
+use super::notification_state::PendingNotice;
 use super::{Incident, Phase};
 use crate::mute::Author;
 use crate::notice::NoticeKind;
@@ -46,7 +46,7 @@ impl Incident {
                 continue;
             }
             let reopened = notifications.next.filter(|next| next.kind == NoticeKind::Reopened);
-            notifications.next = reopened.or(Some(Next::new(NoticeKind::Reminded, now)));
+            notifications.next = reopened.or(Some(PendingNotice::new(NoticeKind::Reminded, now)));
             notifications.after_mute = Some(by.clone());
             changed = true;
         }

@@ -22,10 +22,11 @@ pub enum HoldReason {
         until: Time,
     },
     /// An incident that explains this one and that the destination hears of.
-    By {
+    #[serde(rename = "by")]
+    Inhibition {
         /// Its number.
         incident: u64,
-        /// When it explains it no more, if its own trouble is over.
+        /// When that incident stops explaining this one, if that is known: only once its own trouble is over.
         #[serde(default)]
         until: Option<Time>,
     },
@@ -57,10 +58,10 @@ pub(crate) struct Inhibitor {
     /// Its number.
     pub incident: u64,
     /// The destinations that hear of it.
-    pub told: Vec<Destination>,
-    /// Whether it lists what it explains.
-    pub lists: bool,
-    /// When it explains it no more, if its own trouble is over.
+    pub listeners: Vec<Destination>,
+    /// Whether its notices list what it explains.
+    pub into_cause: bool,
+    /// When it stops explaining the other one, if that is known: only once its own trouble is over.
     pub until: Option<Time>,
 }
 
@@ -79,7 +80,7 @@ impl Holds {
             return Some(HoldReason::Mute { mute, until });
         }
         // A destination that does not hear of the cause must hear of the consequences.
-        let by = self.inhibitors.iter().find(|by| by.told.contains(to))?;
-        Some(HoldReason::By { incident: by.incident, until: by.until })
+        let by = self.inhibitors.iter().find(|by| by.listeners.contains(to))?;
+        Some(HoldReason::Inhibition { incident: by.incident, until: by.until })
     }
 }

@@ -35,10 +35,10 @@ use super::time::Time;
 use crate::notice::EndedBy;
 use crate::rule::{Destination, Field, RuleKey, RuleSettings};
 
+pub(crate) use affected::CauseState;
 pub use affected::JoinedRule;
-pub(crate) use affected::Relief;
 pub(crate) use details::object_key;
-pub use details::{Details, Sighting, Topic};
+pub use details::{Details, ObjectState, Topic};
 use details::{MAX_FAMILY_CHARS, MAX_NAME_CHARS, clipped, newest};
 pub(crate) use joining::Joining;
 use notification_state::NotificationState;
@@ -46,7 +46,7 @@ use packed::Packed;
 use rhythm::Rhythm;
 use standing::{EndEvidence, VisibleEnds};
 use unacknowledged::Unacknowledged;
-use window::{ObjectOccurrences, Occurrences, OpenCheck, Run};
+use window::{ObjectOccurrences, ObjectStreak, Occurrences, OpenCheck};
 
 /// How long a trouble that has lasted long enough waits for the good read that confirms it.
 const READ_WITHIN: Duration = Duration::from_secs(3600);
@@ -119,12 +119,12 @@ pub struct Incident {
     /// The event that ended the last standing trouble.
     #[serde(default)]
     pub ended_by: Option<EndedBy>,
-    /// The shape of its workloads' names, if they are runs of one thing.
+    /// The common shape of its workloads' names, once workloads with other generated names have joined it.
     #[serde(default)]
     pub shape: Option<String>,
     /// The occurrences that count towards `open_when`, object by object.
     #[serde(default)]
-    pub runs: Vec<Run>,
+    pub streaks: Vec<ObjectStreak>,
     /// The health of its workloads, where it matters: they recovered, or it would be quiet if they were ready.
     #[serde(default)]
     pub status: Option<Status>,
@@ -140,7 +140,7 @@ pub struct Incident {
     /// How long its trouble has paused so far.
     #[serde(default)]
     pub rhythm: Rhythm,
-    /// What joined it of other rules, as far as those inhibit others.
+    /// The rules that inhibit others and whose changes joined this incident of another rule: it inhibits for them, too.
     #[serde(default)]
     pub joined: Vec<JoinedRule>,
 }
@@ -177,7 +177,7 @@ impl Incident {
             slowest: 0,
             ended_by: None,
             shape: None,
-            runs: Vec::new(),
+            streaks: Vec::new(),
             status: None,
             affected: 0,
             unacknowledged: None,
@@ -225,7 +225,7 @@ impl Incident {
                     open_when.lasts = None;
                 }
                 let happened = ObjectOccurrences { object, occurrences: joining.times, settles_at: joining.settles_at };
-                match window::gather(&mut self.recent, &mut self.runs, happened, open_when) {
+                match window::gather(&mut self.recent, &mut self.streaks, happened, open_when) {
                     OpenCheck::Opens => self.open(rule, now),
                     OpenCheck::Waits => {}
                     OpenCheck::TooYoung(until) => return Some(until),
@@ -237,13 +237,13 @@ impl Incident {
 
     /// When it will be known whether an object fails that is too young to count.
     pub(crate) fn settles_at(&self) -> Option<Time> {
-        window::settles_at(&self.runs)
+        window::settles_at(&self.streaks)
     }
 
     /// Objects have reached the age of `settled`: what they did before counts if they still fail, and is forgotten
     /// otherwise. Opens the incident if that is enough.
     pub(crate) fn count_matured(&mut self, rule: &RuleSettings, still_fail: bool, now: Time) {
-        if window::count_matured(&mut self.recent, &mut self.runs, still_fail, rule.open_when, now) {
+        if window::count_matured(&mut self.recent, &mut self.streaks, still_fail, rule.open_when, now) {
             self.open(rule, now);
         }
     }
@@ -255,7 +255,7 @@ impl Incident {
         (self.first_at, self.last_at) = (at, at);
         self.rhythm = Rhythm::default();
         self.recent.clear();
-        self.runs.clear();
+        self.streaks.clear();
         self.details.change(|details| {
             details.reasons.clear();
             details.topics.clear();
@@ -295,8 +295,8 @@ impl Incident {
         self.phase == Phase::Gathering && rule.open_when.settled.is_some() && counts_no_more
     }
 
-    /// Whether it is about workloads that are runs of one thing.
-    pub(crate) fn is_of_many_names(&self) -> bool {
+    /// Whether workloads with different names of one shape share it.
+    pub(crate) fn is_shared_by_shape(&self) -> bool {
         self.shape.is_some()
     }
 
@@ -416,7 +416,7 @@ impl Incident {
                 Some(self.counts_until(rule).max(quotable.unwrap_or_default()))
             }
             // Without occurrences that may still reopen it, only `reopen_within` counts.
-            Phase::Resolved { at } if self.recent.is_empty() && self.runs.is_empty() && self.signs.standing == 0 => {
+            Phase::Resolved { at } if self.recent.is_empty() && self.streaks.is_empty() && self.signs.standing == 0 => {
                 Some(at.plus(rule.reopen_within))
             }
             Phase::Resolved { at } => Some(at.plus(rule.reopen_within).max(self.counts_until(rule))),
@@ -426,7 +426,7 @@ impl Incident {
 
     /// Until when what gathered may open it.
     fn counts_until(&self, rule: &RuleSettings) -> Time {
-        let counted = window::gathers_until(&self.recent, &self.runs, rule.open_when);
+        let counted = window::gathers_until(&self.recent, &self.streaks, rule.open_when);
         // A standing trouble is taken to last: it waits until it has lasted long enough, and then for a good read.
         let stands = self.lasts_at(rule, VisibleEnds::ALL).map(|at| at.max(self.last_at).plus(READ_WITHIN));
         // Kept until events from before its end that are written late have arrived, so that they do not open another one.
@@ -442,7 +442,7 @@ impl Incident {
             self.older = self.older.saturating_add(event.count.saturating_sub(joining.new));
         }
         self.last_at = self.last_at.max(joining.times.last);
-        let silence = u32::try_from(super::reports::slowest(event).as_secs()).unwrap_or(u32::MAX);
+        let silence = u32::try_from(super::reports::longest_silence(event).as_secs()).unwrap_or(u32::MAX);
         self.slowest = self.slowest.max(silence);
         self.signs = self.details.signs();
         self.note_affected();
@@ -463,7 +463,7 @@ impl Incident {
         self.phase = Phase::Open;
         self.status = None;
         self.recent.clear();
-        self.runs.clear();
+        self.streaks.clear();
         self.start_steps(now);
         self.schedule_opening(rule, reopening, now);
     }

@@ -27,7 +27,7 @@ pub struct NotificationState {
     /// How many of the incident's topics the destination knows.
     pub topics: usize,
     /// The next notice.
-    pub next: Option<Next>,
+    pub next: Option<PendingNotice>,
     /// Whether it was notified that the incident flaps: then it gets no more notices of reopening, and a notice of the
     /// end only once that is final.
     #[serde(default)]
@@ -38,29 +38,31 @@ pub struct NotificationState {
     /// The author of a mute that ended, until the destination is notified that the incident is still open.
     #[serde(default)]
     pub after_mute: Option<Author>,
-    /// Whether a step of `unacknowledged` told it.
+    /// Whether a step of `unacknowledged` notified this destination.
     #[serde(default)]
-    pub called: Called,
-    /// How ready its workloads were by the last notice; `None`: wholly, or nobody knew.
+    pub by_step: NotifiedByStep,
+    /// The health of the workloads in the last notice; `None`: they were ready, or their health was unknown.
     #[serde(default)]
     pub ready: Option<Health>,
 }
 
 /// Whether a step notified a destination.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Called {
+pub enum NotifiedByStep {
     /// No step did.
     #[default]
     Never,
-    /// One did since the incident opened or reopened: the destination is notified as long as the rule has such a step.
-    Now,
-    /// One did before the incident reopened, and the destination was told of that end.
-    Before,
+    /// A step did since the incident opened or reopened: further notices follow while the rule has such a step.
+    #[serde(rename = "Now")]
+    SinceOpening,
+    /// A step did before the incident reopened: the destination was notified of that earlier end.
+    #[serde(rename = "Before")]
+    BeforeReopening,
 }
 
 /// A notice that waits for its moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Next {
+pub struct PendingNotice {
     /// Its kind.
     pub kind: NoticeKind,
     /// The poll that caused it; of several, the first.
@@ -74,7 +76,7 @@ pub struct Next {
     pub unacknowledged: Option<u64>,
 }
 
-impl Next {
+impl PendingNotice {
     /// A notice that waits as long as its kind does.
     pub(crate) fn new(kind: NoticeKind, caused_at: Time) -> Self {
         Self { kind, caused_at, at_once: false, unacknowledged: None }
@@ -109,11 +111,12 @@ impl Incident {
             }
             let kind =
                 if reopening && notifications.told.is_some() { NoticeKind::Reopened } else { NoticeKind::Opened };
-            notifications.next = (!notifications.flapping).then_some(Next::new(kind, now));
+            notifications.next = (!notifications.flapping).then_some(PendingNotice::new(kind, now));
         }
     }
 
-    /// Takes the newest topic, which is of this event, as told where the last notice showed the health that the event reports.
+    /// Counts the newest topic, `event`'s, as known to each destination whose last notice already showed the state that
+    /// `event` reports, and that knows all other topics.
     pub(super) fn skip_shown_topic(&mut self, event: &Event<'_>) {
         let topics = self.details.topics.len();
         for (_, one) in &mut self.notifications {
@@ -144,7 +147,7 @@ impl Incident {
                 continue;
             }
             if notifications.told.is_none() {
-                notifications.next = Some(Next::new(NoticeKind::Opened, now));
+                notifications.next = Some(PendingNotice::new(NoticeKind::Opened, now));
                 continue;
             }
             let other = rule.escalate.news && tells_of_another(topics_known, notifications.topics);
@@ -153,7 +156,7 @@ impl Incident {
                     NoticeKind::Reopened => NoticeKind::Reopened,
                     _ => NoticeKind::Escalated,
                 });
-                notifications.next = Some(Next { at_once: true, ..Next::new(kind, now) });
+                notifications.next = Some(PendingNotice { at_once: true, ..PendingNotice::new(kind, now) });
                 continue;
             }
             if notifications.next.is_some() {
@@ -163,7 +166,7 @@ impl Incident {
                 || passed(&rule.escalate.objects, width) > notifications.object_step
                 || (rule.escalate.news && topics > notifications.topics);
             if worse {
-                notifications.next = Some(Next::new(NoticeKind::Escalated, now));
+                notifications.next = Some(PendingNotice::new(NoticeKind::Escalated, now));
             }
         }
     }
@@ -223,7 +226,7 @@ impl Incident {
                 // It is noted as held when it falls due, and sent when the hold ends.
                 Some(held) if notifications.held.as_ref() != Some(&held) => Some(at),
                 Some(HoldReason::Window { until, .. } | HoldReason::Mute { until, .. }) => Some(at.max(until)),
-                Some(HoldReason::By { until, .. }) => until.map(|until| at.max(until)),
+                Some(HoldReason::Inhibition { until, .. }) => until.map(|until| at.max(until)),
             }
         };
         self.notifications.iter().filter_map(moment).min()
@@ -292,7 +295,7 @@ impl Incident {
                 holds.of(&to).filter(|held| self.notifications.get(&to).is_some_and(|one| self.misses_end(one, held)));
             let Some(notifications) = self.notifications.get_mut(&to) else { continue };
             // It was told of the end before.
-            if notifications.called == Called::Before {
+            if notifications.by_step == NotifiedByStep::BeforeReopening {
                 continue;
             }
             let waiting = notifications.next.take();
@@ -313,12 +316,12 @@ impl Incident {
             }
             // A destination that an `unacknowledged` step notified, or that was told of the flapping, gets the end even
             // without `send_resolved`.
-            let silent = silent && notifications.called != Called::Now && !notifications.flapping;
+            let silent = silent && notifications.by_step != NotifiedByStep::SinceOpening && !notifications.flapping;
             let next = match (silent, waiting) {
                 (true, None) => continue,
                 (true, Some(waiting)) => waiting,
                 (false, None) if notifications.told.is_none() => continue,
-                (false, _) => Next::new(kind, caused_at),
+                (false, _) => PendingNotice::new(kind, caused_at),
             };
             match rule {
                 Some(rule) => self.tell(&mut grouped, &to, next, rule, now),
@@ -328,7 +331,7 @@ impl Incident {
         grouped.0
     }
 
-    fn tell(&mut self, grouped: &mut Grouped, to: &Destination, next: Next, rule: &RuleSettings, now: Time) {
+    fn tell(&mut self, grouped: &mut Grouped, to: &Destination, next: PendingNotice, rule: &RuleSettings, now: Time) {
         let (occurrences, objects, topics) = (self.occurrences, self.objects_lately(now), self.details.topics.len());
         let width = self.width(now);
         grouped.add(next, self.notifications.get(to), to);
@@ -352,7 +355,7 @@ impl Incident {
         match held {
             HoldReason::Window { .. } => true,
             HoldReason::Mute { .. } => notifications.told.is_none(),
-            HoldReason::By { .. } => notifications.told.is_none() && self.phase == Phase::Open,
+            HoldReason::Inhibition { .. } => notifications.told.is_none() && self.phase == Phase::Open,
         }
     }
 
@@ -362,7 +365,7 @@ impl Incident {
         to: &Destination,
         notifications: &NotificationState,
         rule: &RuleSettings,
-    ) -> Option<(Next, Time)> {
+    ) -> Option<(PendingNotice, Time)> {
         if self.phase != Phase::Open || !notifications.is_notified_by(rule, to) {
             return None;
         }
@@ -378,7 +381,7 @@ impl Incident {
             (None, Some(_)) if self.acknowledged.is_some() => None,
             (None, Some(told)) => {
                 let at = told.at.plus(rule.remind_every?.max(rule.min_gap));
-                Some((Next::new(NoticeKind::Reminded, at), at))
+                Some((PendingNotice::new(NoticeKind::Reminded, at), at))
             }
             (None, None) => None,
         }
@@ -390,11 +393,11 @@ impl Incident {
 struct Grouped(Vec<Due>);
 
 impl Grouped {
-    fn add(&mut self, next: Next, notifications: Option<&NotificationState>, to: &Destination) {
+    fn add(&mut self, next: PendingNotice, notifications: Option<&NotificationState>, to: &Destination) {
         let (told, topics) =
             notifications.map_or((None, 0), |notifications| (notifications.told, notifications.topics));
         let after_mute = notifications.and_then(|notifications| notifications.after_mute.clone());
-        let Next { kind, caused_at, unacknowledged, .. } = next;
+        let PendingNotice { kind, caused_at, unacknowledged, .. } = next;
         let due = Due { kind, caused_at, told, topics, after_mute, unacknowledged, to: Vec::new() };
         let same = |other: &Due| Due { to: Vec::new(), ..other.clone() } == due;
         match self.0.iter_mut().find(|other| same(other)) {

@@ -76,7 +76,8 @@ fn follows(one: Option<About>, other: Option<About>) -> bool {
     one == Some(About::Workload) && other.is_some_and(About::keeps_pods_from_running)
 }
 
-/// Of what other incidents of the same workload quote, the event that is why `quoted` happened.
+/// The event that explains `quoted`, among those that other incidents of the same workload quote; `None` if `quoted`
+/// names a cause itself.
 pub(super) fn cause_among<'a>(
     others: impl Iterator<Item = (&'a Newest, Time)>,
     (quoted, quoted_seen): (&Newest, Time),
@@ -164,7 +165,7 @@ fn depth_of_crash(message: &str) -> Depth {
 }
 
 impl Incident {
-    /// It opens: quotes what one of these incidents of the same workload quotes instead, if that is why it happens.
+    /// The incident opens: quotes the event that one of `others` quotes, if that explains the event quoted so far.
     pub(crate) fn quote_cause_of<'a>(&mut self, others: impl Iterator<Item = &'a Self>) {
         let quoted = (&self.details.newest, self.details.newest_seen);
         let others: Vec<&Self> = others.filter(|one| !one.signs.is_over()).collect();
@@ -178,7 +179,7 @@ impl Incident {
             details.metadata = metadata.or_else(|| details.metadata.take());
         });
         let (event, workload) = (self.newest_event().into_owned(), self.workload.clone());
-        // What is shown now is no news later.
+        // The first message shows this event: note its topic, so that the topic is not news later.
         self.details.change(|details| details.record_topic(&event, &workload));
     }
 }

@@ -48,7 +48,7 @@ impl Incident {
         let Occurrences { first, last, new, .. } = joining.times;
         // Several occurrences give a lower bound only: the first of them came after the last reading.
         let pause = if new == 1 { last } else { first }.since(self.last_sign);
-        if pause <= reports::KUBELET.max(reports::slowest(joining.event)) {
+        if pause <= reports::KUBELET.max(reports::longest_silence(joining.event)) {
             return;
         }
         let pause = u32::try_from(pause.as_secs()).unwrap_or(u32::MAX);

@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::object_trouble::ObjectTrouble;
-use super::{Details, Incident, LONGEST_SILENCE, Phase, Sighting};
+use super::{Details, Incident, LONGEST_SILENCE, ObjectState, Phase};
 use crate::event::Event;
 use crate::health::Status;
 use crate::notice::EndedBy;
@@ -215,12 +215,12 @@ impl Incident {
         self.end_those(|key, one| end.troubles.contains(&one.trouble) && about(key, one), by, now) || past
     }
 
-    /// A run of a cron job completed: whatever else was said of it and of earlier ones is past, too. Returns whether there
-    /// was anything.
+    /// A run of a cron job completed: the troubles of this and earlier runs that end by silence are over, too, if the
+    /// incident is open. Returns whether there were any.
     fn end_silent_signs_of_runs(&mut self, by: &EndedBy, now: Time) -> bool {
         let Some(completed) = workload::run_of(&by.obj_type, &by.obj_name) else { return false };
         let job = workload::of("Job", completed);
-        let is_past = |key: &str, seen: &Sighting| {
+        let is_past = |key: &str, seen: &ObjectState| {
             let earlier = run_of(key).is_some_and(|run| run <= completed && workload::of("Job", run) == job);
             earlier && seen.silent.is_some_and(|silent| silent <= now && seen.gone.is_none_or(|gone| gone < silent))
         };
@@ -247,12 +247,12 @@ impl Incident {
         self.end_those(|key, one| is(key) && !one.trouble.outlives_its_object(), by, now)
     }
 
-    /// A workload was deleted, or one of the objects that were left of it: of an open incident, older signs of its objects
-    /// say nothing any more. Runs of a job follow each other, and only the next one tells how the job is. Returns whether
-    /// there were any.
+    /// A workload was deleted, or an object that outlived its workload: the troubles of its objects that end by silence
+    /// are over, if the incident is open. Jobs and their pods are left out, because only a job's next run tells how the
+    /// job is. Returns whether the incident has such objects.
     pub(crate) fn workload_deleted(&mut self, gone: Deleted<'_>, now: Time) -> bool {
         let (kind, name) = gone.object();
-        let is_gone = |key: &str, seen: &Sighting| {
+        let is_gone = |key: &str, seen: &ObjectState| {
             key.split_once('/').is_some_and(|(other, object)| {
                 let goes_with_it = !BESIDE_WORKLOADS.contains(&kind) && OF_WORKLOADS.contains(&other);
                 let of_it = workload::of(other, object) == name && (other == kind || goes_with_it);
@@ -322,7 +322,7 @@ fn run_of(key: &str) -> Option<&str> {
     workload::run_of(kind, name)
 }
 
-impl Sighting {
+impl ObjectState {
     /// When its last trouble ended, if all have ended by events.
     pub(crate) fn ended(&self) -> Option<Time> {
         let silent = self.silent.is_some_and(|silent| self.gone.is_none_or(|gone| silent > gone));

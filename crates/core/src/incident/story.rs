@@ -2,7 +2,7 @@
 
 use super::details::{OBJECT_MEMORY, controls_pods};
 use super::notification_state::Due;
-use super::{Details, Incident, Sighting, Topic};
+use super::{Details, Incident, ObjectState, Topic};
 use crate::health::Status;
 use crate::notice::{FollowedRollout, NoticeKind, Story};
 use crate::rule::{Field, RuleSettings};
@@ -76,15 +76,15 @@ impl Incident {
     }
 
     /// How many objects a story counts. Pods that suffer from their node are told by workload.
-    fn objects_for_people(&self, counts: impl Fn(&Sighting) -> bool) -> u64 {
+    fn objects_for_people(&self, counts: impl Fn(&ObjectState) -> bool) -> u64 {
         (self.named_objects().filter(|(_, seen)| counts(seen)).count() as u64).max(1)
     }
 
     /// The objects that people are told of: not the pods that suffer from a node, and while nodes are in trouble, not
     /// those that are well again since it last resolved. Beside pods, what controls them is no object of its own.
-    fn named_objects(&self) -> impl Iterator<Item = (&str, &Sighting)> {
+    fn named_objects(&self) -> impl Iterator<Item = (&str, &ObjectState)> {
         let is_node = |key: &str| key.starts_with("Node/");
-        let stands = |seen: &Sighting| seen.standing.iter().any(|one| one.ended.is_none());
+        let stands = |seen: &ObjectState| seen.standing.iter().any(|one| one.ended.is_none());
         let names_pods = self.affected == 0 && self.details.names_pods();
         let nodes_stand = self.details.objects.iter().any(|(key, seen)| is_node(key) && stands(seen));
         self.details.objects.iter().map(|(key, seen)| (&**key, seen)).filter(move |(key, seen)| {

@@ -5,7 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::notification_state::{Called, Next, NotificationState};
+use super::notification_state::{NotificationState, NotifiedByStep, PendingNotice};
 use super::{Incident, Phase};
 use crate::notice::NoticeKind;
 use crate::rule::{Destination, RuleSettings, UnacknowledgedStep};
@@ -28,8 +28,8 @@ impl Incident {
         self.unacknowledged = Some(Unacknowledged { since: now, told: false, step: 0 });
         for (_, notifications) in &mut self.notifications {
             // A destination that knows of the flapping waits for the final end.
-            if notifications.called == Called::Now && !notifications.flapping {
-                notifications.called = Called::Before;
+            if notifications.by_step == NotifiedByStep::SinceOpening && !notifications.flapping {
+                notifications.by_step = NotifiedByStep::BeforeReopening;
                 notifications.next = None;
             }
         }
@@ -52,10 +52,12 @@ impl Incident {
         for (to, notifications) in &mut self.notifications {
             let Some(next) = notifications.next.filter(|next| next.unacknowledged.is_some()) else { continue };
             notifications.next = None;
-            match (notifications.called, next.kind) {
+            match (notifications.by_step, next.kind) {
                 (_, NoticeKind::Escalated) => {}
-                (Called::Never, _) => notifications.next = Some(Next { unacknowledged: None, at_once: false, ..next }),
-                (_, NoticeKind::Reopened) => notifications.called = Called::Before,
+                (NotifiedByStep::Never, _) => {
+                    notifications.next = Some(PendingNotice { unacknowledged: None, at_once: false, ..next })
+                }
+                (_, NoticeKind::Reopened) => notifications.by_step = NotifiedByStep::BeforeReopening,
                 _ => unaware.push(to.clone()),
             }
         }
@@ -104,18 +106,18 @@ impl Incident {
             self.notifications.insert(to.clone(), NotificationState::default());
         }
         let Some(notifications) = self.notifications.get_mut(to) else { return };
-        let kind = match (notifications.next, notifications.told, notifications.called) {
+        let kind = match (notifications.next, notifications.told, notifications.by_step) {
             (Some(next), _, _) => next.kind,
             (None, None, _) => NoticeKind::Opened,
-            (None, Some(_), Called::Before) => NoticeKind::Reopened,
+            (None, Some(_), NotifiedByStep::BeforeReopening) => NoticeKind::Reopened,
             (None, Some(_), _) => NoticeKind::Escalated,
         };
         // What waited is told with it.
         let caused_at = notifications.next.map_or(at, |next| next.caused_at.min(at));
         let unacknowledged = Some(step.after.as_secs());
-        notifications.next = Some(Next { kind, caused_at, at_once: true, unacknowledged });
+        notifications.next = Some(PendingNotice { kind, caused_at, at_once: true, unacknowledged });
         if !rule.notify.contains(to) {
-            notifications.called = Called::Now;
+            notifications.by_step = NotifiedByStep::SinceOpening;
         }
     }
 }
@@ -124,6 +126,7 @@ impl NotificationState {
     /// Whether a rule tells its destination of an incident, by its `notify` or because a step did.
     pub(super) fn is_notified_by(&self, rule: &RuleSettings, to: &Destination) -> bool {
         rule.notify.contains(to)
-            || self.called == Called::Now && rule.unacknowledged.iter().any(|step| step.notify.contains(to))
+            || self.by_step == NotifiedByStep::SinceOpening
+                && rule.unacknowledged.iter().any(|step| step.notify.contains(to))
     }
 }

@@ -9,9 +9,9 @@ use crate::time::{Jump, Time};
 
 /// Occurrences of one object that lie further apart than this are not one lasting trouble, unless the rule's window is
 /// longer: the kubelet is silent about an object for 5 minutes, and for as long again when it has two things to say.
-const RUN_GAP: Duration = Duration::from_secs(15 * 60);
+const STREAK_GAP: Duration = Duration::from_secs(15 * 60);
 /// Bound on the objects that are counted separately.
-const MAX_RUNS: usize = 1000;
+const MAX_STREAKS: usize = 1000;
 
 /// New occurrences: the last at `last`, the others spread evenly before it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,9 +41,8 @@ impl Occurrences {
         self.last.minus(Duration::from_millis(u64::try_from(span - offset).unwrap_or(0)))
     }
 
-    /// The occurrences that can decide whether a window holds `needed` of them. In an even spread the first `needed`
-    /// show the transition from earlier ones, and after them nothing changes; later ones can see only the last
-    /// `needed`.
+    /// The first `needed` and the last `needed` occurrences: with even spacing no others decide whether a window holds
+    /// `needed` of them. The first may share a window with older occurrences, the last with later ones.
     fn deciding(&self, needed: u64) -> impl Iterator<Item = Time> {
         let first = 1..=self.new.min(needed);
         let last = self.new.saturating_sub(needed).max(needed) + 1..=self.new;
@@ -54,7 +53,7 @@ impl Occurrences {
 
 /// The occurrences of one object that may still open an incident.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Run {
+pub struct ObjectStreak {
     /// A hash of the object.
     object: u32,
     /// Since when it goes on without too long a pause.
@@ -64,12 +63,12 @@ pub struct Run {
     /// When the object is old enough for `settled`. Set once: later occurrences do not postpone it.
     #[serde(default)]
     settles_at: Option<Time>,
-    /// Its newest occurrences before that. They count as soon as it is known that it still fails then.
+    /// Its newest occurrences before `settles_at`. They count once the object is known to fail after that, too.
     #[serde(default)]
     early: Vec<Time>,
 }
 
-impl Run {
+impl ObjectStreak {
     fn new(object: u32, since: Time, settles_at: Option<Time>) -> Self {
         Self { object, since, times: Vec::new(), settles_at, early: Vec::new() }
     }
@@ -111,12 +110,12 @@ pub(crate) enum OpenCheck {
 /// Adds occurrences of an object and returns whether `open_when` is met. Keeps only what can still matter.
 pub(crate) fn gather(
     recent: &mut Vec<Time>,
-    runs: &mut Vec<Run>,
+    streaks: &mut Vec<ObjectStreak>,
     happened: ObjectOccurrences,
     open_when: OpenWhen,
 ) -> OpenCheck {
     let ObjectOccurrences { object, occurrences, settles_at } = happened;
-    forget_old(runs, occurrences.last, open_when);
+    forget_old(streaks, occurrences.last, open_when);
     let of_group =
         |recent: &mut Vec<Time>| opens(open_when.per == CountScope::Group && counted(recent, occurrences, open_when));
     let (Some(first), Some(_)) = (occurrences.deciding(1).next(), occurrences.deciding(1).last()) else {
@@ -124,33 +123,33 @@ pub(crate) fn gather(
     };
     let settles_at = settles_at.filter(|at| open_when.settled.is_some() && occurrences.last < *at);
     let needs_run = open_when.lasts.is_some() || open_when.per == CountScope::Object || settles_at.is_some();
-    let at = runs.iter().position(|run| run.object == object).or_else(|| {
-        (needs_run && runs.len() < MAX_RUNS).then(|| {
-            runs.push(Run::new(object, first, settles_at));
-            runs.len() - 1
+    let at = streaks.iter().position(|streak| streak.object == object).or_else(|| {
+        (needs_run && streaks.len() < MAX_STREAKS).then(|| {
+            streaks.push(ObjectStreak::new(object, first, settles_at));
+            streaks.len() - 1
         })
     });
-    let Some(run) = at.and_then(|at| runs.get_mut(at)) else {
+    let Some(streak) = at.and_then(|at| streaks.get_mut(at)) else {
         // The table of objects is full: its occurrences count at once.
         return of_group(recent);
     };
-    run.since = run.since.min(first);
-    let lasts = open_when.lasts.is_some_and(|lasts| occurrences.last.since(run.since) >= lasts);
-    if let Some(until) = run.settles_at.filter(|at| occurrences.last < *at) {
-        run.hold(occurrences, open_when);
+    streak.since = streak.since.min(first);
+    let lasts = open_when.lasts.is_some_and(|lasts| occurrences.last.since(streak.since) >= lasts);
+    if let Some(until) = streak.settles_at.filter(|at| occurrences.last < *at) {
+        streak.hold(occurrences, open_when);
         return if lasts { OpenCheck::Opens } else { OpenCheck::TooYoung(until) };
     }
-    run.settles_at = None;
-    let early = std::mem::take(&mut run.early);
+    streak.settles_at = None;
+    let early = std::mem::take(&mut streak.early);
     let times = match open_when.per {
         CountScope::Group => &mut *recent,
-        CountScope::Object => &mut run.times,
+        CountScope::Object => &mut streak.times,
     };
     times.extend(early);
     let counted = counted(times, occurrences, open_when);
-    // Keep the newest occurrence: it shows that the run goes on.
-    if run.newest().is_none_or(|last| last < occurrences.last) {
-        run.keep(occurrences.last, open_when.per);
+    // Keep the newest occurrence: it shows that the streak goes on.
+    if streak.newest().is_none_or(|last| last < occurrences.last) {
+        streak.keep(occurrences.last, open_when.per);
     }
     opens(counted || lasts)
 }
@@ -159,17 +158,17 @@ fn opens(met: bool) -> OpenCheck {
     if met { OpenCheck::Opens } else { OpenCheck::Waits }
 }
 
-/// The longest pause within a run.
+/// The longest pause within a streak.
 fn gap(open_when: OpenWhen) -> Duration {
-    RUN_GAP.max(open_when.within).max(open_when.settled.unwrap_or_default())
+    STREAK_GAP.max(open_when.within).max(open_when.settled.unwrap_or_default())
 }
 
-fn forget_old(runs: &mut Vec<Run>, now: Time, open_when: OpenWhen) {
+fn forget_old(streaks: &mut Vec<ObjectStreak>, now: Time, open_when: OpenWhen) {
     let gap = gap(open_when);
-    runs.retain(|run| run.newest().is_some_and(|last| now.since(last) <= gap));
+    streaks.retain(|streak| streak.newest().is_some_and(|last| now.since(last) <= gap));
 }
 
-impl Run {
+impl ObjectStreak {
     /// Keeps its newest occurrence. Those of a group are counted elsewhere.
     fn keep(&mut self, newest: Time, per: CountScope) {
         if per == CountScope::Group {
@@ -189,23 +188,23 @@ impl Run {
 }
 
 /// When the next object whose occurrences do not count yet will be old enough.
-pub(crate) fn settles_at(runs: &[Run]) -> Option<Time> {
-    runs.iter().filter(|run| !run.early.is_empty()).filter_map(|run| run.settles_at).min()
+pub(crate) fn settles_at(streaks: &[ObjectStreak]) -> Option<Time> {
+    streaks.iter().filter(|streak| !streak.early.is_empty()).filter_map(|streak| streak.settles_at).min()
 }
 
-/// Objects are old enough by `now`, and whether they still fail is known: then what they did before counts, else it is
-/// forgotten. Returns whether `open_when` is met.
+/// Objects are old enough by `now`: counts their early occurrences if the objects `still_fail`, else forgets them.
+/// Returns whether `open_when` is met.
 pub(crate) fn count_matured(
     recent: &mut Vec<Time>,
-    runs: &mut Vec<Run>,
+    streaks: &mut Vec<ObjectStreak>,
     still_fail: bool,
     open_when: OpenWhen,
     now: Time,
 ) -> bool {
     let mut met = false;
-    for run in runs.iter_mut().filter(|run| run.settles_at.is_some_and(|at| at <= now)) {
-        run.settles_at = None;
-        let early = std::mem::take(&mut run.early);
+    for streak in streaks.iter_mut().filter(|streak| streak.settles_at.is_some_and(|at| at <= now)) {
+        streak.settles_at = None;
+        let early = std::mem::take(&mut streak.early);
         if !still_fail {
             continue;
         }
@@ -214,17 +213,17 @@ pub(crate) fn count_matured(
         let occurred: Vec<Time> = early.iter().map(|at| at.plus(pause)).collect();
         let times = match open_when.per {
             CountScope::Group => &mut *recent,
-            CountScope::Object => &mut run.times,
+            CountScope::Object => &mut streak.times,
         };
         times.extend(occurred);
         times.sort_unstable();
         let count = open_when.count.unwrap_or(u32::MAX) as usize;
         met |= times.len() >= count && is_met(times, count, open_when.within);
         if open_when.per == CountScope::Group {
-            run.keep(now, CountScope::Group);
+            streak.keep(now, CountScope::Group);
         }
     }
-    runs.retain(|run| run.newest().is_some());
+    streaks.retain(|streak| streak.newest().is_some());
     met
 }
 
@@ -262,10 +261,10 @@ fn is_met(times: &[Time], count: usize, within: Duration) -> bool {
 }
 
 /// Until when the gathered occurrences may still open an incident.
-pub(crate) fn gathers_until(recent: &[Time], runs: &[Run], open_when: OpenWhen) -> Option<Time> {
+pub(crate) fn gathers_until(recent: &[Time], streaks: &[ObjectStreak], open_when: OpenWhen) -> Option<Time> {
     let recent = recent.last().map(|last| last.plus(open_when.within));
-    let runs = runs.iter().filter_map(Run::newest).max().map(|last| last.plus(gap(open_when)));
-    recent.max(runs)
+    let streaks = streaks.iter().filter_map(ObjectStreak::newest).max().map(|last| last.plus(gap(open_when)));
+    recent.max(streaks)
 }
 
 #[cfg(test)]
@@ -283,12 +282,13 @@ mod tests {
     /// Gathers occurrences of an object that is old enough.
     fn opened(
         recent: &mut Vec<Time>,
-        runs: &mut Vec<Run>,
+        streaks: &mut Vec<ObjectStreak>,
         object: u32,
         occurrences: Occurrences,
         open_when: OpenWhen,
     ) -> bool {
-        gather(recent, runs, ObjectOccurrences { object, occurrences, settles_at: None }, open_when) == OpenCheck::Opens
+        gather(recent, streaks, ObjectOccurrences { object, occurrences, settles_at: None }, open_when)
+            == OpenCheck::Opens
     }
 
     /// Gathers polls given as (from, until, new); returns for each whether it meets `count` within `within` seconds.
@@ -352,8 +352,8 @@ mod tests {
         let ten = Duration::from_secs(600);
         let open_when =
             OpenWhen { count: Some(3), within: ten, per: CountScope::Object, lasts: Some(ten), settled: None };
-        let (mut recent, mut runs) = (Vec::new(), Vec::new());
-        let mut said = |object, at| opened(&mut recent, &mut runs, object, between(at - 1, at, 1), open_when);
+        let (mut recent, mut streaks) = (Vec::new(), Vec::new());
+        let mut said = |object, at| opened(&mut recent, &mut streaks, object, between(at - 1, at, 1), open_when);
         // A rollout: two of each of twenty pods, for ten minutes.
         assert!((0..20).all(|pod| !said(pod, i64::from(pod) * 30) & !said(pod, i64::from(pod) * 30 + 20)));
         // One in five minutes of one pod, as the kubelet's spam filter lets through.
@@ -375,9 +375,9 @@ mod tests {
     #[test]
     fn what_a_young_object_does_counts_once_it_goes_on_when_the_object_is_old_enough() {
         for per in [CountScope::Group, CountScope::Object] {
-            let (mut recent, mut runs) = (Vec::new(), Vec::new());
+            let (mut recent, mut streaks) = (Vec::new(), Vec::new());
             let mut at =
-                |from, until, new| gather(&mut recent, &mut runs, young(7, from, until, new, 300), settled(per));
+                |from, until, new| gather(&mut recent, &mut streaks, young(7, from, until, new, 300), settled(per));
             assert_eq!(at(0, 60, 50), OpenCheck::TooYoung(t(300)), "{per:?}");
             assert_eq!(at(60, 299, 20), OpenCheck::TooYoung(t(300)), "{per:?}");
             // What was written before counts now: one more is enough.
@@ -387,9 +387,9 @@ mod tests {
 
     #[test]
     fn an_object_never_grows_younger_while_it_goes_on() {
-        let (mut recent, mut runs) = (Vec::new(), Vec::new());
+        let (mut recent, mut streaks) = (Vec::new(), Vec::new());
         let mut at = |until, settles_at| {
-            gather(&mut recent, &mut runs, young(7, until - 1, until, 1, settles_at), settled(CountScope::Object))
+            gather(&mut recent, &mut streaks, young(7, until - 1, until, 1, settles_at), settled(CountScope::Object))
         };
         assert_eq!(at(100, 300), OpenCheck::TooYoung(t(300)));
         // It was created again, or its age is taken for less.
@@ -399,8 +399,8 @@ mod tests {
 
     #[test]
     fn what_a_group_counts_of_old_objects_is_not_held_back_by_young_ones() {
-        let (mut recent, mut runs) = (Vec::new(), Vec::new());
-        let mut said = |happened| gather(&mut recent, &mut runs, happened, settled(CountScope::Group));
+        let (mut recent, mut streaks) = (Vec::new(), Vec::new());
+        let mut said = |happened| gather(&mut recent, &mut streaks, happened, settled(CountScope::Group));
         assert_eq!(said(young(1, 0, 60, 50, 300)), OpenCheck::TooYoung(t(300)));
         let old = |at| ObjectOccurrences { object: 2, occurrences: between(at - 1, at, 1), settles_at: None };
         assert_eq!(
@@ -414,23 +414,23 @@ mod tests {
         for (per, still_fails) in
             [CountScope::Group, CountScope::Object].into_iter().flat_map(|per| [(per, true), (per, false)])
         {
-            let (mut recent, mut runs) = (Vec::new(), Vec::new());
-            gather(&mut recent, &mut runs, young(7, 0, 30, 3, 300), settled(per));
-            assert_eq!(settles_at(&runs), Some(t(300)));
-            assert!(!count_matured(&mut recent, &mut runs, true, settled(per), t(299)), "it is too young still");
-            let met = count_matured(&mut recent, &mut runs, still_fails, settled(per), t(300));
-            assert_eq!((met, settles_at(&runs)), (still_fails, None), "{per:?}");
+            let (mut recent, mut streaks) = (Vec::new(), Vec::new());
+            gather(&mut recent, &mut streaks, young(7, 0, 30, 3, 300), settled(per));
+            assert_eq!(settles_at(&streaks), Some(t(300)));
+            assert!(!count_matured(&mut recent, &mut streaks, true, settled(per), t(299)), "it is too young still");
+            let met = count_matured(&mut recent, &mut streaks, still_fails, settled(per), t(300));
+            assert_eq!((met, settles_at(&streaks)), (still_fails, None), "{per:?}");
             // Two, of which it is not known whether it fails, are not three.
-            gather(&mut recent, &mut runs, young(8, 0, 30, 2, 300), settled(CountScope::Object));
-            assert!(!count_matured(&mut recent, &mut runs, true, settled(CountScope::Object), t(300)));
+            gather(&mut recent, &mut streaks, young(8, 0, 30, 2, 300), settled(CountScope::Object));
+            assert!(!count_matured(&mut recent, &mut streaks, true, settled(CountScope::Object), t(300)));
         }
     }
 
     #[test]
     fn lasting_is_told_whatever_the_age() {
         let open_when = OpenWhen { lasts: Some(Duration::from_secs(120)), ..settled(CountScope::Object) };
-        let (mut recent, mut runs) = (Vec::new(), Vec::new());
-        let mut at = |until| gather(&mut recent, &mut runs, young(7, until - 1, until, 1, 300), open_when);
+        let (mut recent, mut streaks) = (Vec::new(), Vec::new());
+        let mut at = |until| gather(&mut recent, &mut streaks, young(7, until - 1, until, 1, 300), open_when);
         assert_eq!(
             [at(10), at(70), at(131)],
             [OpenCheck::TooYoung(t(300)), OpenCheck::TooYoung(t(300)), OpenCheck::Opens]
@@ -440,8 +440,8 @@ mod tests {
     #[test]
     fn runs_of_an_older_store_are_read() {
         let stored = rmp_serde::to_vec(&(7_u32, t(10), vec![t(20)])).unwrap();
-        let run: Run = rmp_serde::from_slice(&stored).unwrap();
-        assert_eq!(run, Run { times: vec![t(20)], ..Run::new(7, t(10), None) });
-        assert_eq!(rmp_serde::from_slice::<Run>(&rmp_serde::to_vec(&run).unwrap()).unwrap(), run);
+        let streak: ObjectStreak = rmp_serde::from_slice(&stored).unwrap();
+        assert_eq!(streak, ObjectStreak { times: vec![t(20)], ..ObjectStreak::new(7, t(10), None) });
+        assert_eq!(rmp_serde::from_slice::<ObjectStreak>(&rmp_serde::to_vec(&streak).unwrap()).unwrap(), streak);
     }
 }

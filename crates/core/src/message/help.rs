@@ -1,10 +1,10 @@
 //! What a known reason usually means, and what to type first: a table.
 //!
-//! Pure. It looks at the newest event of an incident, because that is what the message quotes. The
-//! sentences are in [`crate::message::reasons`]; here are the families and their commands.
+//! Pure. It looks at the event that the message quotes. The sentences are in [`crate::message::reasons`]; here are the
+//! families and their commands.
 
 use super::reasons::Help;
-use super::text::{is_kubernetes_name, kubectl_describe};
+use super::text::{is_object_name, kubectl_describe};
 use crate::health::{NO_POD_IS_READY, ROLLOUT_STALLED, UNAVAILABLE};
 use crate::notice::Newest;
 
@@ -177,8 +177,8 @@ fn better(namespace: Option<&str>, kind: &str, name: &str, newest: &Newest) -> O
         Help::Metrics => return Some("kubectl get apiservices v1beta1.metrics.k8s.io".to_owned()),
         _ => {}
     }
-    let namespace = namespace.filter(|namespace| is_kubernetes_name(namespace))?;
-    if !is_kubernetes_name(name) {
+    let namespace = namespace.filter(|namespace| is_object_name(namespace))?;
+    if !is_object_name(name) {
         return None;
     }
     match (help, kind) {
@@ -200,7 +200,7 @@ fn container(message: &str) -> Option<&str> {
     let name = after.split(|c: char| c.is_whitespace() || "\"',;:()".contains(c)).next()?;
     // "restarting failed container" may end the text, or be followed by other words.
     let named = after.get(name.len()..).is_some_and(|rest| rest.starts_with(" in pod") || rest.starts_with(" pod="));
-    (named && is_kubernetes_name(name)).then_some(name)
+    (named && is_object_name(name)).then_some(name)
 }
 
 #[cfg(test)]

@@ -181,7 +181,7 @@ pub fn compose_for(notice: &Notice, style: &Style, destination: &Template) -> Co
     let formatter = MessageFormatter::new(style);
     let mut composed = match &notice.body {
         NoticeBody::Incident(story) => {
-            formatter.in_own_words(notice, story, destination, formatter.incident(notice, story))
+            formatter.with_template(notice, story, destination, formatter.incident(notice, story))
         }
         _ => Composed::plain(formatter.built_in(notice)),
     };
@@ -195,7 +195,7 @@ pub fn compose_below(notice: &Notice, style: &Style, destination: &Template) -> 
     let formatter = MessageFormatter::new(style);
     match &notice.body {
         NoticeBody::Incident(story) if matches!(notice.kind, NoticeKind::Escalated | NoticeKind::Reminded) => {
-            let mut composed = formatter.in_own_words(notice, story, destination, formatter.news_of(notice, story));
+            let mut composed = formatter.with_template(notice, story, destination, formatter.news_of(notice, story));
             formatter.note_late(notice, &mut composed.message);
             composed
         }

@@ -29,7 +29,7 @@ impl Composed {
 
 impl MessageFormatter<'_> {
     /// The incident by its rule's template, else by its destination's, else in podbell's own words.
-    pub(super) fn in_own_words(
+    pub(super) fn with_template(
         &self,
         notice: &Notice,
         story: &Story,

@@ -62,7 +62,7 @@ pub fn clip(text: &str, most: usize) -> String {
 /// line is pasted into a shell. `namespace`: `None` if it is not known, empty if the source has none.
 pub(super) fn kubectl_describe(namespace: Option<&str>, kind: &str, name: &str) -> Option<String> {
     let kind_is_safe = (1..=63).contains(&kind.len()) && kind.bytes().all(|b| b.is_ascii_alphanumeric());
-    if !kind_is_safe || !is_kubernetes_name(name) {
+    if !kind_is_safe || !is_object_name(name) {
         return None;
     }
     let kind = kind.to_ascii_lowercase();
@@ -70,7 +70,7 @@ pub(super) fn kubectl_describe(namespace: Option<&str>, kind: &str, name: &str) 
         return Some(format!("kubectl describe {kind} {name}"));
     }
     let namespace = namespace?;
-    is_kubernetes_name(namespace).then(|| format!("kubectl -n {namespace} describe {kind} {name}"))
+    is_object_name(namespace).then(|| format!("kubectl -n {namespace} describe {kind} {name}"))
 }
 
 /// Kinds that live in no namespace, though their events do.
@@ -88,7 +88,7 @@ const CLUSTER_WIDE: [&str; 10] = [
 ];
 
 /// Whether it is a DNS subdomain: nothing in it means anything to a shell, and it does not begin like an option.
-pub(super) fn is_kubernetes_name(name: &str) -> bool {
+pub(super) fn is_object_name(name: &str) -> bool {
     let inner = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-' || b == b'.';
     let edge = |b: Option<&u8>| b.is_some_and(|b| b.is_ascii_lowercase() || b.is_ascii_digit());
     let bytes = name.as_bytes();

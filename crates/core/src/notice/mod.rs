@@ -101,7 +101,7 @@ pub struct Notice {
     pub id: u64,
     /// What it says.
     pub kind: NoticeKind,
-    /// When the poll was that caused it (of a deferred one: the first of them), or its timer.
+    /// When the poll was made that caused it (the first of them, if the notice was deferred), or when its timer fired.
     pub caused_at: Time,
     /// When it became due.
     pub made_at: Time,
@@ -167,7 +167,7 @@ pub struct Story {
     pub objects: u64,
     /// Up to five of their names, the newest first.
     pub object_names: Vec<String>,
-    /// The newest text.
+    /// The event that messages quote: the newest, or the newest that names the cause.
     pub newest: Newest,
     /// When podbell first observed it.
     pub first_at: Time,
@@ -239,8 +239,8 @@ impl Story {
 }
 
 impl Notice {
-    /// Takes out what only destinations may read that are meant to.
-    pub fn without_logs(&mut self) {
+    /// Removes the container log: only notifiers with `logs: true` may send it.
+    pub fn remove_logs(&mut self) {
         if let NoticeBody::Incident(story) = &mut self.body
             && let Some(pod) = &mut story.pod
         {
@@ -285,7 +285,7 @@ pub struct ReasonCount {
     pub occurrences: u64,
 }
 
-/// The newest event of an incident.
+/// The event of an incident that messages quote.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Newest {
     /// Its level.

@@ -23,10 +23,10 @@ impl Outbox {
 impl DestinationState {
     fn clock_set(&mut self, by: Jump, now: Time) {
         // Destructure, so that a new field cannot be forgotten.
-        let Self { due, sends, threads, health, accounted, course } = self;
+        let Self { due, sends, threads, health, accounted, history } = self;
         due.clock_set(by);
         threads.clock_set(by, now);
-        let rests = sends.values_mut().filter_map(|send| send.rests_until.as_mut());
+        let backoffs = sends.values_mut().filter_map(|send| send.backoff_until.as_mut());
         let DestinationHealth {
             failures: _,
             failing_since,
@@ -43,8 +43,8 @@ impl DestinationState {
         storm.clock_set(by);
         let since = paused.iter_mut().map(|paused| &mut paused.since);
         let own =
-            [failing_since, retry_at, rate_limited_until, dead_told_at, &mut course.success].into_iter().flatten();
-        for at in rests.chain(since).chain(own).chain([accounted]) {
+            [failing_since, retry_at, rate_limited_until, dead_told_at, &mut history.success].into_iter().flatten();
+        for at in backoffs.chain(since).chain(own).chain([accounted]) {
             at.carry(by);
         }
     }

@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use super::queue::{Class, Queue};
 use super::{
-    Claimed, Content, DEAD_TOLD_EVERY, Delivery, DeliveryId, DeliveryState, GIVE_UP_AFTER, Job, MessageState,
-    OutboxWrites, SendId, SendResult, Storm, StormFacts, Thread, Threads, UNREACHABLE_AFTER, is_end,
+    Claimed, Content, DEAD_TOLD_EVERY, Delivery, DeliveryId, DeliveryState, GIVE_UP_AFTER, MessageState, OutboxWrites,
+    SendId, SendResult, SendTask, Storm, StormFacts, Thread, Threads, UNREACHABLE_AFTER, is_end,
 };
 use crate::rule::{Destination, Severity};
 use crate::time::Time;
@@ -29,12 +29,12 @@ pub struct OpenSend {
     pub attempts: u32,
     /// Whether an answer is outstanding.
     pub in_flight: bool,
-    /// Its number among the requests of its destination, in the order in which they begin.
-    pub(super) begun: u64,
+    /// Its sequence number among the requests of its destination; the first one is 1.
+    pub(super) sequence: u64,
     /// How often in a row it was refused while others were taken.
     pub(super) refused: u32,
     /// When it may be repeated after such a refusal.
-    pub(super) rests_until: Option<Time>,
+    pub(super) backoff_until: Option<Time>,
     /// Whether it is a digest.
     pub(super) digest: bool,
     /// Whether it only changes a message: nobody is disturbed.
@@ -52,9 +52,9 @@ impl OpenSend {
             message_state: None,
             attempts: 1,
             in_flight: true,
-            begun: 0,
+            sequence: 0,
             refused: 0,
-            rests_until: None,
+            backoff_until: None,
             digest,
             silent: false,
         }
@@ -69,14 +69,14 @@ impl OpenSend {
         match () {
             () if self.silent || self.deliveries.is_empty() => None,
             () if newest.values().any(|over| !over) => Some(Class::News),
-            () if told(|delivery| delivery.incident.is_none()) => Some(Class::Word),
+            () if told(|delivery| delivery.incident.is_none()) => Some(Class::Announcement),
             () => Some(Class::End),
         }
     }
 
     /// Whether it can be repeated now.
     pub(super) fn is_idle(&self, now: Time) -> bool {
-        !self.in_flight && self.rests_until.is_none_or(|until| until <= now)
+        !self.in_flight && self.backoff_until.is_none_or(|until| until <= now)
     }
 
     /// The incident that it tells of, unless it is a digest.
@@ -97,7 +97,7 @@ impl OpenSend {
 
 /// A request that begins: its number, its destination and when.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Claim<'a> {
+pub(super) struct SendStart<'a> {
     pub(super) send: SendId,
     pub(super) name: &'a Destination,
     pub(super) now: Time,
@@ -128,7 +128,7 @@ pub struct DestinationState {
     /// Up to when `health.active` is accounted for.
     pub(super) accounted: Time,
     /// The results of its newest requests.
-    pub(super) course: RequestHistory,
+    pub(super) history: RequestHistory,
 }
 
 /// The results of a destination's newest requests, to tell an outage from a request that fails alone. Not stored: a
@@ -285,11 +285,11 @@ impl DestinationState {
     /// Opens a send that carries deliveries.
     pub(super) fn open(
         &mut self,
-        claim: Claim<'_>,
+        claim: SendStart<'_>,
         deliveries: &[DeliveryId],
         mode: SendMode,
         writes: &mut OutboxWrites,
-    ) -> Job {
+    ) -> SendTask {
         let deliveries: Vec<Delivery> = deliveries.iter().filter_map(|id| self.due.remove(*id)).collect();
         for delivery in &deliveries {
             writes.changed.insert(delivery.id, DeliveryState::Claimed { send: claim.send });
@@ -305,7 +305,12 @@ impl DestinationState {
     }
 
     /// Opens a send that brings the message of an incident up to date.
-    pub(super) fn open_refresh(&mut self, claim: Claim<'_>, incident: u64, writes: &mut OutboxWrites) -> Option<Job> {
+    pub(super) fn open_refresh(
+        &mut self,
+        claim: SendStart<'_>,
+        incident: u64,
+        writes: &mut OutboxWrites,
+    ) -> Option<SendTask> {
         let content = self.threads.get(incident)?.content;
         // Do not refresh again before the answer is there.
         self.threads.leave(incident, claim.now);
@@ -315,12 +320,12 @@ impl DestinationState {
 
     fn claim(
         &mut self,
-        Claim { send, name, now }: Claim<'_>,
+        SendStart { send, name, now }: SendStart<'_>,
         mut open: OpenSend,
         (content, storm): (Content, Option<StormFacts>),
         writes: &mut OutboxWrites,
-    ) -> Job {
-        open.begun = self.course.begin();
+    ) -> SendTask {
+        open.sequence = self.history.begin();
         let incident = open.incident().filter(|_| storm.is_none());
         let claimed = Claimed {
             send,
@@ -334,7 +339,7 @@ impl DestinationState {
         };
         writes.claimed.push(claimed.clone());
         self.open_send(send, open);
-        Job::First(claimed)
+        SendTask::First(claimed)
     }
 
     /// Sets or removes the message that stands for an incident.
@@ -364,14 +369,14 @@ impl DestinationState {
         }
     }
 
-    pub(super) fn repeat(&mut self, send: SendId, name: &Destination, writes: &mut OutboxWrites) -> Option<Job> {
+    pub(super) fn repeat(&mut self, send: SendId, name: &Destination, writes: &mut OutboxWrites) -> Option<SendTask> {
         let open = self.sends.get_mut(&send)?;
         open.in_flight = true;
-        open.begun = self.course.begin();
-        open.rests_until = None;
+        open.sequence = self.history.begin();
+        open.backoff_until = None;
         open.attempts = open.attempts.saturating_add(1);
         writes.repeated.push((send, open.attempts));
-        Some(Job::Again { send, destination: name.clone() })
+        Some(SendTask::Again { send, destination: name.clone() })
     }
 
     /// Removes a waiting delivery, or the idle send that carries it.
@@ -425,7 +430,7 @@ impl DestinationState {
             return;
         }
         // If a user revives the delivery, it must not go last for its old failure.
-        self.course.failed = self.course.failed.filter(|failed| !dead.contains(failed));
+        self.history.failed = self.history.failed.filter(|failed| !dead.contains(failed));
         writes.destinations.insert(name.clone());
         self.note_dead(dead.len() as u64, why);
         for id in dead {

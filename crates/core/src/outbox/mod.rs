@@ -22,14 +22,14 @@ use std::time::Duration;
 pub use delivery::{Content, Delivery, DeliveryId, DeliveryPhase, DeliveryState, SendId, SendResult};
 pub use destination::{DestinationHealth, DestinationState, OpenSend, Paused};
 pub use plan::Plan;
-pub(crate) use plan::{Windows, plan};
-pub use queue::{Class, Next, Queue};
+pub(crate) use plan::{RateWindows, plan};
+pub use queue::{Class, Queue, ReadyGroup};
 pub use record::{Outcome, backoff};
 pub use restore::{RestoredOutbox, StoredThread};
 pub use storm::{MAX_MESSAGES, Storm, StormFacts};
 pub use thread::{MessageState, Parent, Thread, ThreadPolicy, Threads, Upkeep, is_end};
 
-use self::destination::{Claim, SendMode};
+use self::destination::{SendMode, SendStart};
 use self::pace::Pace;
 use super::notice::Notice;
 use super::source::Problem;
@@ -93,7 +93,7 @@ pub struct OutboxWrites {
     /// Stored destinations that were removed.
     pub removed: Vec<Destination>,
     /// Podbell's own reports about destinations.
-    pub signals: Vec<Signal>,
+    pub destination_reports: Vec<DestinationReport>,
 }
 
 impl OutboxWrites {
@@ -164,7 +164,7 @@ impl<'a> SendContent<'a> {
 
 /// Podbell's own report about a destination, sent elsewhere.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Signal {
+pub enum DestinationReport {
     /// It cannot be reached, or refuses podbell.
     Trouble(Destination, Problem),
     /// It works again.
@@ -175,7 +175,7 @@ pub enum Signal {
 
 /// What is to be done after the commit.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Job {
+pub enum SendTask {
     /// Carry out a send that was just claimed.
     First(Claimed),
     /// Carry out a send again, with the stored body.
@@ -192,7 +192,7 @@ pub enum Job {
 pub struct Outbox {
     destinations: BTreeMap<Destination, DestinationState>,
     policies: BTreeMap<Destination, Policy>,
-    windows: Windows,
+    windows: RateWindows,
     next_delivery: u64,
     next_send: u64,
 }
@@ -218,10 +218,10 @@ impl Outbox {
             };
             self.next_delivery += 1;
             state.due.insert(delivery.clone());
-            // Ends and podbell's own notices do not count towards a storm.
+            // Ends and podbell's announcements do not count towards a storm.
             let loud = delivery.incident.is_some() && !is_end(delivery.kind);
             if let Some(after) = self.policies.get(to).and_then(|policy| policy.digest_after).filter(|_| loud) {
-                state.health.storm.arrive(after, now);
+                state.health.storm.note_due(after, now);
                 writes.destinations.insert(to.clone());
             }
             writes.added.push((to.clone(), delivery));
@@ -229,7 +229,7 @@ impl Outbox {
     }
 
     /// Claims whatever may be sent now. The jobs may start once the writes are committed.
-    pub fn claim(&mut self, now: Time, writes: &mut OutboxWrites) -> Vec<Job> {
+    pub fn claim(&mut self, now: Time, writes: &mut OutboxWrites) -> Vec<SendTask> {
         let names: Vec<Destination> = self.policies.keys().cloned().collect();
         names.iter().flat_map(|name| self.claim_for(name, now, writes)).collect()
     }
@@ -241,7 +241,7 @@ impl Outbox {
         same.filter_map(|(other, _)| self.destinations.get(other)?.health.rate_limited_until).max()
     }
 
-    fn claim_for(&mut self, name: &Destination, now: Time, writes: &mut OutboxWrites) -> Vec<Job> {
+    fn claim_for(&mut self, name: &Destination, now: Time, writes: &mut OutboxWrites) -> Vec<SendTask> {
         let mut jobs = Vec::new();
         let limited_until = self.rate_limited_until(name);
         let (Some(policy), Some(state)) = (self.policies.get(name), self.destinations.get_mut(name)) else {
@@ -261,7 +261,7 @@ impl Outbox {
             }
             let planned = plan(state, policy, windows, now);
             let digest = matches!(planned, Plan::Digest(_));
-            let claim = Claim { send: SendId(self.next_send), name, now };
+            let claim = SendStart { send: SendId(self.next_send), name, now };
             let job = match planned {
                 Plan::Wait(_) => return jobs,
                 Plan::Repeat(send) => state.repeat(send, name, writes),
@@ -278,7 +278,7 @@ impl Outbox {
                 }
             };
             let mut changes = false;
-            if let Some(Job::First(claimed)) = &job {
+            if let Some(SendTask::First(claimed)) = &job {
                 self.next_send += 1;
                 changes = claimed.changes_a_message();
             }
@@ -331,7 +331,7 @@ impl Outbox {
             }
             if let Some((deliveries, why)) = state.take_dead(now) {
                 writes.destinations.insert(name.clone());
-                writes.signals.push(Signal::Dead(name.clone(), deliveries, why));
+                writes.destination_reports.push(DestinationReport::Dead(name.clone(), deliveries, why));
             }
         }
     }
@@ -406,13 +406,13 @@ impl Outbox {
     }
 
     /// The destination of an open send, if the send carries deliveries.
-    pub fn listener_of(&self, send: SendId) -> Option<&Destination> {
+    pub fn destination_of_deliveries(&self, send: SendId) -> Option<&Destination> {
         let carries = |open: &OpenSend| !open.deliveries.is_empty();
         self.destinations.iter().find(|(_, state)| state.sends.get(&send).is_some_and(carries)).map(|(name, _)| name)
     }
 
     /// The destination of an open send.
-    pub fn receiver_of(&self, send: SendId) -> Option<&Destination> {
+    pub fn destination_of(&self, send: SendId) -> Option<&Destination> {
         self.destinations.iter().find(|(_, state)| state.sends.contains_key(&send)).map(|(name, _)| name)
     }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::destination::{DestinationState, OpenSend};
 use super::pace::{Pace, RateWindow};
-use super::queue::{Class, Next};
+use super::queue::{Class, ReadyGroup};
 use super::storm::{Release, WaitingNews};
 use super::{DeliveryId, Policy, SendId, ThreadPolicy};
 use crate::rule::Severity;
@@ -32,7 +32,7 @@ pub enum Plan {
 }
 
 /// The attempts of each endpoint.
-pub(crate) type Windows = BTreeMap<Arc<str>, RateWindow>;
+pub(crate) type RateWindows = BTreeMap<Arc<str>, RateWindow>;
 
 /// Decides what a destination is asked next.
 ///
@@ -40,7 +40,7 @@ pub(crate) type Windows = BTreeMap<Arc<str>, RateWindow>;
 /// `Retry-After` ends; never over the pace; one open send per incident; the most severe first, then the oldest. In a
 /// storm few go alone, see [`super::Storm`]. Changes of messages disturb nobody and come last: first those because
 /// something is over, then those for outdated counts.
-pub(crate) fn plan(destination: &DestinationState, policy: &Policy, windows: &mut Windows, now: Time) -> Plan {
+pub(crate) fn plan(destination: &DestinationState, policy: &Policy, windows: &mut RateWindows, now: Time) -> Plan {
     if destination.health.paused.is_some() {
         return Plan::Wait(None);
     }
@@ -68,8 +68,8 @@ pub(crate) fn plan(destination: &DestinationState, policy: &Policy, windows: &mu
         Some((_, Plan::Wait(until))) => until,
         _ => None,
     };
-    let rests = destination.sends.values().filter(|send| !send.in_flight).filter_map(|send| send.rests_until);
-    let rested = rests.chain(destination.due.first_rest()).filter(|until| *until > now).min();
+    let backoffs = destination.sends.values().filter(|send| !send.in_flight).filter_map(|send| send.backoff_until);
+    let rested = backoffs.chain(destination.due.first_rest()).filter(|until| *until > now).min();
     let silent = match &policy.threads {
         Some(threads) => silent(destination, policy, threads, windows, now),
         None => Plan::Wait(None),
@@ -83,14 +83,14 @@ pub(crate) fn plan(destination: &DestinationState, policy: &Policy, windows: &mu
 /// What could go next.
 enum Candidate {
     Repeat(Severity, SendId),
-    Fresh(Next),
+    Fresh(ReadyGroup),
 }
 
 /// The most urgent of what could go: an open send to repeat, or due deliveries of an incident without an open send. Of
 /// equal severity the open send goes first, because it is older. While a destination fails, what failed last goes last:
 /// its content may be the cause.
 fn next(destination: &DestinationState, now: Time) -> Option<Candidate> {
-    let failed = destination.course.failed.filter(|_| destination.health.failures > 0);
+    let failed = destination.history.failed.filter(|_| destination.health.failures > 0);
     let again = |send: &OpenSend| failed.is_some() && send.deliveries.first().map(|first| first.id) == failed;
     let repeats = destination.sends.iter().filter(|(_, send)| send.is_idle(now));
     let repeat = repeats
@@ -99,7 +99,7 @@ fn next(destination: &DestinationState, now: Time) -> Option<Candidate> {
         .map(|(again, Reverse(severity), id)| (again, severity, id));
     let fresh = destination.due.next(failed);
     let fresh_again =
-        |next: &Next| failed.is_some() && next.deliveries.first().is_some_and(|first| Some(*first) == failed);
+        |next: &ReadyGroup| failed.is_some() && next.deliveries.first().is_some_and(|first| Some(*first) == failed);
     match (repeat, fresh) {
         (Some((again, severity, send)), Some(next)) => {
             let repeats = (again, Reverse(severity)) <= (fresh_again(&next), Reverse(next.severity));
@@ -115,7 +115,7 @@ fn silent(
     destination: &DestinationState,
     policy: &Policy,
     threads: &ThreadPolicy,
-    windows: &mut Windows,
+    windows: &mut RateWindows,
     now: Time,
 ) -> Plan {
     if let Some((severity, deliveries)) = destination.due.next_silent() {
@@ -139,7 +139,7 @@ fn change_waits(
     policy: &Policy,
     threads: &ThreadPolicy,
     severity: Severity,
-    windows: &mut Windows,
+    windows: &mut RateWindows,
     now: Time,
 ) -> Option<Time> {
     let by_channel = free_at(&policy.endpoint, policy.pace, severity, windows, now);
@@ -151,7 +151,7 @@ fn free_at(
     endpoint: &Arc<str>,
     pace: Option<Pace>,
     severity: Severity,
-    windows: &mut Windows,
+    windows: &mut RateWindows,
     now: Time,
 ) -> Option<Time> {
     let free_at = windows.entry(endpoint.clone()).or_default().free_at(pace?, severity, now);
@@ -159,7 +159,7 @@ fn free_at(
 }
 
 /// The plan for `next` in a storm, or when too many ends come together; else `None`.
-fn plan_of_storm(destination: &DestinationState, next: &Next, after: usize, now: Time) -> Option<Plan> {
+fn plan_of_storm(destination: &DestinationState, next: &ReadyGroup, after: usize, now: Time) -> Option<Plan> {
     let (storm, due) = (&destination.health.storm, &destination.due);
     let release = match next.class {
         Class::News => {
@@ -167,8 +167,8 @@ fn plan_of_storm(destination: &DestinationState, next: &Next, after: usize, now:
             let waiting = WaitingNews { count, first: next.severity, several_critical: due.has_several_critical() };
             storm.release_news(waiting, after, now)?
         }
-        // It joins a digest if there is one; alone it takes no place from others.
-        Class::Word => return None,
+        // An announcement joins a digest if there is one; sent alone, it takes no place from others.
+        Class::Announcement => return None,
         Class::End => storm.release_ends(due.count(Class::End), after, now)?,
     };
     Some(match release {

@@ -25,15 +25,15 @@ type Rank = (Reverse<Severity>, DeliveryId, Group);
 pub enum Class {
     /// Something is wrong, still or again.
     News,
-    /// A notice of podbell's own.
-    Word,
+    /// An announcement of podbell's own ([`crate::notice::NoticeBody::Info`]).
+    Announcement,
     /// Something is over.
     End,
 }
 
 /// A group that may go.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Next {
+pub struct ReadyGroup {
     /// Its class.
     pub class: Class,
     /// The most severe of its deliveries.
@@ -42,9 +42,9 @@ pub struct Next {
     pub deliveries: Vec<DeliveryId>,
 }
 
-/// The pause of a group that was refused while others were taken.
+/// The back-off of a group that was refused while others were taken.
 #[derive(Clone, Copy, Debug)]
-struct Rest {
+struct GroupBackoff {
     /// The group is not tried before this.
     until: Option<Time>,
     /// How often in a row it was refused.
@@ -66,8 +66,8 @@ pub struct Queue {
     anchored: HashSet<u64>,
     by_birth: BTreeSet<(Duration, DeliveryId)>,
     busy: HashSet<u64>,
-    rests: HashMap<Group, Rest>,
-    rest_ends: BTreeSet<(Time, Group)>,
+    backoffs: HashMap<Group, GroupBackoff>,
+    backoff_ends: BTreeSet<(Time, Group)>,
 }
 
 impl Queue {
@@ -124,50 +124,50 @@ impl Queue {
         let groups: BTreeSet<Group> = deliveries.into_iter().filter_map(of).collect();
         for group in groups {
             self.unrank(group);
-            let refused = self.rests.get(&group).map_or(0, |rest| rest.refused).saturating_add(1);
-            self.set_rest(group, Some(Rest { until: Some(now.plus(pause(refused))), refused }));
+            let refused = self.backoffs.get(&group).map_or(0, |rest| rest.refused).saturating_add(1);
+            self.set_backoff(group, Some(GroupBackoff { until: Some(now.plus(pause(refused))), refused }));
             self.rank(group);
         }
     }
 
-    /// Ends the pause of a delivery's group: it was taken, or its content is another now.
+    /// Ends the back-off of a delivery's group: its request was taken or given up, or its content is new.
     pub(crate) fn taken(&mut self, delivery: &Delivery) {
         let group = group_of(delivery);
         self.unrank(group);
-        self.set_rest(group, None);
+        self.set_backoff(group, None);
         self.rank(group);
     }
 
     /// Ends the pauses that last until `now`.
     pub(crate) fn wake(&mut self, now: Time) {
-        while let Some((_, group)) = self.rest_ends.first().copied().filter(|(until, _)| *until <= now) {
+        while let Some((_, group)) = self.backoff_ends.first().copied().filter(|(until, _)| *until <= now) {
             self.unrank(group);
-            let rest = self.rests.get(&group).copied();
-            self.set_rest(group, rest.map(|rest| Rest { until: None, ..rest }));
+            let rest = self.backoffs.get(&group).copied();
+            self.set_backoff(group, rest.map(|rest| GroupBackoff { until: None, ..rest }));
             self.rank(group);
         }
     }
 
     /// When the next pause ends.
     pub(crate) fn first_rest(&self) -> Option<Time> {
-        self.rest_ends.first().map(|(until, _)| *until)
+        self.backoff_ends.first().map(|(until, _)| *until)
     }
 
     pub(super) fn clock_set(&mut self, by: Jump) {
-        self.rests.values_mut().filter_map(|rest| rest.until.as_mut()).for_each(|until| until.carry(by));
-        self.rest_ends = self.rest_ends.iter().map(|(until, group)| (until.moved(by), *group)).collect();
+        self.backoffs.values_mut().filter_map(|rest| rest.until.as_mut()).for_each(|until| until.carry(by));
+        self.backoff_ends = self.backoff_ends.iter().map(|(until, group)| (until.moved(by), *group)).collect();
     }
 
-    fn set_rest(&mut self, group: Group, rest: Option<Rest>) {
+    fn set_backoff(&mut self, group: Group, rest: Option<GroupBackoff>) {
         let before = match rest {
-            Some(rest) => self.rests.insert(group, rest),
-            None => self.rests.remove(&group),
+            Some(rest) => self.backoffs.insert(group, rest),
+            None => self.backoffs.remove(&group),
         };
         if let Some(until) = before.and_then(|rest| rest.until) {
-            self.rest_ends.remove(&(until, group));
+            self.backoff_ends.remove(&(until, group));
         }
         if let Some(until) = rest.and_then(|rest| rest.until) {
-            self.rest_ends.insert((until, group));
+            self.backoff_ends.insert((until, group));
         }
     }
 
@@ -233,12 +233,12 @@ impl Queue {
 
     /// The group that goes next of those that disturb people. The group that begins with `but` goes only if there is no
     /// other.
-    pub(crate) fn next(&self, but: Option<DeliveryId>) -> Option<Next> {
+    pub(crate) fn next(&self, but: Option<DeliveryId>) -> Option<ReadyGroup> {
         let ranks = || self.ready();
         let other = ranks().find(|(_, (_, first, _))| Some(*first) != but);
         let (class, (Reverse(severity), _, group)) = other.or_else(|| ranks().next())?;
         let deliveries = self.groups.get(group)?.iter().copied().collect();
-        Some(Next { class, severity: *severity, deliveries })
+        Some(ReadyGroup { class, severity: *severity, deliveries })
     }
 
     /// How many groups of a class may go.
@@ -264,7 +264,7 @@ impl Queue {
     }
 
     fn ready(&self) -> impl Iterator<Item = (Class, &Rank)> {
-        [Class::News, Class::Word, Class::End]
+        [Class::News, Class::Announcement, Class::End]
             .into_iter()
             .flat_map(|class| self.of_class(class).iter().map(move |rank| (class, rank)))
     }
@@ -272,14 +272,14 @@ impl Queue {
     fn of_class(&self, class: Class) -> &BTreeSet<Rank> {
         match class {
             Class::News => &self.news,
-            Class::Word => &self.words,
+            Class::Announcement => &self.words,
             Class::End => &self.ends,
         }
     }
 
     fn class_of(&self, group: Group) -> Class {
         match group {
-            Group::Alone(_) => Class::Word,
+            Group::Alone(_) => Class::Announcement,
             Group::Incident(_) if self.is_over(group) => Class::End,
             Group::Incident(_) => Class::News,
         }
@@ -296,7 +296,7 @@ impl Queue {
         if matches!(group, Group::Incident(incident) if self.busy.contains(&incident)) {
             return None;
         }
-        if self.rests.get(&group).is_some_and(|rest| rest.until.is_some()) {
+        if self.backoffs.get(&group).is_some_and(|rest| rest.until.is_some()) {
             return None;
         }
         let ids = self.groups.get(&group)?;
@@ -318,7 +318,7 @@ impl Queue {
             let ranks = match self.class_of(group) {
                 _ if silent => &mut self.silent,
                 Class::News => &mut self.news,
-                Class::Word => &mut self.words,
+                Class::Announcement => &mut self.words,
                 Class::End => &mut self.ends,
             };
             ranks.insert(rank);

@@ -6,8 +6,8 @@ use std::time::Duration;
 use super::destination::LONGEST_BACKOFF;
 use super::storm::Arrived;
 use super::{
-    Delivery, DeliveryId, DeliveryState, DestinationState, OpenSend, Outbox, OutboxWrites, Parent, Paused, SendId,
-    SendResult, Signal, Thread,
+    Delivery, DeliveryId, DeliveryState, DestinationReport, DestinationState, OpenSend, Outbox, OutboxWrites, Parent,
+    Paused, SendId, SendResult, Thread,
 };
 use crate::backoff::{doubled, jittered};
 use crate::rule::{Destination, Severity};
@@ -75,9 +75,9 @@ const PART_OF_AGE: u32 = 6;
 /// The longest `Retry-After` that is believed: a day.
 const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(24 * 3600);
 /// The first pause of a request that was refused while others were taken.
-const FIRST_REST: Duration = Duration::from_millis(500);
+const FIRST_BACKOFF: Duration = Duration::from_millis(500);
 /// The longest such pause.
-const LONGEST_REST: Duration = Duration::from_secs(600);
+const LONGEST_REQUEST_BACKOFF: Duration = Duration::from_secs(600);
 /// A destination that took something this recently is not down because a request fails.
 const LATELY: Duration = Duration::from_secs(30);
 /// It is down after this many failed requests, or as many as may be in flight if those are more.
@@ -94,7 +94,7 @@ pub fn backoff(failures: u32, outage: Duration, chance: f64) -> Duration {
 /// How long a request pauses that was refused while others were taken, for the `refused`th time in a row.
 fn rest(refused: u32, chance: f64) -> Duration {
     let grown = 1.3f64.powi(i32::try_from(refused.clamp(1, 40)).unwrap_or(40) - 1);
-    jittered(FIRST_REST.mul_f64(grown).min(LONGEST_REST), chance)
+    jittered(FIRST_BACKOFF.mul_f64(grown).min(LONGEST_REQUEST_BACKOFF), chance)
 }
 
 impl Outbox {
@@ -277,7 +277,7 @@ impl DestinationState {
         open.in_flight = false;
         if let Failure::OfRequest { chance } = failure {
             open.refused = open.refused.saturating_add(1);
-            open.rests_until = Some(now.plus(rest(open.refused, chance)));
+            open.backoff_until = Some(now.plus(rest(open.refused, chance)));
         }
     }
 
@@ -313,7 +313,8 @@ impl DestinationState {
     /// flight when it began; and a destination that takes others is not down.
     fn judge(&mut self, attempt: Attempt, retry_after: Option<Duration>, why: String) -> Failure {
         let Attempt { send, most_alone, chance, now } = attempt;
-        let (begun, first) = self.sends.get(&send).map_or((0, None), |open| (open.begun, open.deliveries.first()));
+        let (sequence, first) =
+            self.sends.get(&send).map_or((0, None), |open| (open.sequence, open.deliveries.first()));
         let first = first.map(|delivery| delivery.id);
         self.health.why = why;
         let since = *self.health.failing_since.get_or_insert(now);
@@ -321,21 +322,21 @@ impl DestinationState {
             self.health.rate_limited_until =
                 self.health.rate_limited_until.max(Some(now.plus(wait.min(LONGEST_RETRY_AFTER))));
         }
-        let course = &mut self.course;
-        if begun <= course.begun_at_success && course.success.is_some() {
+        let history = &mut self.history;
+        if sequence <= history.begun_at_success && history.success.is_some() {
             return Failure::OfRequest { chance };
         }
-        if self.health.failures > 0 && begun <= course.begun_at_failure {
+        if self.health.failures > 0 && sequence <= history.begun_at_failure {
             return Failure::OfDestination;
         }
-        let takes_some = course.success.is_some_and(|at| now.since(at) < LATELY);
-        if self.health.failures == 0 && takes_some && (course.failed_alone as usize) < most_alone {
-            course.failed_alone += 1;
+        let takes_some = history.success.is_some_and(|at| now.since(at) < LATELY);
+        if self.health.failures == 0 && takes_some && (history.failed_alone as usize) < most_alone {
+            history.failed_alone += 1;
             return Failure::OfRequest { chance };
         }
         self.health.failures = self.health.failures.saturating_add(1);
-        course.begun_at_failure = course.begun;
-        course.failed = first.or(course.failed);
+        history.begun_at_failure = history.begun;
+        history.failed = first.or(history.failed);
         if retry_after.is_none() {
             self.health.retry_at = Some(now.plus(backoff(self.health.failures, now.since(since), chance)));
         }
@@ -365,7 +366,7 @@ impl DestinationState {
             ),
         };
         let error = Problem { code: "unreachable".into(), text, advice: advice.into(), gone: false };
-        writes.signals.push(Signal::Trouble(name.clone(), error));
+        writes.destination_reports.push(DestinationReport::Trouble(name.clone(), error));
     }
 
     /// URL or credential are no longer valid: nothing is tried until they change or a test succeeds.
@@ -373,13 +374,13 @@ impl DestinationState {
         self.health.paused =
             Some(Paused { since: now, fingerprint, code: error.code.clone(), text: error.text.clone() });
         self.health.told = true;
-        writes.signals.push(Signal::Trouble(name.clone(), error));
+        writes.destination_reports.push(DestinationReport::Trouble(name.clone(), error));
     }
 
     /// The destination works: releases the queue. A `Retry-After` stays until it ends: the success may be that of a
     /// request that was in flight beside the refused one.
     pub(super) fn recover(&mut self, name: &Destination, now: Time, writes: &mut OutboxWrites) {
-        self.course.succeed(now);
+        self.history.succeed(now);
         self.health.failures = 0;
         self.health.failing_since = None;
         self.health.retry_at = None;
@@ -387,7 +388,7 @@ impl DestinationState {
         // URL and credential must be valid, too: only one of several servers behind the address refused them.
         self.health.paused = None;
         if std::mem::take(&mut self.health.told) {
-            writes.signals.push(Signal::Recovered(name.clone()));
+            writes.destination_reports.push(DestinationReport::Recovered(name.clone()));
         }
         writes.destinations.insert(name.clone());
     }

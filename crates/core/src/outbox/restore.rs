@@ -149,10 +149,10 @@ impl Outbox {
                 (Some(mut state), None) => {
                     state.give_up(&old, |_| true, "the destination was removed from podbell.yaml", now, writes);
                     if let Some((deliveries, why)) = state.health.dead.take() {
-                        writes.signals.push(super::Signal::Dead(old.clone(), deliveries, why));
+                        writes.destination_reports.push(super::DestinationReport::Dead(old.clone(), deliveries, why));
                     }
                     if state.health.told {
-                        writes.signals.push(super::Signal::Recovered(old.clone()));
+                        writes.destination_reports.push(super::DestinationReport::Recovered(old.clone()));
                     }
                     writes.removed.push(old);
                 }

@@ -5,8 +5,8 @@
 //! three places a minute of their own. All of it follows from a few times that are stored with the destination, so that
 //! a restart changes nothing.
 //!
-//! Only messages that arrived count, and only those with news: ends and podbell's own notices take no place and make no
-//! storm.
+//! Only messages that arrived count, and only those with news: ends and podbell's announcements take no place and make
+//! no storm.
 
 use std::time::Duration;
 
@@ -44,7 +44,8 @@ pub struct Storm {
     /// When messages that told only ends arrived.
     ends: Vec<Time>,
     /// When the newest notices fell due: one more than makes no storm.
-    arrived: Vec<Time>,
+    #[serde(rename = "arrived")]
+    fell_due: Vec<Time>,
     /// Since when a storm is on.
     since: Option<Time>,
     /// Notices since the storm began.
@@ -101,8 +102,8 @@ pub(super) enum Release {
 
 impl Storm {
     /// Counts a new notice that fell due at `now`.
-    pub(super) fn arrive(&mut self, after: usize, now: Time) {
-        keep(&mut self.arrived, after + 1, now);
+    pub(super) fn note_due(&mut self, after: usize, now: Time) {
+        keep(&mut self.fell_due, after + 1, now);
         self.notices += u64::from(self.since.is_some());
     }
 
@@ -121,15 +122,15 @@ impl Storm {
                 }
             }
             Class::End => keep(&mut self.ends, most.max(MAX_ENDS), now),
-            Class::Word => {}
+            Class::Announcement => {}
         }
     }
 
     /// Whether a storm is on while so many incidents wait.
     fn is_on(&self, waiting: usize, after: usize, now: Time) -> bool {
         let going_on = self.since.is_some()
-            && self.arrived.len() > after
-            && self.arrived.first().is_some_and(|first| now.since(*first) < CALM);
+            && self.fell_due.len() > after
+            && self.fell_due.first().is_some_and(|first| now.since(*first) < CALM);
         going_on || waiting + lately(&self.messages, now).count() > after
     }
 
@@ -138,7 +139,7 @@ impl Storm {
         match (self.is_on(waiting, after, now), self.since) {
             (true, None) => {
                 let told = lately(&self.messages, now).count();
-                let first = lately(&self.messages, now).chain(self.arrived.iter().copied()).min();
+                let first = lately(&self.messages, now).chain(self.fell_due.iter().copied()).min();
                 self.since = Some(first.map_or(now, |first| first.min(now)));
                 self.notices = (waiting + told) as u64;
             }
@@ -206,8 +207,8 @@ impl Storm {
     }
 
     pub(super) fn clock_set(&mut self, by: Jump) {
-        let Self { messages, critical, ends, arrived, since, notices: _, summed: _, digests: _, last_digest } = self;
-        let times = [messages, critical, ends, arrived].into_iter().flatten();
+        let Self { messages, critical, ends, fell_due, since, notices: _, summed: _, digests: _, last_digest } = self;
+        let times = [messages, critical, ends, fell_due].into_iter().flatten();
         times.chain([since, last_digest].into_iter().flatten()).for_each(|at| at.carry(by));
     }
 

@@ -73,7 +73,7 @@ impl RuleFiles {
             while let Some(UnreadRules { file, error, .. }) = unread.next_if(|unread| unread.before <= place) {
                 let (instead, held) = match last_good(file) {
                     Some(before) => (before, LAST_GOOD),
-                    None => (self.stand_in(file, &Compiled::default()), "the built-in rules hold in its place"),
+                    None => (self.stand_in(file, &Compiled::default()), "the built-in rules apply in its place"),
                 };
                 files.push(instead);
                 refused.push((file.source.name.to_string(), refusal(error, held)));
@@ -89,7 +89,7 @@ impl RuleFiles {
             let (instead, held) = match last_good(file) {
                 Some(before) => (before, LAST_GOOD),
                 None => {
-                    (self.stand_in(file, &compiled), "it never had a good version: the built-in rules hold instead")
+                    (self.stand_in(file, &compiled), "it never had a good version: the built-in rules apply instead")
                 }
             };
             files.push(instead);

@@ -33,7 +33,7 @@ pub struct Claim {
 
 /// What a rule is held back by.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Inhibited {
+pub struct InhibitedBy {
     /// The other rule.
     pub by: RuleId,
     /// The values that must be equal, see [`crate::rule::quiet::Inhibit`].
@@ -58,7 +58,7 @@ pub struct Rules {
     /// The other rules of a rule's family.
     relatives: HashMap<RuleId, Vec<RuleId>>,
     /// What each rule is held back by.
-    inhibited_by: HashMap<RuleId, Vec<Inhibited>>,
+    inhibited_by: HashMap<RuleId, Vec<InhibitedBy>>,
     maintenance: Vec<Maintenance>,
 }
 
@@ -116,7 +116,7 @@ impl Rules {
     }
 
     /// The rules whose open incidents hold those of this rule, and which values must be equal.
-    pub fn inhibited_by(&self, id: RuleId) -> &[Inhibited] {
+    pub fn inhibited_by(&self, id: RuleId) -> &[InhibitedBy] {
         self.inhibited_by.get(&id).map_or(&[], Vec::as_slice)
     }
 
@@ -265,13 +265,13 @@ fn relatives(rules: &[Rule]) -> HashMap<RuleId, Vec<RuleId>> {
 }
 
 /// For each rule those that inhibit it.
-fn inhibited_by(rules: &[Rule], by_key: &FastMap<RuleKey, RuleId>) -> HashMap<RuleId, Vec<Inhibited>> {
-    let mut held: HashMap<RuleId, Vec<Inhibited>> = HashMap::new();
+fn inhibited_by(rules: &[Rule], by_key: &FastMap<RuleKey, RuleId>) -> HashMap<RuleId, Vec<InhibitedBy>> {
+    let mut held: HashMap<RuleId, Vec<InhibitedBy>> = HashMap::new();
     for (id, rule) in (0..).map(RuleId).zip(rules) {
         for inhibit in &rule.settings.inhibits {
             if let Some(other) = by_key.get(&inhibit.rule) {
                 let (equal, into_cause) = (inhibit.equal.clone(), inhibit.into_cause);
-                held.entry(*other).or_default().push(Inhibited { by: id, equal, into_cause });
+                held.entry(*other).or_default().push(InhibitedBy { by: id, equal, into_cause });
             }
         }
     }

@@ -6,15 +6,15 @@
 use std::time::Duration;
 
 use super::State;
-use super::state::Sight;
+use super::state::FirstSeen;
 use crate::diff::{Change, ChangeKind};
 use crate::event::{Event, Level, Target};
 use crate::reports::{self, ObjectFailure};
 use crate::time::Time;
 
 impl State {
-    /// Whether an event says that no node takes a pod, of a time before one took it. The scheduler writes the last count of
-    /// such a series minutes later.
+    /// Whether an event says that a pod cannot be scheduled, and dates from before a node took the pod. The scheduler
+    /// writes the last count of such a series minutes later.
     pub(super) fn was_placed_since(&self, target: &Target, event: &Event<'_>) -> bool {
         let sight = || self.targets.get(target)?.ages.as_ref()?.sight(event);
         reports::of(event).is_some_and(|report| report.trouble == ObjectFailure::Unscheduled)
@@ -22,9 +22,15 @@ impl State {
             && sight().is_some_and(|sight| event.last_seen < sight.placed)
     }
 
-    /// When the object of a change came to be, by podbell's clock; `None` if that is long ago or unknown: what is unknown
-    /// is told as before.
-    pub(super) fn born(&self, target: &Target, change: &Change<'_>, previous: Option<Time>, now: Time) -> Option<Time> {
+    /// When the object of a Warning change was created, by podbell's clock; `None` if that is long ago or unknown:
+    /// `settled` does not delay the change then.
+    pub(super) fn object_created_at(
+        &self,
+        target: &Target,
+        change: &Change<'_>,
+        previous: Option<Time>,
+        now: Time,
+    ) -> Option<Time> {
         let event = &change.event;
         if event.level != Level::Warning {
             return None;
@@ -33,8 +39,8 @@ impl State {
         let behind = source.map_or(Duration::ZERO, |source| source.lag.behind());
         let sight = self.targets.get(target).and_then(|state| state.ages.as_ref()?.sight(event));
         let first = match sight {
-            Some(Sight { at, starts: true, .. }) => at,
-            // Where starts are shown, what has none started before that.
+            Some(FirstSeen { at, starts: true, .. }) => at,
+            // The source shows when pods start: a pod without such an event started before its lists reach back.
             _ if event.obj_type.trim() == "Pod" && source.is_some_and(|source| source.shows_ends) => return None,
             _ if change.kind == ChangeKind::Restarted || previous.is_none() => return None,
             // Before the source was read for the first time, nobody looked: then the first sight says nothing.

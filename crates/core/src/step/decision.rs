@@ -47,7 +47,7 @@ pub struct Decision {
     /// The node that its object was on, as far as that was known.
     #[serde(default)]
     pub node: String,
-    /// Whether no component wrote it: a source made it of what an object's state says.
+    /// Whether a source derived this event from an object's state, instead of reading it from the cluster.
     #[serde(default)]
     pub signal: bool,
     /// The labels and annotations of its object that were known.

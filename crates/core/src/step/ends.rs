@@ -20,7 +20,7 @@ impl State {
     /// Takes in an event that may end troubles, at `at` by podbell's clock.
     pub(super) fn end_troubles(&mut self, subject: &Subject<'_>, at: Time, cx: &mut StepContext<'_>) {
         let event = subject.event;
-        let (end, deleted) = (reports::ended_by(event), reports::deleted(event));
+        let (end, deleted) = (reports::end_effect(event), reports::deleted(event));
         if end.is_none() && deleted.is_none() {
             return;
         }

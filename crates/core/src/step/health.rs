@@ -79,8 +79,8 @@ impl State {
         self.workloads.clock_set(by);
     }
 
-    /// The health of the workloads that an incident is about, together: not ready if any is known not to be ready, ready
-    /// if all are known and such a trouble shows in their health, otherwise `None`.
+    /// The health of the workloads that an incident is about, together: not ready even if only some are known, ready
+    /// only if all are known. `None` otherwise.
     pub(super) fn status(&self, incident: &Incident) -> Option<Status> {
         let (status, is_whole) = self.known_status(incident)?;
         (is_whole || matches!(status, Status::NotReady { .. })).then_some(status)
@@ -88,7 +88,7 @@ impl State {
 
     /// The health of those workloads of an incident of which it is known, and whether that is all of it.
     fn known_status(&self, incident: &Incident) -> Option<(Status, bool)> {
-        // Asked first: a start has no workloads yet, and details that nobody asks for are not read.
+        // Check this first: right after a start no workload is known, and incidents' packed details stay undecoded.
         if incident.targets.iter().all(|target| self.workloads.of(target).is_empty()) {
             return None;
         }
@@ -102,7 +102,7 @@ impl State {
         for (key, seen) in &incident.details.objects {
             let (kind, object) = key.split_once('/')?;
             if !is_of_a_workload(kind) {
-                // Nodes are no part of a workload.
+                // A node's trouble stands: the health of workloads does not show its end.
                 if kind == "Node" && seen.ended().is_none() {
                     return None;
                 }
@@ -147,7 +147,7 @@ impl State {
         (!counted.is_empty()).then_some((status, all_known))
     }
 
-    /// How ready the workloads of an incident are that is told, if they are not wholly.
+    /// The health to show in a notice of kind `told`, if the workloads are not ready; never in a notice of the end.
     pub(super) fn not_ready(&self, incident: &Incident, told: NoticeKind) -> Option<Health> {
         match self.status(incident).filter(|_| !told.is_end()) {
             Some(Status::NotReady { health }) => Some(health),
@@ -201,8 +201,8 @@ impl State {
         }
     }
 
-    /// Once objects are old enough for `settled`, the health of their workloads may say whether they still fail: then
-    /// nothing else need happen. In a rollout it says nothing of one pod.
+    /// Once objects are old enough for `settled`, decides by the health of their workloads whether they still fail,
+    /// without waiting for another event. During a rollout that health says nothing of a single pod.
     pub(super) fn count_matured(&mut self, id: u64, rule: &RuleSettings, cx: &mut StepContext<'_>) {
         let Some(incident) = self.incidents.get(&id).filter(|incident| incident.phase != Phase::Open) else { return };
         if incident.settles_at().is_none_or(|at| at > cx.now) {

@@ -11,7 +11,7 @@ use super::{HeldKey, Setup, State, StepContext, WindowBacklog};
 use crate::event::Subject;
 use crate::health::Status;
 use crate::incident::hold::{HoldReason, Holds, Inhibitor};
-use crate::incident::{Incident, Phase, Relief};
+use crate::incident::{CauseState, Incident, Phase};
 use crate::notice::Info;
 use crate::rule::quiet::Window;
 use crate::rule::{Destination, EventFields, Field, RuleKey, RuleSettings, Severity};
@@ -68,43 +68,45 @@ impl State {
                 if joined && !(explains_nothing && other.was_joined(&settings.key, &nodes, now)) {
                     continue;
                 }
-                let until = match relief(other, incident, &inhibited.equal) {
-                    Relief::NotAbout => continue,
-                    Relief::Stands => None,
-                    Relief::Since(_) if !inhibited.into_cause => continue,
-                    Relief::Since(at) => match self.outlives(incident, at, now) {
-                        Outlives::Yes => continue,
-                        Outlives::From(until) => Some(until),
-                        Outlives::NotYet => None,
+                let until = match cause_state(other, incident, &inhibited.equal) {
+                    CauseState::Unrelated => continue,
+                    CauseState::Ongoing => None,
+                    CauseState::EndedAt(_) if !inhibited.into_cause => continue,
+                    CauseState::EndedAt(at) => match self.outlives(incident, at, now) {
+                        AfterCause::GoesOn => continue,
+                        AfterCause::UnknownUntil(until) => Some(until),
+                        AfterCause::NoSign => None,
                     },
                 };
                 let of_other = setup.rules.find(&other.rule).map_or(settings, |id| &setup.rules.get(id).settings);
-                let told = listeners(setup, of_other, other, now);
-                found.push(Inhibitor { incident: other.id, told, lists: inhibited.into_cause, until });
+                let listeners = listeners(setup, of_other, other, now);
+                found.push(Inhibitor { incident: other.id, listeners, into_cause: inhibited.into_cause, until });
             }
         }
         found
     }
 
     /// Whether an incident goes on although its cause is over since `at`.
-    fn outlives(&self, incident: &Incident, at: Time, now: Time) -> Outlives {
+    fn outlives(&self, incident: &Incident, at: Time, now: Time) -> AfterCause {
         let from = at.plus(OUTLIVES);
         if now < from {
-            return Outlives::From(from);
+            return AfterCause::UnknownUntil(from);
         }
         match self.status(incident) {
             // What went wrong well after the cause was over is trouble of its own, though all is ready again.
-            Some(Status::Ready { .. }) if incident.last_sign < from => Outlives::NotYet,
-            Some(_) => Outlives::Yes,
+            Some(Status::Ready { .. }) if incident.last_sign < from => AfterCause::NoSign,
+            Some(_) => AfterCause::GoesOn,
             // Nothing is known of its health: it goes on if it has said so, or if the end of its trouble is still missing.
-            None if incident.last_sign >= from || incident.stands_in_silence(self.shows(incident)) => Outlives::Yes,
-            None => Outlives::NotYet,
+            None if incident.last_sign >= from || incident.stands_in_silence(self.shows(incident)) => {
+                AfterCause::GoesOn
+            }
+            None => AfterCause::NoSign,
         }
     }
 
     /// Lists an incident in those that explain it.
     pub(super) fn list_in_causes(&mut self, id: u64, holds: &Holds, cx: &mut StepContext<'_>) {
-        for by in holds.inhibitors.iter().filter(|by| by.lists && by.until.is_none()) {
+        for by in holds.inhibitors.iter().filter(|by| by.into_cause && by.until.is_none()) {
             let Some(incident) = self.incidents.remove(&id) else { return };
             let cause = self.incidents.get_mut(&by.incident).filter(|cause| cause.phase == Phase::Open);
             if incident.phase == Phase::Open && cause.is_some_and(|cause| cause.affect(&incident)) {
@@ -223,35 +225,35 @@ impl State {
 }
 
 /// Whether an incident goes on although its cause is over.
-enum Outlives {
-    /// It does.
-    Yes,
-    /// It does if it is still there then.
-    From(Time),
-    /// It seems to recover.
-    NotYet,
+enum AfterCause {
+    /// It goes on by itself: the cause no longer holds it.
+    GoesOn,
+    /// Not known before this time: until then the cause holds it.
+    UnknownUntil(Time),
+    /// Nothing shows that it goes on: the cause still holds it.
+    NoSign,
 }
 
 /// Whether `cause` explains an incident, as far as these values tell.
-fn relief(cause: &Incident, incident: &Incident, equal: &[Field]) -> Relief {
+fn cause_state(cause: &Incident, incident: &Incident, equal: &[Field]) -> CauseState {
     if equal.iter().any(|field| *field != Field::Node && value(cause, *field) != value(incident, *field)) {
-        return Relief::NotAbout;
+        return CauseState::Unrelated;
     }
     if !equal.contains(&Field::Node) {
         return match cause.phase {
-            Phase::Gathering => Relief::NotAbout,
-            Phase::Open => Relief::Stands,
-            Phase::Resolved { at } => Relief::Since(at),
+            Phase::Gathering => CauseState::Unrelated,
+            Phase::Open => CauseState::Ongoing,
+            Phase::Resolved { at } => CauseState::EndedAt(at),
         };
     }
     // Each of its nodes must be explained; the last of them to recover counts.
-    let reliefs = incident.last_nodes().into_iter().map(|node| cause.relief(node));
-    let worse = |one: Relief, other: Relief| match (one, other) {
-        (Relief::NotAbout, _) | (_, Relief::NotAbout) => Relief::NotAbout,
-        (Relief::Stands, _) | (_, Relief::Stands) => Relief::Stands,
-        (Relief::Since(one), Relief::Since(other)) => Relief::Since(one.max(other)),
+    let reliefs = incident.last_nodes().into_iter().map(|node| cause.cause_state_on(node));
+    let worse = |one: CauseState, other: CauseState| match (one, other) {
+        (CauseState::Unrelated, _) | (_, CauseState::Unrelated) => CauseState::Unrelated,
+        (CauseState::Ongoing, _) | (_, CauseState::Ongoing) => CauseState::Ongoing,
+        (CauseState::EndedAt(one), CauseState::EndedAt(other)) => CauseState::EndedAt(one.max(other)),
     };
-    reliefs.reduce(worse).unwrap_or(Relief::NotAbout)
+    reliefs.reduce(worse).unwrap_or(CauseState::Unrelated)
 }
 
 /// The destinations that hear of an incident: those that were notified and, if no window holds it, those that will be.

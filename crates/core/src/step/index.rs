@@ -6,18 +6,18 @@ use crate::event::Target;
 use crate::incident::{Incident, insert_sorted};
 use crate::map::FastMap;
 use crate::rule::{Field, RuleKey};
-use crate::series::{Identities, ProblemId};
+use crate::series::{Identities, IncidentKey};
 use crate::workload;
 
 /// The incidents that are not over for good. A number is in it as long as its incident is.
 #[derive(Debug)]
 pub(super) struct IncidentIndex {
     identities: Identities,
-    by_problem: FastMap<ProblemId, u64>,
+    by_key: FastMap<IncidentKey, u64>,
     /// Numbers, ascending.
     by_target: FastMap<Target, Vec<u64>>,
     /// Incidents of workloads with generated names, by rule, group and shape of the name; ascending by number.
-    by_shape: FastMap<ProblemId, Vec<u64>>,
+    by_shape: FastMap<IncidentKey, Vec<u64>>,
 }
 
 impl IncidentIndex {
@@ -25,7 +25,7 @@ impl IncidentIndex {
     pub(super) fn new(identities: Identities, room: usize) -> Self {
         Self {
             identities,
-            by_problem: FastMap::with_capacity_and_hasher(room, Default::default()),
+            by_key: FastMap::with_capacity_and_hasher(room, Default::default()),
             by_target: FastMap::with_capacity_and_hasher(room, Default::default()),
             by_shape: FastMap::default(),
         }
@@ -33,7 +33,7 @@ impl IncidentIndex {
 
     /// Takes in an incident.
     pub(super) fn insert(&mut self, incident: &Incident) {
-        self.by_problem.insert(self.identities.problem(&incident.rule, &incident.group), incident.id);
+        self.by_key.insert(self.identities.problem(&incident.rule, &incident.group), incident.id);
         if let Some((shape, _)) = self.shape_of(&incident.rule, &incident.group) {
             insert(&mut self.by_shape, shape, incident.id);
         }
@@ -53,7 +53,7 @@ impl IncidentIndex {
 
     /// Forgets an incident.
     pub(super) fn remove(&mut self, incident: &Incident) {
-        self.by_problem.remove(&self.identities.problem(&incident.rule, &incident.group));
+        self.by_key.remove(&self.identities.problem(&incident.rule, &incident.group));
         if let Some((shape, _)) = self.shape_of(&incident.rule, &incident.group) {
             without(&mut self.by_shape, &shape, incident.id);
         }
@@ -65,11 +65,11 @@ impl IncidentIndex {
     /// Gives an incident to another rule, unless that rule has one of the same group. Returns whether it did.
     pub(super) fn give_to(&mut self, incident: &Incident, rule: &RuleKey) -> bool {
         let new = self.identities.problem(rule, &incident.group);
-        if self.by_problem.contains_key(&new) {
+        if self.by_key.contains_key(&new) {
             return false;
         }
-        self.by_problem.remove(&self.identities.problem(&incident.rule, &incident.group));
-        self.by_problem.insert(new, incident.id);
+        self.by_key.remove(&self.identities.problem(&incident.rule, &incident.group));
+        self.by_key.insert(new, incident.id);
         if let Some((shape, _)) = self.shape_of(&incident.rule, &incident.group) {
             without(&mut self.by_shape, &shape, incident.id);
         }
@@ -81,7 +81,7 @@ impl IncidentIndex {
 
     /// The incident that a rule has of a group.
     pub(super) fn of(&mut self, rule: &RuleKey, group: &[(Field, String)]) -> Option<u64> {
-        self.by_problem.get(&self.identities.problem(rule, group)).copied()
+        self.by_key.get(&self.identities.problem(rule, group)).copied()
     }
 
     /// The incidents that a target shows, ascending.
@@ -102,7 +102,7 @@ impl IncidentIndex {
     }
 
     /// The identity of a group with the shape of the workload's generated name in the name's place.
-    fn shape_of(&mut self, rule: &RuleKey, group: &[(Field, String)]) -> Option<(ProblemId, bool)> {
+    fn shape_of(&mut self, rule: &RuleKey, group: &[(Field, String)]) -> Option<(IncidentKey, bool)> {
         let at = group.iter().position(|(field, _)| *field == Field::Workload)?;
         let shape = workload::shape(&group.get(at)?.1)?;
         let mut of_shape = group.to_vec();
@@ -112,7 +112,7 @@ impl IncidentIndex {
 }
 
 /// Puts a number into the list at a key, which stays ascending.
-fn insert(lists: &mut FastMap<ProblemId, Vec<u64>>, key: ProblemId, id: u64) {
+fn insert(lists: &mut FastMap<IncidentKey, Vec<u64>>, key: IncidentKey, id: u64) {
     insert_sorted(lists.entry(key).or_default(), id);
 }
 

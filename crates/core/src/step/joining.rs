@@ -12,14 +12,14 @@ use crate::rules::RuleId;
 use crate::time::Time;
 use crate::{reports, topic, workload};
 
-/// This many workloads whose names have one shape get an incident each; further ones count as runs of one thing.
-const MAKER_RUNS: usize = 2;
+/// This many workloads whose names have the same shape get an incident each; further ones join the first incident.
+const SEPARATE_IF_SURE: usize = 2;
 /// The same where only the beginning of the names is the same.
-const UNSURE_RUNS: usize = 6;
+const SEPARATE_IF_UNSURE: usize = 6;
 /// An incident that lived for less than this, and has been silent for at least as long, is short-lived.
 const SHORT_LIVED: Duration = Duration::from_secs(150);
-/// Incidents whose last occurrence is older than this are not taken for runs.
-const MAKER_MEMORY: Duration = Duration::from_secs(3600);
+/// Incidents whose last occurrence is older than this do not count.
+const SAME_SHAPE_MEMORY: Duration = Duration::from_secs(3600);
 
 /// The incident that a change joined.
 pub(super) struct Joined {
@@ -52,7 +52,7 @@ impl State {
             Some(id) => id,
             // No new incident: another service showed all of the occurrences before, or the trouble is over.
             None if joining.new == 0 || joining.over => return None,
-            None if let Some(id) = self.runs_of_one_maker(&settings.key, &group, joining, cx.now) => id,
+            None if let Some(id) = self.incident_of_same_shape(&settings.key, &group, joining, cx.now) => id,
             None => self.create(cx.setup, settings.key.clone(), group, joining, cx.now),
         };
         let incident = self.incidents.get_mut(&id)?;
@@ -136,7 +136,7 @@ impl State {
         })
     }
 
-    /// Quotes what says why, if that is among what related rules gather of the same workload.
+    /// Lets an incident that opens quote the cause, if a related rule has gathered it for the same workload.
     pub(super) fn quote_cause(&mut self, id: u64, setup: &Setup) {
         let Some(mut incident) = self.incidents.remove(&id) else { return };
         if let Some(rule) = setup.rules.find(&incident.rule).filter(|_| incident.is_of_one_workload()) {
@@ -149,9 +149,9 @@ impl State {
         self.incidents.insert(id, incident);
     }
 
-    /// The first incident of many workloads with generated names that report the same within an hour: runs of one
-    /// thing, which share a notice.
-    fn runs_of_one_maker(
+    /// The first incident of this rule whose workload's name has the same shape as this one's, if enough such incidents
+    /// report the same within an hour.
+    fn incident_of_same_shape(
         &mut self,
         rule: &RuleKey,
         group: &[(Field, String)],
@@ -167,14 +167,17 @@ impl State {
         let same = |incident: &&Incident| {
             let age = now.since(incident.last_at);
             // Where only the beginning of the names is the same, the incident must also have been short-lived.
-            let of_a_run = sure || incident.is_of_many_names() || age >= SHORT_LIVED && incident.lived() < SHORT_LIVED;
-            age < MAKER_MEMORY && of_a_run && incident.details.topics.first().is_some_and(|first| first.key == topic)
+            let of_a_run =
+                sure || incident.is_shared_by_shape() || age >= SHORT_LIVED && incident.lived() < SHORT_LIVED;
+            age < SAME_SHAPE_MEMORY
+                && of_a_run
+                && incident.details.topics.first().is_some_and(|first| first.key == topic)
         };
         let mut known = ids.iter().rev().filter_map(|id| self.incidents.get(id).map(Box::as_ref)).filter(same);
         let id = known.clone().map(|incident| incident.id).min()?;
         let first = self.incidents.get(&id)?;
-        let runs = if sure { MAKER_RUNS } else { UNSURE_RUNS };
-        (first.is_of_many_names() || known.nth(runs - 1).is_some()).then_some(id)
+        let runs = if sure { SEPARATE_IF_SURE } else { SEPARATE_IF_UNSURE };
+        (first.is_shared_by_shape() || known.nth(runs - 1).is_some()).then_some(id)
     }
 
     /// Whether the change begins a trouble of its own: the incident is resolved and was about something else, or what it

@@ -44,7 +44,7 @@ use super::health::HealthReport;
 use super::notice::{Notice, NoticeBody, NoticeKind, StoreFate, TroubleSubject};
 use super::rollout::TemplateReport;
 use super::rules::Rules;
-use super::source::{Covers, ObjectName, PartialObservation, Problem, SourceInfo, TargetEntry};
+use super::source::{ObjectName, PartialObservation, Problem, SourceInfo, TargetEntry, WatchCoverage};
 use super::time::Time;
 use crate::rule::{Destination, Severity};
 
@@ -113,14 +113,14 @@ pub enum Input<'a> {
     /// A watching source has handed in all of its lists.
     ListCompleted {
         /// What the watch covers.
-        covers: &'a Covers,
+        covers: &'a WatchCoverage,
         /// The targets that had events.
         shown: &'a [Target],
     },
     /// A watching source has missed nothing until now.
     WatchProgress {
         /// What the watch covers.
-        covers: &'a Covers,
+        covers: &'a WatchCoverage,
     },
     /// Objects were deleted.
     Deleted {
@@ -149,7 +149,7 @@ pub enum Input<'a> {
     /// A watch was cut.
     WatchFailed {
         /// What the watch covered.
-        covers: &'a Covers,
+        covers: &'a WatchCoverage,
         /// The error.
         error: &'a Problem,
     },

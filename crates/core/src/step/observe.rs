@@ -208,7 +208,8 @@ impl State {
                 times: Occurrences { new, ..times },
                 late,
                 over: past.is_some(),
-                settles_at: settled.and_then(|age| Some(self.born(target, change, previous, cx.now)?.plus(age))),
+                settles_at: settled
+                    .and_then(|age| Some(self.object_created_at(target, change, previous, cx.now)?.plus(age))),
                 open: false,
                 end_is_shown: false,
                 destinations: &destinations,

@@ -47,7 +47,7 @@ impl State {
             let watched = self.watched_before(target);
             let missed = watched.is_some_and(|until| cx.now.since(until) > MISSED);
             let now = cx.now;
-            if self.change_rollouts(target, name, cx, |rollouts| rollouts.runs(template, missed, now)) {
+            if self.change_rollouts(target, name, cx, |rollouts| rollouts.update_template(template, missed, now)) {
                 cx.writes.reports.push((now, ObjectReport::Template(report.clone())));
             }
         }

@@ -9,7 +9,7 @@ use super::{Failing, NoticeDraft, ReadabilityChange, State, StepContext, Trouble
 use crate::event::Target;
 use crate::notice::{CloseReason, Info, NoticeBody, NoticeKind, StoreFate, TroubleSubject};
 use crate::rule::{Destination, Severity};
-use crate::source::{Covers, Extent, Problem};
+use crate::source::{Extent, Problem, WatchCoverage};
 use crate::time::Time;
 
 /// How long a target must be unreadable before the operator is notified.
@@ -131,7 +131,7 @@ impl State {
 
     /// A watch was cut: a trouble, if it lasts. If the watch fails in another way meanwhile, the trouble takes the
     /// newer text.
-    pub(super) fn handle_watch_failure(&mut self, covers: &Covers, error: &Problem, cx: &mut StepContext<'_>) {
+    pub(super) fn handle_watch_failure(&mut self, covers: &WatchCoverage, error: &Problem, cx: &mut StepContext<'_>) {
         let subject = TroubleSubject::Source(covers.source.to_string());
         let member = covers.name();
         let mine = |trouble: &&mut TroubleState| trouble.subject == subject && trouble.members.contains_key(&member);
@@ -157,7 +157,7 @@ impl State {
     }
 
     /// A watch works again.
-    pub(super) fn watch_recovered(&mut self, covers: &Covers, cx: &mut StepContext<'_>) {
+    pub(super) fn watch_recovered(&mut self, covers: &WatchCoverage, cx: &mut StepContext<'_>) {
         self.leave_all(&TroubleSubject::Source(covers.source.to_string()), &covers.name(), cx);
     }
 
@@ -166,7 +166,9 @@ impl State {
     pub(super) fn end_troubles_of_what_is_unwatched(&mut self, cx: &mut StepContext<'_>) {
         let unwatched = |source: &str, member: &str| match cx.setup.sources.get(source).map(|info| &info.extent) {
             None => true,
-            Some(Extent::Covered(all)) => Covers::is_a_name(member) && !all.iter().any(|one| one.name() == member),
+            Some(Extent::Covered(all)) => {
+                WatchCoverage::is_a_name(member) && !all.iter().any(|one| one.name() == member)
+            }
             Some(Extent::Named) => member == DISCOVERY,
             Some(Extent::Found) => false,
         };

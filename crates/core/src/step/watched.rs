@@ -10,7 +10,7 @@ use super::{Setup, State, StepContext};
 use crate::diff::REMEMBER;
 use crate::event::{Event, Target};
 use crate::notice::TroubleSubject;
-use crate::source::{Covers, PartialObservation};
+use crate::source::{PartialObservation, WatchCoverage};
 use crate::time::Time;
 
 /// How often the episodes that left the lists are aged.
@@ -39,7 +39,7 @@ impl State {
     }
 
     /// All lists of a watch were handed in: targets that are not among them have no events left.
-    pub(super) fn handle_list_completed(&mut self, covers: &Covers, shown: &[Target], cx: &mut StepContext<'_>) {
+    pub(super) fn handle_list_completed(&mut self, covers: &WatchCoverage, shown: &[Target], cx: &mut StepContext<'_>) {
         let shown: BTreeSet<&Target> = shown.iter().collect();
         for target in self.covered(covers) {
             if shown.contains(&target) {
@@ -59,7 +59,7 @@ impl State {
     }
 
     /// Notes that a watch missed nothing until `now`.
-    pub(super) fn handle_watch_progress(&mut self, covers: &Covers, cx: &mut StepContext<'_>) {
+    pub(super) fn handle_watch_progress(&mut self, covers: &WatchCoverage, cx: &mut StepContext<'_>) {
         self.watch_recovered(covers, cx);
         let source = self.sources.entry(covers.source.clone()).or_default();
         let until = source.watched.entry(covers.name()).or_insert(cx.now);
@@ -84,7 +84,7 @@ impl State {
         if watched.is_empty() {
             return None;
         }
-        Covers::of(target).filter_map(|covers| watched.get(&covers.name()).copied()).max()
+        WatchCoverage::of(target).filter_map(|covers| watched.get(&covers.name()).copied()).max()
     }
 
     fn still(&mut self, target: &Target, now: Time) {
@@ -102,7 +102,7 @@ impl State {
         self.still(target, cx.now);
     }
 
-    fn covered(&self, covers: &Covers) -> Vec<Target> {
+    fn covered(&self, covers: &WatchCoverage) -> Vec<Target> {
         self.of_source(&covers.source).filter(|target| covers.includes(target)).cloned().collect()
     }
 
@@ -135,9 +135,9 @@ impl State {
         let cuts = self.cuts();
         for (target, state) in &mut self.targets {
             let read = alive(heartbeat, setup, &target.source);
-            let cut = cuts
-                .get(&target.source)
-                .and_then(|cuts| Covers::of(target).filter_map(|covers| cuts.get(&covers.name()).copied()).min());
+            let cut = cuts.get(&target.source).and_then(|cuts| {
+                WatchCoverage::of(target).filter_map(|covers| cuts.get(&covers.name()).copied()).min()
+            });
             let read = cut.map_or(read, |cut| cut.min(read));
             if state.failing.is_none() {
                 state.last_good = state.last_good.map(|last| last.max(read));

@@ -7,7 +7,7 @@ use super::commit_outbox;
 use super::error::PostgresError;
 use super::writer::{Store, Targets};
 use crate::rows::{self, MAX_OBSERVATIONS, MAX_REPORTS, sql};
-use crate::{Batch, DaysRow, Gap, IncidentRow, KEPT_DECISIONS, crash_point, incident_codec};
+use crate::{AvailabilityChange, Batch, DaysRow, IncidentRow, KEPT_DECISIONS, crash_point, incident_codec};
 use podbell_core::event::{Level, Target};
 use podbell_core::step::SeriesRow;
 use podbell_core::time::Time;
@@ -143,11 +143,11 @@ struct HistoryRow<'a> {
 }
 
 fn history<'a>(calls: &mut Vec<Call<'a>>, ids: &HashMap<Target, i64>, batch: &'a Batch) {
-    let gap = |gap: &Gap| {
+    let gap = |gap: &AvailabilityChange| {
         let (at, target, kind, last_seen) = match gap {
-            Gap::Down { since, at } => (*at, None, rows::DOWN, since.millis()),
-            Gap::Failing { target, at } => (*at, ids.get(target).copied(), rows::FAILING, 0),
-            Gap::Readable { target, at } => (*at, ids.get(target).copied(), rows::READABLE, 0),
+            AvailabilityChange::Down { since, at } => (*at, None, rows::DOWN, since.millis()),
+            AvailabilityChange::Failing { target, at } => (*at, ids.get(target).copied(), rows::FAILING, 0),
+            AvailabilityChange::Readable { target, at } => (*at, ids.get(target).copied(), rows::READABLE, 0),
         };
         HistoryRow { at, target, episode: None, kind, new: 0, count: 0, last_seen }
     };
@@ -190,8 +190,8 @@ fn history<'a>(calls: &mut Vec<Call<'a>>, ids: &HashMap<Target, i64>, batch: &'a
         calls.push(
             Call::new(insert)
                 .numbers(batch.reports.iter().map(|(at, _)| at.millis()))
-                .made_texts(reports().map(|report| Some(report.about().to_string())))
-                .flags(reports().map(podbell_core::history::ObjectReport::is_last))
+                .made_texts(reports().map(|report| Some(report.replacement_key().to_string())))
+                .flags(reports().map(podbell_core::history::ObjectReport::leaves_no_state))
                 .made_texts(reports().map(|report| serde_json::to_string(report).ok())),
         );
         calls.push(beyond("report", MAX_REPORTS));

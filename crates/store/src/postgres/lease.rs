@@ -15,7 +15,7 @@ use super::{LOAD_LIMIT, migrate};
 use crate::message_epochs::MessageEpochs;
 use crate::moment::Moment;
 use crate::rows::sql;
-use crate::{Claim, Holder, Lease, StoreError, Writer};
+use crate::{ClaimOutcome, Holder, Lease, StoreError, Writer};
 
 /// How often a process that waits for the lease asks.
 const PAUSE: Duration = Duration::from_millis(250);
@@ -43,7 +43,7 @@ impl Candidate {
         Self { server: server.clone(), replica: replica.to_owned(), kept: None }
     }
 
-    pub(crate) fn claim(&mut self) -> Result<Claim, StoreError> {
+    pub(crate) fn claim(&mut self) -> Result<ClaimOutcome, StoreError> {
         if let Some(mut session) = self.kept.take().filter(|session| !session.is_closed()) {
             session.limit_calls(ASK_LIMIT);
             match owner(&session) {
@@ -51,7 +51,7 @@ impl Candidate {
                     // The owner may be of a newer version.
                     migrate::check_known(&session, format)?;
                     self.kept = Some(session);
-                    return Ok(Claim::Standby(holder));
+                    return Ok(ClaimOutcome::Standby(holder));
                 }
                 Ok(_) => {}
                 Err(error) => tracing::debug!(%error, "a connection that was kept is of no use"),
@@ -59,10 +59,10 @@ impl Candidate {
         }
         let session = ready(&self.server)?;
         match try_to_claim(session, &self.replica)? {
-            Ok(store) => Ok(Claim::Active(Box::new(store))),
+            Ok(store) => Ok(ClaimOutcome::Active(Box::new(store))),
             Err((session, holder)) => {
                 self.kept = Some(session);
-                Ok(Claim::Standby(holder))
+                Ok(ClaimOutcome::Standby(holder))
             }
         }
     }

@@ -5,7 +5,7 @@
 use rusqlite::{Connection, params};
 
 use crate::rows::{DOWN, FAILING, MAX_OBSERVATIONS, MAX_REPORTS, READABLE, change_number, sql};
-use crate::{Batch, Gap, KEPT_DECISIONS};
+use crate::{AvailabilityChange, Batch, KEPT_DECISIONS};
 use podbell_core::event::Target;
 use podbell_core::history::ObjectReport;
 use podbell_core::map::FastMap;
@@ -23,9 +23,9 @@ pub(super) fn write(connection: &Connection, ids: &FastMap<Target, i64>, batch: 
     let nothing: Option<i64> = None;
     for gap in &batch.gaps {
         let (at, target, kind, since) = match gap {
-            Gap::Down { since, at } => (at, None, DOWN, since.millis()),
-            Gap::Failing { target, at } => (at, ids.get(target), FAILING, 0),
-            Gap::Readable { target, at } => (at, ids.get(target), READABLE, 0),
+            AvailabilityChange::Down { since, at } => (at, None, DOWN, since.millis()),
+            AvailabilityChange::Failing { target, at } => (at, ids.get(target), FAILING, 0),
+            AvailabilityChange::Readable { target, at } => (at, ids.get(target), READABLE, 0),
         };
         insert.execute(params![at.millis(), target, nothing, nothing, kind, 0, 0, since])?;
     }
@@ -56,7 +56,7 @@ pub(super) fn write_reports(connection: &Connection, rows: &[(Time, ObjectReport
     for (at, report) in rows {
         let body =
             serde_json::to_string(report).map_err(|error| rusqlite::Error::ToSqlConversionFailure(Box::new(error)))?;
-        insert.execute(params![at.millis(), report.about(), report.is_last(), body])?;
+        insert.execute(params![at.millis(), report.replacement_key(), report.leaves_no_state(), body])?;
     }
     let last = connection.last_insert_rowid();
     connection.prepare_cached("DELETE FROM report WHERE id <= ?1")?.execute([last - MAX_REPORTS])?;

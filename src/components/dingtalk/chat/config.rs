@@ -25,16 +25,16 @@ fn is_id(text: &str) -> bool {
 }
 
 const COMPANY: Id = Id {
-    of: "a company",
-    such: "dinge19e25c0b3f73fd6",
+    what: "a company",
+    example: "dinge19e25c0b3f73fd6",
     platform: "DingTalk",
     fits: is_id,
     pattern: "^[A-Za-z0-9._$-]{1,64}$",
 };
-const USER: Id = Id { of: "a user", such: "manager4220", ..COMPANY };
+const USER: Id = Id { what: "a user", example: "manager4220", ..COMPANY };
 const CHANNEL: Id = Id {
-    of: "a group",
-    such: "cid6KeBBLoveMJOGXoYKF5x7EeiodoA==",
+    what: "a group",
+    example: "cid6KeBBLoveMJOGXoYKF5x7EeiodoA==",
     platform: "DingTalk",
     fits: |text| text == DIRECT || is_conversation(text),
     pattern: "^(direct|cid[A-Za-z0-9+/=_-]{1,125})$",

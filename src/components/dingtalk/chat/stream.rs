@@ -21,7 +21,7 @@ use super::super::{api, app, classify, markdown};
 use super::DingTalk;
 use super::frame::{self, Address, Frame};
 use crate::chat::answer_delivery::{AnswerDelivery, Posted};
-use crate::chat::asker::{Answer, ChatAnswer, Rejection};
+use crate::chat::asker::{ChatAnswer, Rejection, Submitted};
 use crate::chat::reconnect::{Backoff, Connection, Disconnect, open_in_time};
 use crate::chat::websocket::{self, Link, Pings};
 use crate::notifiers::http_request::HttpRequest;
@@ -95,7 +95,6 @@ impl DingTalk {
 
     /// Takes a message. Returns whether it is to be acknowledged.
     fn take(self: &Arc<Self>, said: frame::Received) -> bool {
-        let now = self.asker.now();
         if matches!(&said.to, Address::Session(webhook, _) if !self.is_own(webhook)) {
             self.asker.complain("a message wants its answer at an address that is not DingTalk's; it is left alone");
             return true;
@@ -104,10 +103,8 @@ impl DingTalk {
         if said.incoming.channel != crate::chat::access::DIRECT {
             self.name(&said.incoming.channel);
         }
-        let is_late = said.at.is_some_and(|at| now.since(at) > self.timing.stale);
-        let taken = if is_late { self.asker.submit_late(said.incoming) } else { self.asker.submit(said.incoming) };
-        match taken {
-            Ok(taken) if taken.first => self.answer_later(taken.answer, to),
+        match self.asker.submit_written(said.incoming, said.at, self.timing.stale) {
+            Ok(taken) if taken.first => self.answer_later(taken, to),
             Ok(_) => {}
             Err(Rejection::Stranger) => {
                 self.asker.complain("somebody of a company that is not allowed is not answered")
@@ -120,12 +117,12 @@ impl DingTalk {
         true
     }
 
-    fn answer_later(self: &Arc<Self>, answer: Answer, to: AnswerTarget) {
-        let (chat, place) = (self.clone(), self.asker.hold());
+    fn answer_later(self: &Arc<Self>, taken: Submitted, to: AnswerTarget) {
+        let chat = self.clone();
         tokio::spawn(async move {
-            let said = chat.asker.answered(answer).await;
+            let said = chat.asker.answered(taken.answer).await;
             chat.post_answer(&said, &to).await;
-            drop(place);
+            drop(taken.permit);
         });
     }
 

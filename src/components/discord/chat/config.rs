@@ -8,7 +8,8 @@ use url::Url;
 
 use super::super::{API, id, is_id};
 use super::{Discord, DiscordConfig, PublicKey, Timing};
-use crate::chat::access::{Access, AllowList, Channels, DIRECT, Id, called};
+use crate::chat::access::{Access, AllowList, Channels, DIRECT, Id};
+use crate::chat::endpoint;
 use crate::chat::replays::unhex;
 use crate::chat::{Chat, ChatDeps, ChatHead, ChatKind, Served};
 use crate::examine::{Checked, Net};
@@ -83,7 +84,7 @@ impl Chat for DiscordConfig {
     }
 
     fn examine<'a>(&'a self, _: &'a Net, public_url: Option<&'a Url>) -> BoxFuture<'a, Checked> {
-        let finding = called(&self.settings.name, "Discord", "discord", public_url);
+        let finding = endpoint::examine(&self.settings.name, "Discord", "discord", public_url);
         Box::pin(std::future::ready(finding.into()))
     }
 }

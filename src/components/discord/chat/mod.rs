@@ -16,7 +16,6 @@ use std::time::Duration;
 use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
-use axum::response::{IntoResponse, Response};
 use axum::{Router, routing};
 use reqwest::Method;
 use secrecy::{ExposeSecret as _, SecretString};
@@ -204,11 +203,12 @@ pub(super) fn buttons(pressable: Pressable, language: Language) -> Value {
     json!([{"type": 1, "components": row}])
 }
 
-async fn called(State(discord): State<Arc<Discord>>, headers: HeaderMap, body: Bytes) -> Response {
-    match call(&discord, &headers, &body).await {
-        Ok(body) => endpoint::json(&body),
-        Err(refused) => refused.into_response(),
-    }
+async fn called(
+    State(discord): State<Arc<Discord>>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Result<endpoint::Json, Refused> {
+    call(&discord, &headers, &body).await.map(endpoint::Json)
 }
 
 async fn call(discord: &Arc<Discord>, headers: &HeaderMap, body: &[u8]) -> Result<Value, Refused> {

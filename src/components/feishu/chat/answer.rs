@@ -55,8 +55,7 @@ pub(super) fn submit(chat: &Feishu, said: Received) -> Result<PendingAnswer, Rej
         direct,
     };
     let press = changes_answer.then(|| incoming.clone());
-    let is_late = chat.asker.now().since(at) > chat.timing.stale;
-    let taken = if is_late { chat.asker.submit_late(incoming)? } else { chat.asker.submit(incoming)? };
+    let taken = chat.asker.submit_written(incoming, Some(at), chat.timing.stale)?;
     Ok(PendingAnswer { taken, how, to, press })
 }
 
@@ -70,8 +69,8 @@ impl PendingAnswer {
 
     /// Posts the answer until it is taken, and changes the one that a pressed button stands in.
     pub(super) async fn follow(self, chat: Arc<Feishu>) {
+        let _permit = self.taken.permit;
         let said = chat.asker.answered(self.taken.answer).await;
-        let _permit = chat.asker.hold();
         post(&chat, &said, &self.to).await;
         if let Some(press) = self.press
             && let Some(anew) = chat.asker.shown_anew(&press, &said).await

@@ -10,7 +10,6 @@ use axum::Router;
 use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
-use axum::response::{IntoResponse as _, Response};
 use axum::routing::post;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -58,11 +57,8 @@ impl Feishu {
     }
 }
 
-async fn called(State(chat): State<Arc<Feishu>>, headers: HeaderMap, body: Bytes) -> Response {
-    match call(&chat, &headers, &body).await {
-        Ok(body) => endpoint::json(&body),
-        Err(refused) => refused.into_response(),
-    }
+async fn called(State(chat): State<Arc<Feishu>>, headers: HeaderMap, body: Bytes) -> Result<endpoint::Json, Refused> {
+    call(&chat, &headers, &body).await.map(endpoint::Json)
 }
 
 async fn call(chat: &Arc<Feishu>, headers: &HeaderMap, body: &[u8]) -> Result<Value, Refused> {

@@ -8,7 +8,8 @@ use url::Url;
 use super::super::APP_KIND;
 use super::super::app::{API, APP_ID, APP_SECRET, is_id};
 use super::{Feishu, FeishuConfig, Subscription, Timing};
-use crate::chat::access::{Access, AllowList, Channels, DIRECT, Id, called};
+use crate::chat::access::{Access, AllowList, Channels, DIRECT, Id};
+use crate::chat::endpoint;
 use crate::chat::{Chat, ChatDeps, ChatHead, ChatKind, Served};
 use crate::clock;
 use crate::examine::{Checked, Finding, Group, Net, not_well};
@@ -20,22 +21,22 @@ use podbell_core::yaml::key::Key;
 use podbell_core::yaml::{MapReader, Reader};
 
 const TENANT: Id = Id {
-    of: "a tenant",
-    such: "736588c9260f175d",
+    what: "a tenant",
+    example: "736588c9260f175d",
     platform: "Feishu",
     fits: |text| (1..=64).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_alphanumeric()),
     pattern: "^[A-Za-z0-9]{1,64}$",
 };
 const USER: Id = Id {
-    of: "a user",
-    such: "ou_18eac85d35a26f989317ad4f02e8bbbb",
+    what: "a user",
+    example: "ou_18eac85d35a26f989317ad4f02e8bbbb",
     platform: "Feishu",
     fits: |text| is_id(text, "ou_"),
     pattern: "^ou_[A-Za-z0-9]{1,64}$",
 };
 const CHANNEL: Id = Id {
-    of: "a chat",
-    such: "oc_a0553eda9014c201e6969b478895c230",
+    what: "a chat",
+    example: "oc_a0553eda9014c201e6969b478895c230",
     platform: "Feishu",
     fits: |text| text == DIRECT || is_id(text, "oc_"),
     pattern: "^(direct|oc_[A-Za-z0-9]{1,64})$",
@@ -43,10 +44,13 @@ const CHANNEL: Id = Id {
 const ENCRYPT_KEY: Key<Secret> = Key::optional(
     "encrypt_key",
     Secret(SecretKind::Any),
-    "Of Events & Callbacks: Feishu posts events to podbell, and podbell opens no connection [default: the long connection].",
+    "The Encrypt Key of the app's page Events & Callbacks: with it, Feishu posts events to podbell, and podbell opens no connection [default: the long connection].",
 );
-const VERIFICATION_TOKEN: Key<Secret> =
-    Key::optional("verification_token", Secret(SecretKind::Any), "Of the same page, with `encrypt_key`.");
+const VERIFICATION_TOKEN: Key<Secret> = Key::optional(
+    "verification_token",
+    Secret(SecretKind::Any),
+    "The Verification Token of the same page; required with `encrypt_key`.",
+);
 const TENANTS: Key<AllowList<Id>> = Key::optional(
     "tenants",
     AllowList(TENANT),
@@ -133,7 +137,7 @@ impl Chat for FeishuConfig {
             };
             let mut findings = vec![finding];
             if self.subscription.is_some() {
-                findings.push(called(subject, "Feishu", "feishu", public_url));
+                findings.push(endpoint::examine(subject, "Feishu", "feishu", public_url));
             }
             findings.into()
         })

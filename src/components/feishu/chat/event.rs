@@ -135,10 +135,24 @@ fn written(raw: &Raw, me: &str) -> Option<Received> {
     Some(Received { incoming, how, at, message, direct, changes_answer: false })
 }
 
-/// The text with the names of people in place of their keys; the last key first, because one may begin another.
+/// The text with the names of people in place of their keys, such as `@_user_1`. Of keys that begin each other the
+/// longest counts. Names are never searched for keys: people choose them.
 fn named(text: &str, mentions: &[Mention]) -> String {
-    let named = |text: String, mention: &Mention| text.replace(&mention.key, &format!("@{}", mention.name));
-    mentions.iter().rev().filter(|mention| !mention.key.is_empty()).fold(text.to_owned(), named)
+    let mut named = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find('@') {
+        let (before, after) = rest.split_at(at);
+        named.push_str(before);
+        let known = mentions.iter().filter(|mention| mention.key.starts_with('@') && after.starts_with(&mention.key));
+        let (said, key) = match known.max_by_key(|mention| mention.key.len()) {
+            Some(mention) => (&*mention.name, mention.key.len()),
+            None => ("", 1),
+        };
+        named.push('@');
+        named.push_str(said);
+        rest = &after[key..];
+    }
+    named + rest
 }
 
 /// A press of one of podbell's buttons.

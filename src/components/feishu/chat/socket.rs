@@ -152,7 +152,8 @@ async fn run_connection(chat: &Arc<Feishu>, backoff: &mut Backoff, stop: &Cancel
     let (answers, mut answered) = mpsc::unbounded_channel();
     let end = listen(chat, &mut connection, answers, &mut answered, backoff, stop).await;
     if end == Disconnect::Stopped {
-        // What is not answered would come again to a podbell that does not know it.
+        // Send the answers that are ready: Feishu would send an unanswered request again, and a restarted podbell does
+        // not know that it carried the request out.
         let rest = async {
             while let Some(frame) = answered.recv().await {
                 if connection.link.send(Message::binary(frame)).await.is_err() {
@@ -229,7 +230,7 @@ fn request(
     };
     let answering = match answer::submit(chat, said) {
         Ok(answering) => answering,
-        // It comes again.
+        // After a 503, Feishu sends the request again.
         Err(Rejection::Busy | Rejection::Full) => return done(frame, 503),
         Err(Rejection::Stranger) => return done(frame, 200),
     };

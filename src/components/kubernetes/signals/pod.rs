@@ -147,8 +147,7 @@ impl Pod {
             let message = format!("Container {container} was killed {whose} (exit code {}){restarts}", how.exit_code);
             return Some(self.signal("OOMKilled", message, at).now());
         }
-        // Who deletes or disrupts a pod makes its containers end, and of a job it is its controller that says when it has
-        // failed.
+        // Whoever deletes or disrupts a pod ends its containers on purpose. Whether a job failed, its controller says.
         let expected = self.metadata.deletion_timestamp.is_some() || self.is_disrupted() || self.is_of_a_job();
         if how.exit_code == 0 || expected || told_as_back_off(end) {
             return None;

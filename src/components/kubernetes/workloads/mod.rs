@@ -24,7 +24,7 @@ use crate::sources::{SourceEvent, WantedMetadata};
 use podbell_core::event::{Level, Target};
 use podbell_core::health::{Health, HealthReport, NO_POD_IS_READY, UNAVAILABLE, WorkloadKind};
 use podbell_core::metadata::MetadataKey;
-use podbell_core::rollout::{Template, TemplateReport};
+use podbell_core::rollout::{PodTemplate, TemplateReport};
 use podbell_core::time::Time;
 
 /// How long the first list waits for the lists of pods and their owners, which tell the services of workloads.
@@ -324,7 +324,7 @@ impl WorkloadWatch {
 }
 
 /// A template in 64 bits: a workload's images may be long, and only whether they changed is asked.
-fn hash(template: &Template) -> u64 {
+fn hash(template: &PodTemplate) -> u64 {
     let mut hash = xxhash_rust::xxh3::Xxh3::new();
     for part in template.images.iter().chain([&template.revision]) {
         hash.update(part.as_bytes());

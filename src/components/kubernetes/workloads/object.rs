@@ -7,7 +7,7 @@ use super::super::signals::{self, Condition, Signal, StateSignal};
 use super::WorkloadName;
 use podbell_core::event::Level;
 use podbell_core::health::{Health, ROLLOUT_STALLED, WorkloadKind};
-use podbell_core::rollout::Template;
+use podbell_core::rollout::PodTemplate as RolloutTemplate;
 use podbell_core::time::Time;
 
 /// A workload's object, of any of the three kinds.
@@ -100,13 +100,13 @@ impl Object {
     }
 
     /// What the workload runs.
-    pub(super) fn template(&self, kind: WorkloadKind) -> Template {
+    pub(super) fn template(&self, kind: WorkloadKind) -> RolloutTemplate {
         let revision = match kind {
             WorkloadKind::Deployment => &self.metadata.annotations.deployment,
             WorkloadKind::StatefulSet => &self.status.update_revision,
             WorkloadKind::DaemonSet => &self.metadata.annotations.daemon_set,
         };
-        Template::new(revision, self.spec.template.spec.containers.iter().map(|one| one.image.clone()))
+        RolloutTemplate::new(revision, self.spec.template.spec.containers.iter().map(|one| one.image.clone()))
     }
 
     /// How the workload is. What counts as the end of a rollout is what `kubectl rollout status` waits for.

@@ -8,7 +8,8 @@ use url::Url;
 use super::api::Api;
 use super::event::BotIdentity;
 use super::{Mattermost, MattermostConfig, Timing};
-use crate::chat::access::{Access, AllowList, Channels, DIRECT, Id, called};
+use crate::chat::access::{Access, AllowList, Channels, DIRECT, Id};
+use crate::chat::endpoint;
 use crate::chat::reconnect::Disconnect;
 use crate::chat::{Chat, ChatDeps, ChatHead, ChatKind, ExclusiveConnection, Served};
 use crate::clock;
@@ -33,7 +34,7 @@ const PODBELL_TOKEN: Key<Secret> = Key::optional(
 const TOKEN: Key<Secret> = Key::optional(
     "token",
     Secret(SecretKind::Any),
-    "The token of a bot account: podbell answers mentions and direct messages over its websocket, and presses of buttons [default: none; it does not].",
+    "The token of a bot account: with it, podbell answers mentions and direct messages over the bot's websocket, and presses of buttons [default: none; they are not answered].",
 );
 const SERVER: Key<Address> = Key::optional("server", HTTP, "Where Mattermost is; needed with `token`.");
 const ACTIONS_URL: Key<Address> = Key::optional(
@@ -46,8 +47,8 @@ fn is_id(text: &str) -> bool {
     text.len() == 26 && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit())
 }
 
-const fn id(of: &'static str) -> Id {
-    Id { of, such: "4xp9fdt77pncbef59f4k1qe83o", platform: "Mattermost", fits: is_id, pattern: "^[a-z0-9]{26}$" }
+const fn id(what: &'static str) -> Id {
+    Id { what, example: "4xp9fdt77pncbef59f4k1qe83o", platform: "Mattermost", fits: is_id, pattern: "^[a-z0-9]{26}$" }
 }
 
 const CHANNEL: Id =
@@ -128,7 +129,7 @@ impl Chat for MattermostConfig {
                 findings.push(known(subject, api.me(clock::now()).await));
             }
             if !self.tokens.is_empty() || self.actions_url.is_some() {
-                findings.push(called(subject, "Mattermost", "mattermost", public_url));
+                findings.push(endpoint::examine(subject, "Mattermost", "mattermost", public_url));
             }
             findings.into()
         })

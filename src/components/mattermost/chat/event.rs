@@ -16,8 +16,10 @@ pub(super) const MAX: usize = 1024 * 1024;
 pub(super) enum Frame {
     /// An event, with its number.
     Event(i64, Event),
-    /// The answer to a request: whether it was carried out.
-    Answer(bool),
+    /// A request was carried out.
+    Done,
+    /// A request was refused.
+    Refused,
 }
 
 /// What happened.
@@ -82,7 +84,8 @@ struct Post {
 pub(super) fn read(text: &str, me: &BotIdentity) -> Option<Frame> {
     let raw: Raw = serde_json::from_str(text).ok()?;
     let event = match (raw.event.as_deref(), raw.status) {
-        (None, Some(status)) => return Some(Frame::Answer(status == "OK")),
+        (None, Some(status)) if status == "OK" => return Some(Frame::Done),
+        (None, Some(_)) => return Some(Frame::Refused),
         (None, None) => return None,
         (Some("hello"), _) => Event::Hello(raw.data["connection_id"].as_str().unwrap_or_default().to_owned()),
         (Some("posted"), _) => match posted(&raw.data, me) {

@@ -11,7 +11,6 @@ use axum::Router;
 use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
-use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use secrecy::ExposeSecret as _;
 use serde_json::Value;
@@ -37,11 +36,12 @@ impl Mattermost {
     }
 }
 
-async fn called(State(chat): State<Arc<Mattermost>>, headers: HeaderMap, body: Bytes) -> Response {
-    match call(&chat, &headers, &body).await {
-        Ok(body) => endpoint::json(&body),
-        Err(refused) => refused.into_response(),
-    }
+async fn called(
+    State(chat): State<Arc<Mattermost>>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Result<endpoint::Json, Refused> {
+    call(&chat, &headers, &body).await.map(endpoint::Json)
 }
 
 async fn call(chat: &Arc<Mattermost>, headers: &HeaderMap, body: &[u8]) -> Result<Value, Refused> {
@@ -71,7 +71,7 @@ fn typed(chat: &Mattermost, headers: &HeaderMap, body: &[u8]) -> Result<Incoming
     let mut fields = BTreeMap::new();
     let mut is_clear = true;
     for (key, value) in url::form_urlencoded::parse(body) {
-        // With two users, two readers could each take another one.
+        // Refuse a repeated field: podbell and a proxy in front of it might each read a different one.
         is_clear &= fields.insert(key.into_owned(), value.into_owned()).is_none();
     }
     let field = |name: &str| fields.get(name).map(String::as_str).unwrap_or_default();
@@ -99,7 +99,7 @@ fn knows(chat: &Mattermost, token: &str) -> bool {
     all.fold(Choice::from(0), |found, one| found | one).into()
 }
 
-/// A press of a button, and the post that is answered by the one that it stands in and changes.
+/// A press of a button. If the press changes the post in which the button stands, also the post that this one answers.
 fn pressed(chat: &Mattermost, body: &[u8]) -> Result<(Incoming, Option<String>), Refused> {
     let unproved = Refused::new(StatusCode::UNAUTHORIZED, "a press of a button that is not podbell's");
     let token = chat.config.bot_token.as_ref().ok_or(unproved)?;

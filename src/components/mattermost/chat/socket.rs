@@ -150,8 +150,8 @@ async fn listen(
         };
         match event::read(&text, me) {
             None => bot.chat.asker.complain("a frame is not Mattermost's; it is left alone"),
-            Some(Frame::Answer(true)) => {}
-            Some(Frame::Answer(false)) => return Disconnect::Refused(REFUSED),
+            Some(Frame::Done) => {}
+            Some(Frame::Refused) => return Disconnect::Refused(REFUSED),
             Some(Frame::Event(number, Event::Hello(connection))) => {
                 if let Some(last_received) = bot.forgotten(&connection)
                     && let Err(end) = bot.catch_up(me, last_received).await

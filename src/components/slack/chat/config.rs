@@ -9,7 +9,8 @@ use url::Url;
 
 use super::super::{WEB_API, token};
 use super::{Access, MAX_CONNECTIONS, Slack, SlackConfig, Timing, guarded_client, system};
-use crate::chat::access::{AllowList, Channels, called};
+use crate::chat::access::{AllowList, Channels};
+use crate::chat::endpoint;
 use crate::chat::{Chat, ChatDeps, ChatHead, ChatKind, Served};
 use crate::clock;
 use crate::examine::{Checked, Finding, Group, Net};
@@ -39,23 +40,23 @@ const CONNECTIONS: Key<Number> = Key::with_default(
     "connections",
     Number(1, MAX_CONNECTIONS),
     "1",
-    "Of Socket Mode, at most 10 for all podbells of an app.",
+    "How many connections of Socket Mode are kept open; Slack allows an app 10, over all podbells that use it.",
 );
 const TEAMS: Key<AllowList<Id>> = Key::optional(
     "teams",
-    AllowList(Id { what: "a team", such: "T0123ABC", begins: &['T', 'E'] }),
+    AllowList(Id { what: "a team", example: "T0123ABC", begins: &['T', 'E'] }),
     "Ids (`T…` or `E…`) of workspaces that may ask [default: any].",
 );
 const USERS: Key<AllowList<Id>> = Key::optional(
     "users",
-    AllowList(Id { what: "a user", such: "U0123ABC", begins: &['U', 'W'] }),
+    AllowList(Id { what: "a user", example: "U0123ABC", begins: &['U', 'W'] }),
     "Ids (`U…` or `W…`) of people who may ask [default: any].",
 );
-const CHANNEL: Id = Id { what: "a channel", such: "C0123ABC", begins: &['C', 'G', 'D'] };
+const CHANNEL: Id = Id { what: "a channel", example: "C0123ABC", begins: &['C', 'G', 'D'] };
 const CHANNELS: Key<Channels<Id>> = Key::optional(
     "channels",
     Channels(Key::required("id", CHANNEL, "The channel's id.")),
-    "Ids (`C…`, `G…`, `D…`) of where, or `{id, cluster, namespace, service, read_only}` [default: any, everything].",
+    "Ids (`C…`, `G…`, `D…`) of channels and direct messages, or `{id, cluster, namespace, service, read_only}` [default: any, everything].",
 );
 
 /// Its registry row.
@@ -138,7 +139,7 @@ impl Chat for SlackConfig {
                 checked.findings.push(Finding::ok(group, subject, found));
             }
             if self.signing_secret.is_some() {
-                checked.findings.push(called(subject, "Slack", "slack", public_url));
+                checked.findings.push(endpoint::examine(subject, "Slack", "slack", public_url));
             }
             checked
         })
@@ -149,7 +150,7 @@ impl Chat for SlackConfig {
 #[derive(Clone, Copy, Debug)]
 struct Id {
     what: &'static str,
-    such: &'static str,
+    example: &'static str,
     begins: &'static [char],
 }
 
@@ -157,11 +158,11 @@ impl ValueType for Id {
     type Value = String;
 
     fn read(&self, node: &Node, reader: &mut Reader) -> Option<String> {
-        let Self { what, such, begins } = *self;
-        let text = reader.text(node, &format!("the id of {what}, such as {such}"))?;
+        let Self { what, example, begins } = *self;
+        let text = reader.text(node, &format!("the id of {what}, such as {example}"))?;
         let fine = text.starts_with(begins) && text.len() <= 32;
         if !fine || !text.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit()) {
-            let help = format!("copy it from Slack; it looks like {such}. Names can be taken by others, ids cannot");
+            let help = format!("copy it from Slack; it looks like {example}. Names can be taken by others, ids cannot");
             reader.error_help(&node.span, format!("`{text}` is not the id of {what}"), help);
             return None;
         }

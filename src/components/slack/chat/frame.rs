@@ -53,7 +53,7 @@ struct Raw<'a> {
 impl Frame {
     /// Reads one.
     pub(super) fn read(text: &str) -> Result<Self, Malformed> {
-        let raw: Raw<'_> = serde_json::from_str(text).map_err(|_| Malformed("a frame that is no JSON of one"))?;
+        let raw: Raw<'_> = serde_json::from_str(text).map_err(|_| Malformed("a frame whose JSON cannot be read"))?;
         Ok(match (raw.r#type.as_str(), raw.envelope_id) {
             ("hello", _) => Self::Hello,
             ("disconnect", _) => Self::Disconnect(match raw.reason.as_deref() {

@@ -20,7 +20,7 @@ use super::signature;
 use super::{Slack, Submitted, respond};
 use crate::chat::adapter_notice::AdapterNotice;
 use crate::chat::asker::{ChatAnswer, Rejection};
-use crate::chat::endpoint::{self, json};
+use crate::chat::endpoint::{self, Json};
 use crate::chat::replays::{Proof, Unproved};
 use crate::guard::{Refused, headers};
 use podbell_core::outbox::Content;
@@ -40,11 +40,8 @@ impl Slack {
     }
 }
 
-async fn called(State(slack): State<Arc<Slack>>, headers: HeaderMap, body: Bytes) -> Response {
-    match call(&slack, &headers, &body).await {
-        Ok(response) => response,
-        Err(refused) => refused.into_response(),
-    }
+async fn called(State(slack): State<Arc<Slack>>, headers: HeaderMap, body: Bytes) -> Result<Response, Refused> {
+    call(&slack, &headers, &body).await
 }
 
 async fn call(slack: &Arc<Slack>, headers: &HeaderMap, body: &[u8]) -> Result<Response, Refused> {
@@ -88,7 +85,7 @@ fn proved(slack: &Slack, headers: &HeaderMap, body: &[u8]) -> Result<Proof, Refu
 }
 
 async fn respond_to(slack: &Arc<Slack>, received: Received, proof: &Proof) -> Result<Response, Refused> {
-    if slack.is_mute(&received) {
+    if slack.cannot_answer(&received) {
         return Ok(StatusCode::OK.into_response());
     }
     let is_message = matches!(received.answer, AnswerTo::Message { .. });
@@ -101,7 +98,7 @@ async fn respond_to(slack: &Arc<Slack>, received: Received, proof: &Proof) -> Re
             slack.replays.lock().unwrap_or_else(PoisonError::into_inner).forget(proof);
             Err(refused.into())
         }
-        Err(_) => Ok(json(&answer::own(AdapterNotice::Busy, slack.config.settings.language))),
+        Err(_) => Ok(Json(answer::own(AdapterNotice::Busy, slack.config.settings.language)).into_response()),
     }
 }
 
@@ -131,5 +128,5 @@ async fn answered(slack: &Arc<Slack>, taken: Submitted) -> Response {
         Ok(answer.try_recv().unwrap_or_else(|_| own(AdapterNotice::Working)))
     });
     let said = said.unwrap_or_else(|_| own(AdapterNotice::Broken));
-    json(&answer::answer_body(&said, Content::Full, slack.config.settings.language))
+    Json(answer::answer_body(&said, Content::Full, slack.config.settings.language)).into_response()
 }

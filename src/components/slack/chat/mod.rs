@@ -141,13 +141,13 @@ impl Slack {
         self.asker.now()
     }
 
-    /// Whether nothing can be said to this, which the log is told once.
-    fn is_mute(&self, received: &Received) -> bool {
-        let mute = matches!(received.answer, AnswerTo::Message { .. }) && self.config.bot_token.is_none();
-        if mute {
+    /// Whether podbell cannot answer this, because it is a message and there is no `bot_token`. Logs that once.
+    fn cannot_answer(&self, received: &Received) -> bool {
+        let unanswerable = matches!(received.answer, AnswerTo::Message { .. }) && self.config.bot_token.is_none();
+        if unanswerable {
             self.asker.complain("mentions and direct messages cannot be answered: the chat has no `bot_token`");
         }
-        mute
+        unanswerable
     }
 
     /// Has it carried out; `None` for what was heard before. `more` is a further identity under which it may come

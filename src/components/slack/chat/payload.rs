@@ -115,7 +115,7 @@ pub(crate) fn form(body: &[u8]) -> Result<Payload, Malformed> {
 /// # Errors
 /// When it is not a slash command.
 pub(crate) fn slash(payload: &[u8]) -> Result<Payload, Malformed> {
-    slash_payload(serde_json::from_slice(payload).map_err(|_| Malformed("a slash command that is no JSON of one"))?)
+    slash_payload(serde_json::from_slice(payload).map_err(|_| Malformed("a slash command whose JSON cannot be read"))?)
 }
 
 fn slash_payload(slash: Slash) -> Result<Payload, Malformed> {
@@ -184,7 +184,7 @@ struct Action {
 /// When it is nothing that Slack sends.
 pub(crate) fn interactive(payload: &[u8]) -> Result<Payload, Malformed> {
     let click: Interactive =
-        serde_json::from_slice(payload).map_err(|_| Malformed("an interaction that is no JSON of one"))?;
+        serde_json::from_slice(payload).map_err(|_| Malformed("an interaction whose JSON cannot be read"))?;
     if click.r#type != "block_actions" {
         return Ok(Payload::Ignored("an interaction that is no button"));
     }
@@ -251,7 +251,7 @@ struct Event {
 /// When it is nothing that Slack sends.
 pub(crate) fn event(payload: &[u8]) -> Result<Payload, Malformed> {
     let callback: Callback =
-        serde_json::from_slice(payload).map_err(|_| Malformed("an event that is no JSON of one"))?;
+        serde_json::from_slice(payload).map_err(|_| Malformed("an event whose JSON cannot be read"))?;
     if callback.r#type == "url_verification" {
         let challenge = callback.challenge.filter(|challenge| (1..=512).contains(&challenge.len()));
         return challenge.map(Payload::Challenge).ok_or(Malformed("a url_verification without a challenge"));
@@ -309,7 +309,7 @@ fn unformatted(text: &str) -> String {
         let Some((inside, behind)) = after.split_once('>') else {
             plain.push('<');
             rest = after;
-            continue;
+            break;
         };
         match inside.split_once('|') {
             Some((_, shown)) => plain.push_str(shown),
@@ -324,7 +324,7 @@ fn unformatted(text: &str) -> String {
 /// An id of Slack's: short, letters and digits.
 fn id(text: String) -> Result<String, Malformed> {
     let fine = (1..=64).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_alphanumeric());
-    if fine { Ok(text) } else { Err(Malformed("an id that is none")) }
+    if fine { Ok(text) } else { Err(Malformed("an id that is not letters and digits")) }
 }
 
 fn teams<const N: usize>(teams: [Option<String>; N]) -> Result<Vec<String>, Malformed> {

@@ -14,6 +14,7 @@ use super::payload::{AnswerTo, Received};
 use super::{Slack, SlackConfig, answer};
 use crate::chat::answer_delivery::{AnswerDelivery, Posted};
 use crate::chat::asker::ChatAnswer;
+use crate::components::slack::error_class::ErrorClass;
 use podbell_core::outbox::Content;
 use podbell_core::time::Time;
 
@@ -124,10 +125,11 @@ fn posted(reply: &[u8]) -> Posted {
     if reply["ok"] == true {
         return Posted::Done;
     }
-    match code(&reply) {
-        Some("ratelimited" | "internal_error" | "service_unavailable" | "fatal_error") | None => Posted::Later(None),
-        Some("invalid_blocks" | "invalid_blocks_format" | "msg_too_long" | "no_text") => Posted::ContentRejected,
-        Some(code) => Posted::Never(code.to_owned()),
+    let Some(code) = code(&reply) else { return Posted::Later(None) };
+    match ErrorClass::of(code) {
+        ErrorClass::RateLimited | ErrorClass::Transient => Posted::Later(None),
+        ErrorClass::Content => Posted::ContentRejected,
+        ErrorClass::Other => Posted::Never(code.to_owned()),
     }
 }
 

@@ -184,7 +184,7 @@ async fn envelope(
     payload: Result<Payload, super::payload::Malformed>,
 ) -> bool {
     let taken = match payload {
-        Ok(Payload::Message(received)) if !slack.is_mute(&received) => {
+        Ok(Payload::Message(received)) if !slack.cannot_answer(&received) => {
             match slack.submit(received, Some(format!("envelope {id}"))) {
                 Ok(taken) => taken,
                 Err(Rejection::Stranger) => {

@@ -9,6 +9,7 @@ use serde_json::Value;
 use super::{Slack, frame, respond};
 use crate::chat::reconnect::Disconnect;
 use crate::chat::websocket::{self, Socket};
+use crate::components::slack::error_class::ErrorClass;
 use crate::notifiers::http_request::HttpRequest;
 use crate::notifiers::redact::Redactor;
 
@@ -37,11 +38,10 @@ async fn ticket(slack: &Slack) -> Result<String, Disconnect> {
     let answer: Value = serde_json::from_str(&reply.body).unwrap_or_default();
     match (answer["ok"] == true, answer["url"].as_str()) {
         (true, Some(url)) => Ok(url.to_owned()),
-        _ => match respond::code(&answer) {
-            Some("ratelimited" | "internal_error" | "service_unavailable" | "fatal_error" | "request_timeout")
-            | None => Err(failed),
+        _ => match respond::code(&answer).map(|code| (code, ErrorClass::of(code))) {
+            None | Some((_, ErrorClass::RateLimited | ErrorClass::Transient)) => Err(failed),
             // Only the operator can fix it; until then it is tried now and then.
-            Some(code) => {
+            Some((code, _)) => {
                 tracing::debug!(chat = %slack.config.settings.name, code, "Slack refuses the app-level token");
                 Err(Disconnect::Refused(REFUSED))
             }

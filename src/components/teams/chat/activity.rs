@@ -5,6 +5,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use hmac::{Hmac, KeyInit as _, Mac as _};
+use secrecy::{ExposeSecret as _, SecretBox};
 use serde::Deserialize;
 use sha2::Sha256;
 
@@ -12,16 +13,16 @@ use crate::chat::asker::{Incoming, command};
 use crate::chat::replays::Unproved;
 
 /// The bytes of a security token.
-pub type Key = Vec<u8>;
+pub type SecurityToken = SecretBox<Vec<u8>>;
 
 /// Checks the header of a request over its raw body, in constant time.
 ///
 /// # Errors
 /// When the request is not verified.
-pub(super) fn verify(key: &[u8], header: &str, body: &[u8]) -> Result<[u8; 32], Unproved> {
+pub(super) fn verify(token: &SecurityToken, header: &str, body: &[u8]) -> Result<[u8; 32], Unproved> {
     let code = header.strip_prefix("HMAC ").and_then(|code| STANDARD.decode(code).ok()).ok_or(Unproved::Unsigned)?;
     let code: [u8; 32] = code.try_into().map_err(|_| Unproved::Unsigned)?;
-    let mut mac = Hmac::<Sha256>::new_from_slice(key).map_err(|_| Unproved::Forged)?;
+    let mut mac = Hmac::<Sha256>::new_from_slice(token.expose_secret()).map_err(|_| Unproved::Forged)?;
     mac.update(body);
     mac.verify_slice(&code).map_err(|_| Unproved::Forged)?;
     Ok(code)
@@ -128,8 +129,8 @@ mod tests {
             serde_json::from_str(include_str!("../../../../tests/fixtures/vectors/teams_outgoing.json")).unwrap();
         for case in vectors["cases"].as_array().unwrap() {
             let text = |key: &str| case[key].as_str().unwrap();
-            let key = STANDARD.decode(text("token_b64")).unwrap();
-            let judged = |header: &str, body: &str| verify(&key, header, body.as_bytes());
+            let token = SecretBox::new(Box::new(STANDARD.decode(text("token_b64")).unwrap()));
+            let judged = |header: &str, body: &str| verify(&token, header, body.as_bytes());
             assert!(judged(text("authorization"), text("body")).is_ok());
             assert_eq!(judged(text("authorization"), "{}"), Err(Unproved::Forged));
             for header in ["", "HMAC", "HMAC x", "HMAC AAAA", &text("authorization")[5..]] {

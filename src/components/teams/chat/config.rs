@@ -6,11 +6,12 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use futures_util::future::BoxFuture;
-use secrecy::{ExposeSecret as _, SecretString};
+use secrecy::{ExposeSecret as _, SecretBox, SecretString};
 use url::Url;
 
-use super::{Key as Bytes, Teams, TeamsConfig};
-use crate::chat::access::{Access, AllowList, Channels, Id, called};
+use super::{SecurityToken, Teams, TeamsConfig};
+use crate::chat::access::{Access, AllowList, Channels, Id};
+use crate::chat::endpoint;
 use crate::chat::{Chat, ChatDeps, ChatHead, ChatKind, Served};
 use crate::examine::{Checked, Net};
 use crate::http::{ClientError, HttpOptions};
@@ -26,8 +27,8 @@ fn is_id(text: &str) -> bool {
     (1..=128).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.:@".contains(&b))
 }
 
-const fn id(of: &'static str, such: &'static str) -> Id {
-    Id { of, such, platform: "Teams", fits: is_id, pattern: "^[A-Za-z0-9_.:@-]{1,128}$" }
+const fn id(what: &'static str, example: &'static str) -> Id {
+    Id { what, example, platform: "Teams", fits: is_id, pattern: "^[A-Za-z0-9_.:@-]{1,128}$" }
 }
 
 const SECURITY_TOKEN: Key<Secret> = Key::required(
@@ -66,15 +67,16 @@ pub const CHAT: ChatKind = ChatKind {
     },
 };
 
-fn bytes(token: &SecretString) -> Option<Bytes> {
-    STANDARD.decode(token.expose_secret().trim()).ok().filter(|bytes| bytes.len() >= 16)
+fn decoded(token: &SecretString) -> Option<SecurityToken> {
+    let bytes = STANDARD.decode(token.expose_secret().trim()).ok().filter(|bytes| bytes.len() >= 16)?;
+    Some(SecretBox::new(Box::new(bytes)))
 }
 
 fn read(map: &mut MapReader<'_>, head: &ChatHead, reader: &mut Reader) -> Option<Draft<dyn Chat>> {
     let token = SECURITY_TOKEN.take(map, reader);
     let access =
         Access { teams: TEAMS.take(map, reader), users: USERS.take(map, reader), channels: CHANNELS.take(map, reader) };
-    if token.as_ref().and_then(SecretRef::written_out).is_some_and(|written| bytes(&written).is_none()) {
+    if token.as_ref().and_then(SecretRef::written_out).is_some_and(|written| decoded(&written).is_none()) {
         let message = format!("the `security_token` of `{}` is not one", head.name);
         reader.error_help(&map.head(), message, NO_TOKEN);
     }
@@ -82,11 +84,11 @@ fn read(map: &mut MapReader<'_>, head: &ChatHead, reader: &mut Reader) -> Option
     let token = token?;
     Some(Draft::<dyn Chat>::new(move |secrets| {
         let secret = secrets.get(&token)?;
-        let Some(key) = bytes(&secret) else {
+        let Some(token) = decoded(&secret) else {
             secrets.refuse(&token, "is not a security token of Teams: that is base64 and ends in =");
             return None;
         };
-        Some(Arc::new(TeamsConfig { settings, key, reply: REPLY }))
+        Some(Arc::new(TeamsConfig { settings, token: Arc::new(token), reply: REPLY }))
     }))
 }
 
@@ -97,7 +99,7 @@ impl Chat for TeamsConfig {
     }
 
     fn examine<'a>(&'a self, _: &'a Net, public_url: Option<&'a Url>) -> BoxFuture<'a, Checked> {
-        let finding = called(&self.settings.name, "Teams", "teams", public_url);
+        let finding = endpoint::examine(&self.settings.name, "Teams", "teams", public_url);
         Box::pin(std::future::ready(finding.into()))
     }
 }

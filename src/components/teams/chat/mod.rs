@@ -13,7 +13,6 @@ use axum::Router;
 use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::{HeaderMap, header};
-use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use serde_json::{Value, json};
 
@@ -25,24 +24,18 @@ use crate::chat::replays::{Proof, Replays, Unproved, fresh};
 use crate::guard::{Refused, headers};
 use podbell_core::outbox::Content;
 
-pub use activity::Key;
+pub use activity::SecurityToken;
 pub use config::CHAT;
 
 /// One outgoing webhook.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub struct TeamsConfig {
     /// What every chat has.
     pub settings: ChatSettings,
     /// Proves its calls.
-    pub key: Key,
+    pub token: Arc<SecurityToken>,
     /// An answer is ready within this time; Teams waits 10 s.
     pub reply: Duration,
-}
-
-impl fmt::Debug for TeamsConfig {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("TeamsConfig").field("settings", &self.settings).finish_non_exhaustive()
-    }
 }
 
 /// A running chat.
@@ -70,11 +63,8 @@ impl Teams {
     }
 }
 
-async fn called(State(teams): State<Arc<Teams>>, headers: HeaderMap, body: Bytes) -> Response {
-    match call(&teams, &headers, &body).await {
-        Ok(body) => endpoint::json(&body),
-        Err(refused) => refused.into_response(),
-    }
+async fn called(State(teams): State<Arc<Teams>>, headers: HeaderMap, body: Bytes) -> Result<endpoint::Json, Refused> {
+    call(&teams, &headers, &body).await.map(endpoint::Json)
 }
 
 async fn call(teams: &Arc<Teams>, headers: &HeaderMap, body: &[u8]) -> Result<Value, Refused> {
@@ -82,7 +72,7 @@ async fn call(teams: &Arc<Teams>, headers: &HeaderMap, body: &[u8]) -> Result<Va
         return Err(endpoint::wrong_type());
     }
     let header = headers::only_text(headers, header::AUTHORIZATION.as_str()).ok_or(Unproved::Unsigned)?;
-    let signature = activity::verify(&teams.config.key, header, body)?;
+    let signature = activity::verify(&teams.config.token, header, body)?;
     let activity = activity::read(body).ok_or(endpoint::malformed())?;
     let now = teams.asker.now();
     fresh(activity.at, now)?;

@@ -26,15 +26,15 @@ fn is_number(text: &str) -> bool {
 }
 
 const USER: Id = Id {
-    of: "a user",
-    such: "123456789",
+    what: "a user",
+    example: "123456789",
     platform: "Telegram",
     fits: |text| is_number(text) && !text.starts_with('-'),
     pattern: "^[0-9]{1,20}$",
 };
 const CHANNEL: Id = Id {
-    of: "a chat",
-    such: "-1001234567890",
+    what: "a chat",
+    example: "-1001234567890",
     platform: "Telegram",
     fits: |text| text == DIRECT || is_number(text),
     pattern: "^(direct|-?[0-9]{1,20})$",

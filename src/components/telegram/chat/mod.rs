@@ -143,22 +143,22 @@ impl Telegram {
         let mut next = None;
         for Update { id, said } in read {
             if let Some(said) = said {
-                match self.submit(&said) {
+                match self.asker.submit_written(said.incoming.clone(), said.at, self.timing.stale) {
                     Err(Rejection::Busy | Rejection::Full) => {
                         // It and what follows is handed out again.
                         self.asker.complain("too many questions at once: some are left for Telegram to hand out again");
                         break;
                     }
                     Err(Rejection::Stranger) => {}
-                    Ok(None) => {}
-                    Ok(Some(answer)) => {
+                    Ok(taken) if !taken.first => {}
+                    Ok(taken) => {
                         let telegram = self.clone();
                         doing.spawn(async move {
-                            let answer = telegram.asker.answered(answer).await;
+                            let answer = telegram.asker.answered(taken.answer).await;
                             // The answer is on its way by itself: a slow chat must not hold up the next updates.
                             tokio::spawn(async move {
-                                let _permit = telegram.asker.hold();
                                 telegram.answer(&said, &answer).await;
+                                drop(taken.permit);
                             });
                         });
                     }
@@ -169,16 +169,6 @@ impl Telegram {
         let _ = tokio::time::timeout(self.timing.batch, async { while doing.join_next().await.is_some() {} }).await;
         doing.detach_all();
         next
-    }
-
-    /// `None` for what was heard before.
-    fn submit(&self, said: &Received) -> Result<Option<crate::chat::asker::Answer>, Rejection> {
-        let age = said.at.map(|at| self.asker.now().seconds().saturating_sub(at));
-        let stale = i64::try_from(self.timing.stale.as_secs()).unwrap_or(i64::MAX);
-        let incoming = said.incoming.clone();
-        let is_late = age.is_some_and(|age| age > stale);
-        let taken = if is_late { self.asker.submit_late(incoming)? } else { self.asker.submit(incoming)? };
-        Ok(taken.first.then_some(taken.answer))
     }
 
     /// Confirms a press, and posts the answer.
@@ -192,14 +182,6 @@ impl Telegram {
             let arguments = json!({"callback_query_id": press, "text": podbell_core::message::clip(title, TOAST)});
             // One that is too old cannot be confirmed; the answer is posted all the same.
             let _ = self.api.call("answerCallbackQuery", &arguments).await;
-            if let ChatAnswer::Reply(reply) = answer
-                && let Some(incident) = reply.incident.filter(|incident| reply.public && incident.acknowledged)
-            {
-                let mut without = json!({"chat_id": said.place.chat, "message_id": said.place.message});
-                keyboard(&mut without, incident.into(), language);
-                // It may have lost the button already: the message of an incident follows it.
-                let _ = self.api.call("editMessageReplyMarkup", &without).await;
-            }
         }
         let (body, plain) = match answer {
             ChatAnswer::Notice(own) => (html::own(own.say(language)), html::own(own.say(language))),
@@ -215,14 +197,25 @@ impl Telegram {
         let delivery = self.asker.delivery(self.timing.answers.again, POSTS_WITHIN);
         let delivery = AnswerDelivery { rate: Some((&self.rate, &conversation)), ..delivery };
         let [body, plain] = [body, plain].map(|arguments| below(&said.place, arguments));
-        let send = |arguments: Value| async move {
-            match self.api.call("sendMessage", &arguments).await {
-                Err(outcome) => Posted::from(outcome),
-                Ok(reply) if reply.status == 200 => Posted::Done,
-                Ok(reply) => Posted::from(refused(None, &reply)),
-            }
-        };
-        delivery.post(body, plain, send).await;
+        delivery.post(body, plain, |arguments| self.posted("sendMessage", arguments)).await;
+        if said.pressed.is_some()
+            && let Some(incident) = answer.acknowledged()
+        {
+            let mut without = json!({"chat_id": said.place.chat, "message_id": said.place.message});
+            keyboard(&mut without, incident.into(), language);
+            let delivery = self.asker.delivery(self.timing.answers.again, POSTS_WITHIN);
+            let change = |arguments| self.posted("editMessageReplyMarkup", arguments);
+            delivery.post(without.clone(), without, change).await;
+        }
+    }
+
+    async fn posted(&self, method: &str, arguments: Value) -> Posted {
+        match self.api.call(method, &arguments).await {
+            Err(outcome) => Posted::from(outcome),
+            // The update of the incident's own message may have removed the button already.
+            Ok(reply) if reply.status == 200 || reply.body.contains("message is not modified") => Posted::Done,
+            Ok(reply) => Posted::from(refused(None, &reply)),
+        }
     }
 }
 

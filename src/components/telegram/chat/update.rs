@@ -7,6 +7,7 @@ use serde::Deserialize;
 
 use crate::chat::access::DIRECT;
 use crate::chat::asker::{Incoming, command};
+use podbell_core::time::Time;
 
 /// An update that was read.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,8 +27,8 @@ pub(super) struct Received {
     pub place: MessageRef,
     /// The press to confirm, if it is one.
     pub pressed: Option<String>,
-    /// When it was said, in seconds; unknown of a press.
-    pub at: Option<i64>,
+    /// When it was said; unknown of a press.
+    pub at: Option<Time>,
 }
 
 /// A message of a chat.
@@ -110,7 +111,7 @@ fn written(message: RawMessage, bot: &str, update: i64) -> Option<Received> {
     // What Telegram sends when somebody opens the bot.
     let text = if text.trim() == "/start" { "help".to_owned() } else { text };
     let incoming = incoming(from, &message, &text, vec![format!("update {update}")]);
-    Some(Received { incoming, place: message.place(), pressed: None, at: Some(message.date) })
+    Some(Received { incoming, place: message.place(), pressed: None, at: Some(Time::from_seconds(message.date)) })
 }
 
 fn pressed(press: RawPress, update: i64) -> Option<Received> {

@@ -3,6 +3,7 @@
 use super::super::markdown;
 pub(crate) use crate::chat::adapter_notice::AdapterNotice;
 use crate::chat::asker::ChatAnswer;
+use crate::notifiers::budget;
 use podbell_core::message::Message;
 use podbell_core::translations::Language;
 
@@ -35,17 +36,6 @@ impl Form {
 fn text(message: &Message, limit: usize) -> String {
     let plain = format!("{}\n{}", message.title, message.text());
     let plain = plain.replace('<', "＜").replace('>', "＞");
-    let lines: Vec<&str> = plain.lines().map(str::trim_end).collect();
-    let short = |lines: &[&str], more: &str| -> Option<String> {
-        let all: usize = lines.iter().map(|line| line.len() + 1).sum();
-        (all + more.len() <= limit).then(|| format!("{}\n{more}", lines.join("\n")).trim_end().to_owned())
-    };
-    for kept in (1..=lines.len()).rev() {
-        let left = lines.len() - kept;
-        let more = if left == 0 { String::new() } else { message.more(left) };
-        if let Some(text) = short(&lines[..kept], &more) {
-            return text;
-        }
-    }
-    markdown::neutral(&message.title, limit)
+    let plain = plain.lines().map(str::trim_end).collect::<Vec<_>>().join("\n");
+    budget::fit_lines(plain.trim_end(), limit, budget::bytes, |left| message.more(left))
 }

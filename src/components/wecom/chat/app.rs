@@ -106,7 +106,7 @@ impl Signed {
                 "echostr" => &mut echo,
                 _ => continue,
             };
-            // With two signatures, two readers could each verify another one.
+            // Refuse a repeated parameter: podbell and a proxy in front of it might each verify a different signature.
             if place.replace(value.into_owned()).is_some() {
                 return Err(unsigned);
             }
@@ -146,11 +146,8 @@ async fn asked_for_proof(State(app): State<Arc<App>>, RawQuery(query): RawQuery)
     }
 }
 
-async fn called(State(app): State<Arc<App>>, RawQuery(query): RawQuery, body: Bytes) -> Response {
-    match call(&app, query.as_deref(), &body).await {
-        Ok(response) => response,
-        Err(refused) => refused.into_response(),
-    }
+async fn called(State(app): State<Arc<App>>, RawQuery(query): RawQuery, body: Bytes) -> Result<Response, Refused> {
+    call(&app, query.as_deref(), &body).await
 }
 
 async fn call(app: &Arc<App>, query: Option<&str>, body: &[u8]) -> Result<Response, Refused> {

@@ -9,7 +9,8 @@ use serde_json::{Value as Json, json};
 use url::Url;
 
 use super::{Access, App, AppConfig, AppTiming, Bot, BotConfig, BotTiming, ChatSettings, Crypto, ENDPOINT};
-use crate::chat::access::{AllowList, Channels, called};
+use crate::chat::access::{AllowList, Channels};
+use crate::chat::endpoint;
 use crate::chat::{Chat, ChatDeps, ChatHead, ChatKind, ExclusiveConnection, Served};
 use crate::examine::{Checked, Finding, Group, Net};
 use crate::http::{ClientError, HttpOptions};
@@ -148,7 +149,7 @@ impl Chat for AppConfig {
     }
 
     fn examine<'a>(&'a self, _: &'a Net, public_url: Option<&'a Url>) -> BoxFuture<'a, Checked> {
-        let finding = called(&self.settings.name, "WeCom", "wecom", public_url);
+        let finding = endpoint::examine(&self.settings.name, "WeCom", "wecom", public_url);
         Box::pin(std::future::ready(finding.into()))
     }
 }

@@ -17,14 +17,14 @@ const FEW: usize = 32;
 /// When objects were first heard of, by the cluster's dates.
 #[derive(Clone, Debug, Default)]
 pub(in crate::step) struct Ages {
-    objects: HashMap<u64, Sight>,
+    objects: HashMap<u64, FirstSeen>,
     /// How many objects there may be before old ones are forgotten.
     room: usize,
 }
 
 /// When an object was first heard of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::step) struct Sight {
+pub(in crate::step) struct FirstSeen {
     pub(in crate::step) at: Time,
     /// Whether that was its start.
     pub(in crate::step) starts: bool,
@@ -34,17 +34,17 @@ pub(in crate::step) struct Sight {
 
 /// What an event says of the age of its object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Says {
-    /// The object was made: whatever was there before under this name was another one.
-    Made,
-    /// A part of it started: its start, if nothing is known from before.
+enum AgeEvidence {
+    /// The object was created: an earlier object of the same name was another one.
+    Created,
+    /// A volume, image or container of it started: that is its start, if no older event of it is known.
     Started,
-    /// It is there.
-    There,
+    /// The object exists.
+    Exists,
 }
 
 impl Ages {
-    /// What a list says, of which nothing was known.
+    /// The ages that a first list shows.
     pub(in crate::step) fn of(events: &[Event<'_>], now: Time) -> Self {
         let mut ages = Self::default();
         events.iter().for_each(|event| ages.note(event, says(event), now));
@@ -57,26 +57,26 @@ impl Ages {
         let known = diff.baseline.iter().map(|(_, event)| (event, ChangeKind::Appeared));
         for (event, kind) in changes.chain(known) {
             let says = match says(event) {
-                // A part that started before starts again: its object is older.
-                Says::Started if kind != ChangeKind::Appeared => Says::There,
+                // A part of it that had started before starts again: the object is older than this.
+                AgeEvidence::Started if kind != ChangeKind::Appeared => AgeEvidence::Exists,
                 says => says,
             };
             self.note(event, says, now);
         }
     }
 
-    fn note(&mut self, event: &Event<'_>, says: Says, now: Time) {
-        let at = if says == Says::Made { event.last_seen } else { event.first_seen };
+    fn note(&mut self, event: &Event<'_>, says: AgeEvidence, now: Time) {
+        let at = if says == AgeEvidence::Created { event.last_seen } else { event.first_seen };
         if at.is_unknown() || now.since(at) >= LONGEST_SETTLED {
             return;
         }
         let object = made(event).unwrap_or_else(|| key(&event.obj_type, &event.obj_name));
         let placed = if is_placed(event) { event.last_seen } else { Time::default() };
-        let sight = Sight { at, starts: says != Says::There, placed };
+        let sight = FirstSeen { at, starts: says != AgeEvidence::Exists, placed };
         if let Some(known) = self.objects.get_mut(&object) {
-            let sight = Sight { placed: placed.max(known.placed), ..sight };
+            let sight = FirstSeen { placed: placed.max(known.placed), ..sight };
             known.placed = sight.placed;
-            if (says == Says::Made && at > known.at) || at < known.at {
+            if (says == AgeEvidence::Created && at > known.at) || at < known.at {
                 *known = sight;
             } else if at == known.at {
                 known.starts |= sight.starts;
@@ -94,22 +94,22 @@ impl Ages {
         self.objects.len() < MAX_OBJECTS
     }
 
-    pub(in crate::step) fn sight(&self, event: &Event<'_>) -> Option<Sight> {
+    pub(in crate::step) fn sight(&self, event: &Event<'_>) -> Option<FirstSeen> {
         self.objects.get(&key(&event.obj_type, &event.obj_name)).copied()
     }
 }
 
-fn says(event: &Event<'_>) -> Says {
+fn says(event: &Event<'_>) -> AgeEvidence {
     if event.level != Level::Normal {
-        return Says::There;
+        return AgeEvidence::Exists;
     }
     match event.reason.trim() {
-        "Scheduled" => Says::Made,
-        "SuccessfulCreate" if made(event).is_some() => Says::Made,
+        "Scheduled" => AgeEvidence::Created,
+        "SuccessfulCreate" if made(event).is_some() => AgeEvidence::Created,
         "SuccessfulMountVolume" | "SuccessfulAttachVolume" | "Pulling" | "Pulled" | "Created" | "Started" => {
-            Says::Started
+            AgeEvidence::Started
         }
-        _ => Says::There,
+        _ => AgeEvidence::Exists,
     }
 }
 

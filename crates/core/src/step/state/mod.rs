@@ -10,7 +10,7 @@ mod workloads;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
-pub(super) use ages::{Ages, Sight};
+pub(super) use ages::{Ages, FirstSeen};
 pub use backlog::{HeldKey, WindowBacklog};
 pub use days::{Day, Days};
 pub(super) use source::patience;

@@ -15,17 +15,15 @@ use podbell_core::time::Time;
 
 #[cfg(test)]
 #[cfg(feature = "outside")]
-pub(super) const QUERIES: &[&str] = &[WAITING, QUEUES];
+pub(super) const QUERIES: &[&str] = &[QUEUES];
 #[cfg(test)]
 #[cfg(feature = "outside")]
 pub(super) fn listings() -> impl Iterator<Item = String> {
     [NEWEST, BELOW, OF_INCIDENT].into_iter().map(listing)
 }
 
-const WAITING: &str =
-    "SELECT state, count(*) FROM podbell.delivery WHERE state IN ('due', 'claimed', 'dead') GROUP BY state";
-const QUEUES: &str = "SELECT destination, state, count(*) FROM podbell.delivery
-    WHERE state IN ('due', 'claimed', 'dead') GROUP BY destination, state ORDER BY destination COLLATE \"C\", state";
+const QUEUES: &str = "SELECT destination, count(*) FILTER (WHERE state <> 'dead'), count(*) FILTER (WHERE state = 'dead')
+    FROM podbell.delivery WHERE state IN ('due', 'claimed', 'dead') GROUP BY destination ORDER BY destination COLLATE \"C\"";
 
 /// Deliveries from the newest on, until there are enough that match.
 const NEWEST: &str = "($1::text IS NULL OR d.destination = $1) AND ($2 OR d.state IN ('due', 'claimed', 'dead'))
@@ -48,17 +46,9 @@ fn listing(which: &str) -> String {
 const WHAT: &str = "a delivery";
 
 impl DeliveryQueries for Snapshot<'_> {
-    fn deliveries(&self) -> Result<(u64, u64), StoreError> {
-        let read = |row: &_| Ok((word::<DeliveryPhase>(row, 0)?, id(row, 1)?));
-        let states = self.query(Call::new(WAITING), WHAT, read)?;
-        let of = |dead: bool| {
-            states.iter().filter(|(state, _)| (*state == DeliveryPhase::Dead) == dead).map(|(_, n)| n).sum()
-        };
-        Ok((of(false), of(true)))
-    }
-
     fn queues(&self) -> Result<Vec<Queue>, StoreError> {
-        self.query(Call::new(QUEUES), WHAT, |row| Ok((get(row, 0)?, word(row, 1)?, id(row, 2)?)))
+        let read = |row: &_| Ok(Queue { destination: get(row, 0)?, waiting: id(row, 1)?, dead: id(row, 2)? });
+        self.query(Call::new(QUEUES), WHAT, read)
     }
 
     fn list_deliveries(&self, listing: &Listing) -> Result<Vec<ListedDelivery>, StoreError> {

@@ -7,7 +7,7 @@ use super::super::session::Session;
 use super::super::{BEGIN, CALL_LIMIT, LEASE};
 use super::*;
 use crate::moment::Moment;
-use crate::{Claim, ErrorKind, Writer, test_server};
+use crate::{ClaimOutcome, ErrorKind, Writer, test_server};
 
 #[test]
 fn one_replica_is_active_and_the_others_learn_which() {
@@ -161,8 +161,10 @@ fn a_replica_that_hangs_in_its_commit_blocks_nobody_for_longer_than_its_lease() 
         let claim = location.candidate("waits").claim(NOW).unwrap();
         assert!(asked.elapsed() < Duration::from_secs(3), "asking never waits for the one that hangs");
         match claim {
-            Claim::Active(writer) => break assert_eq!(writer.lease().unwrap().epoch, epoch + 1),
-            Claim::Standby(_) => assert!(start.elapsed() < LEASE + Duration::from_secs(3), "it waits for too long"),
+            ClaimOutcome::Active(writer) => break assert_eq!(writer.lease().unwrap().epoch, epoch + 1),
+            ClaimOutcome::Standby(_) => {
+                assert!(start.elapsed() < LEASE + Duration::from_secs(3), "it waits for too long")
+            }
         }
         std::thread::park_timeout(Duration::from_millis(200));
     }
@@ -196,10 +198,10 @@ fn a_database_without_a_store_is_said_to_be_one() {
 #[test]
 fn replicas_that_start_at_one_moment_make_one_store() {
     let location = location(&test_server::database());
-    let writers: Vec<Claim> = std::thread::scope(|scope| {
+    let writers: Vec<ClaimOutcome> = std::thread::scope(|scope| {
         let claims: Vec<_> =
             (0..6).map(|_| scope.spawn(|| location.candidate("one of six").claim(NOW).unwrap())).collect();
         claims.into_iter().map(|claim| claim.join().unwrap()).collect()
     });
-    assert_eq!(writers.iter().filter(|claim| matches!(claim, Claim::Active(_))).count(), 1);
+    assert_eq!(writers.iter().filter(|claim| matches!(claim, ClaimOutcome::Active(_))).count(), 1);
 }

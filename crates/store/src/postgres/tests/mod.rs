@@ -13,7 +13,7 @@ use std::sync::Arc;
 use super::Server;
 use super::call::Call;
 use super::session::Session;
-use crate::{Batch, Claim, Holder, Location, Writer};
+use crate::{Batch, ClaimOutcome, Holder, Location, Writer};
 use podbell_core::event::Target;
 use podbell_core::step::TargetState;
 use podbell_core::time::Time;
@@ -30,15 +30,15 @@ fn location(address: &str) -> Location {
 
 fn active(location: &Location, replica: &str) -> Box<dyn Writer> {
     match location.candidate(replica).claim(NOW).unwrap() {
-        Claim::Active(writer) => writer,
-        Claim::Standby(holder) => panic!("{holder:?} is active"),
+        ClaimOutcome::Active(writer) => writer,
+        ClaimOutcome::Standby(holder) => panic!("{holder:?} is active"),
     }
 }
 
 fn standby(location: &Location) -> Holder {
     match location.candidate("another").claim(NOW).unwrap() {
-        Claim::Active(_) => panic!("it became active"),
-        Claim::Standby(holder) => holder,
+        ClaimOutcome::Active(_) => panic!("it became active"),
+        ClaimOutcome::Standby(holder) => holder,
     }
 }
 

@@ -13,23 +13,19 @@ use podbell_core::rule::Destination;
 use podbell_core::step::TroubleState;
 use podbell_core::time::Time;
 
-pub(super) const QUERIES: &[&str] = &[WAITING, QUEUES];
+pub(super) const QUERIES: &[&str] = &[QUEUES];
 
-/// This query and the next repeat the condition of their partial index word for word: SQLite uses it only then.
-const WAITING: &str = "SELECT state, count(*) FROM delivery WHERE state IN ('due', 'claimed', 'dead') GROUP BY state";
-const QUEUES: &str = "SELECT destination, state, count(*) FROM delivery WHERE state IN ('due', 'claimed', 'dead') GROUP BY destination, state";
+/// It repeats the condition of its partial index word for word: SQLite uses it only then.
+const QUEUES: &str =
+    "SELECT destination, count(*) FILTER (WHERE state <> 'dead'), count(*) FILTER (WHERE state = 'dead')
+    FROM delivery WHERE state IN ('due', 'claimed', 'dead') GROUP BY destination";
 
 impl DeliveryQueries for Snapshot<'_> {
-    fn deliveries(&self) -> Result<(u64, u64), StoreError> {
-        let states = self.query(WAITING, [], |row| Ok((load::word::<DeliveryPhase>(row, 0)?, load::id(row, 1)?)))?;
-        let of = |dead: bool| {
-            states.iter().filter(|(state, _)| (*state == DeliveryPhase::Dead) == dead).map(|(_, n)| n).sum()
-        };
-        Ok((of(false), of(true)))
-    }
-
     fn queues(&self) -> Result<Vec<Queue>, StoreError> {
-        self.query(QUEUES, [], |row| Ok((row.get(0)?, load::word(row, 1)?, load::id(row, 2)?)))
+        let read = |row: &rusqlite::Row<'_>| {
+            Ok(Queue { destination: row.get(0)?, waiting: load::id(row, 1)?, dead: load::id(row, 2)? })
+        };
+        self.query(QUEUES, [], read)
     }
 
     fn list_deliveries(&self, listing: &Listing) -> Result<Vec<ListedDelivery>, StoreError> {
