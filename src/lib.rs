@@ -23,6 +23,7 @@ pub mod examine;
 mod glossary;
 pub mod guard;
 pub mod health;
+mod hex;
 pub mod http;
 pub mod notifiers;
 pub mod otlp;

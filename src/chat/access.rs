@@ -90,41 +90,6 @@ impl Access {
     }
 }
 
-/// An id of a platform's.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Id {
-    /// Of what: `a user`.
-    pub what: &'static str,
-    /// An example.
-    pub example: &'static str,
-    /// The platform.
-    pub platform: &'static str,
-    /// Whether a text is one.
-    pub fits: fn(&str) -> bool,
-    /// The same, as a regular expression for JSON Schema.
-    pub pattern: &'static str,
-}
-
-impl ValueType for Id {
-    type Value = String;
-
-    fn read(&self, node: &Node, reader: &mut Reader) -> Option<String> {
-        let Self { what, example, platform, .. } = *self;
-        let text = reader.text(node, &format!("the id of {what}, such as {example}"))?;
-        if !(self.fits)(text) {
-            let help =
-                format!("copy it from {platform}; it looks like {example}. Names can be taken by others, ids cannot");
-            reader.error_help(&node.span, format!("`{text}` is not the id of {what}"), help);
-            return None;
-        }
-        Some(text.to_owned())
-    }
-
-    fn schema(&self) -> Json {
-        json!({"type": ["string", "integer"], "pattern": self.pattern})
-    }
-}
-
 /// Reads channels: each item is an id or a map with `id:`. `S` reads an id.
 #[derive(Clone, Copy, Debug)]
 pub struct Channels<S: 'static>(pub Key<S>);

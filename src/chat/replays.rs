@@ -72,21 +72,6 @@ pub(crate) fn fresh(seconds: i64, now: Time) -> Result<(), Unproved> {
     if (now.seconds().saturating_sub(seconds)).saturating_abs() > TOLERANCE { Err(Unproved::Stale) } else { Ok(()) }
 }
 
-/// Lower-case hex of exactly `N` bytes.
-pub(crate) fn unhex<const N: usize>(text: &str) -> Option<[u8; N]> {
-    let digit = |b: u8| match b {
-        b'0'..=b'9' => Some(b - b'0'),
-        b'a'..=b'f' => Some(b - b'a' + 10),
-        _ => None,
-    };
-    let byte = |pair: &[u8]| match pair {
-        [high, low] => Some(digit(*high)? << 4 | digit(*low)?),
-        _ => None,
-    };
-    let bytes: Option<Vec<u8>> = text.as_bytes().chunks(2).map(byte).collect();
-    bytes?.try_into().ok()
-}
-
 /// The requests of the last minutes. Only verified ones are remembered, so that a stranger cannot fill it. When it
 /// is full all the same, it refuses requests rather than forgetting any.
 #[derive(Debug, Default)]

@@ -2,6 +2,7 @@
 //! than that is a [`HookNotifier`].
 
 use std::fmt;
+use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
 use secrecy::{ExposeSecret as _, SecretString};
@@ -12,6 +13,7 @@ use super::redact::Redactor;
 use super::reply::{self, Reply};
 use super::{Attempt, ExamineContext, Notifier, Rendering, fingerprint};
 use crate::examine::{Checked, Finding, Group, not_well};
+use crate::settings::{Draft, SecretRef};
 use podbell_core::outbox::pace::Pace;
 use podbell_core::outbox::{Outcome, Policy};
 
@@ -114,6 +116,20 @@ impl Hook {
         let clocks = reply.clocks.map(|clocks| (subject.to_owned(), clocks)).into_iter().collect();
         Checked { findings: vec![finding], clocks, ..Checked::default() }
     }
+}
+
+/// The draft of a robot at a secret address, whose requests are signed if there is a secret.
+pub(crate) fn signed_robot(
+    url: Option<SecretRef>,
+    secret: Option<SecretRef>,
+    robot: fn(Url, Option<SecretString>) -> Arc<dyn Notifier>,
+) -> Option<Draft<dyn Notifier>> {
+    let url = url?;
+    Some(Draft::<dyn Notifier>::new(move |secrets| {
+        let address = secrets.url(&url);
+        let secret = secret.as_ref().and_then(|secret| secrets.get(secret));
+        Some(robot(address?, secret))
+    }))
 }
 
 /// What a platform takes at its hooks.

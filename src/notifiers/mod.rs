@@ -27,6 +27,7 @@ use jiff::tz::TimeZone;
 use sha2::{Digest, Sha256};
 
 use crate::examine::{Checked, Net};
+use crate::hex::hex;
 use crate::settings::Draft;
 use podbell_core::message::{
     Message, Style, compose_below, compose_built_in, compose_digest, compose_for, fold, page_path,
@@ -386,5 +387,5 @@ pub fn fingerprint<'a>(parts: impl IntoIterator<Item = &'a str>) -> Arc<str> {
         sha.update((part.len() as u64).to_le_bytes());
         sha.update(part);
     }
-    sha.finalize().iter().take(12).map(|byte| format!("{byte:02x}")).collect::<String>().into()
+    hex(&sha.finalize()[..12]).into()
 }

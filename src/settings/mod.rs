@@ -1,11 +1,13 @@
 //! What the sections of podbell.yaml share: secrets, and keys that mean the same wherever they occur.
 
+mod id;
 pub mod keys;
 mod secret;
 
 use std::fmt;
 use std::sync::Arc;
 
+pub(crate) use id::Id;
 pub use secret::{Environment, ProcessEnvironment, Secret, SecretError, SecretKind, SecretRef, Secrets};
 
 /// Something that podbell.yaml describes, usable once its secrets are resolved.

@@ -52,7 +52,8 @@ const PLATFORMS: [&str; 15] = [
     "microsoft",
 ];
 /// What stands in objects of clusters or names a page of the documentation, and is no word about a platform.
-const OTHER_WORDS: [&str; 5] = ["qcloud-app", "kubernetes.io", "docs/kubernetes.md", "kind: kubernetes", "kubernetes api server"];
+const OTHER_WORDS: [&str; 5] =
+    ["qcloud-app", "kubernetes.io", "docs/kubernetes.md", "kind: kubernetes", "kubernetes api server"];
 /// Platforms whose names are common words, too: outside of components nothing is called by one. `webhook` and `file`
 /// are words for more than the platforms; whoever uses their code is found by its path.
 const COMMON: [&str; 2] = ["\"console\"", "\"teams\""];

@@ -113,7 +113,10 @@ fn what_does_not_count_yet_because_its_object_is_new_is_explained() {
     world.poll(&web(), &[warning(POD, "Unhealthy", "Readiness probe failed", 12, 30, 335)]);
     world.run_until(400);
     let said = explain_under(rules, &world, &["#1"]);
-    assert!(said.contains("its object is new; the event counts if the trouble goes on after 2026-01-02 03:09:30Z"), "{said}");
+    assert!(
+        said.contains("its object is new; the event counts if the trouble goes on after 2026-01-02 03:09:30Z"),
+        "{said}"
+    );
     assert!(said.contains("incident #1 opened"), "{said}");
 }
 

@@ -173,14 +173,23 @@ impl Event<'_> {
     }
 }
 
+/// A text without blanks at its ends. Nearly all texts have none there, which their first and last byte tell sooner than
+/// reading characters does.
+pub(crate) fn trimmed(text: &str) -> &str {
+    match text.as_bytes() {
+        [first, .., last] if first.is_ascii_graphic() && last.is_ascii_graphic() => text,
+        _ => text.trim(),
+    }
+}
+
 /// Notes the nodes of pods whose scheduling is in the same list: lists do not say otherwise where a pod is.
 pub fn note_nodes<'a>(events: &mut [Event<'a>]) {
     let assignments: FastMap<&str, Cow<'a, str>> = events.iter().filter_map(assignment).collect();
     if assignments.is_empty() {
         return;
     }
-    let node_of = |event: &Event<'a>| match event.node.is_none() && event.obj_type.trim() == "Pod" {
-        true => assignments.get(event.obj_name.trim()).cloned(),
+    let node_of = |event: &Event<'a>| match event.node.is_none() && trimmed(&event.obj_type) == "Pod" {
+        true => assignments.get(trimmed(&event.obj_name)).cloned(),
         false => None,
     };
     let nodes: Vec<_> = events.iter().map(node_of).collect();
@@ -192,14 +201,14 @@ pub fn note_nodes<'a>(events: &mut [Event<'a>]) {
 /// The pod and the node of an event of the scheduler: "Successfully assigned shop/web-0 to n1". The node borrows from
 /// what the event borrows from, so that nothing is copied in a list as it was read.
 fn assignment<'e, 'a>(event: &'e Event<'a>) -> Option<(&'e str, Cow<'a, str>)> {
-    if event.reason != "Scheduled" || event.obj_type.trim() != "Pod" {
+    if event.reason != "Scheduled" || trimmed(&event.obj_type) != "Pod" {
         return None;
     }
     let node = match &event.message {
         Cow::Borrowed(message) => Cow::Borrowed(assigned_node(message)?),
         Cow::Owned(message) => Cow::Owned(assigned_node(message)?.to_owned()),
     };
-    Some((event.obj_name.trim(), node))
+    Some((trimmed(&event.obj_name), node))
 }
 
 fn assigned_node(message: &str) -> Option<&str> {

@@ -2,7 +2,7 @@
 
 use xxhash_rust::xxh3::xxh3_128_with_seed;
 
-use super::event::Event;
+use super::event::{Event, trimmed};
 use super::time::Time;
 use crate::rule::{Field, RuleKey};
 
@@ -45,7 +45,7 @@ impl Identities {
         self.buffer.clear();
         self.buffer.push(event.level as u8);
         for text in [&event.obj_type, &event.obj_name, &event.reason] {
-            self.field(text.trim());
+            self.field(trimmed(text));
         }
         self.field(message_identity(&event.message));
         let hash = xxh3_128_with_seed(&self.buffer, self.seed);
@@ -80,6 +80,6 @@ impl Identities {
 
 /// The part of a message that identifies a series.
 fn message_identity(message: &str) -> &str {
-    let message = message.trim();
+    let message = trimmed(message);
     if message.starts_with(COMBINED) { COMBINED } else { message }
 }

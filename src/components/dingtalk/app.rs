@@ -23,7 +23,7 @@ use crate::notifiers::{
     Attempt, Audience, ConfiguredChats, ExamineContext, Notifier, NotifierForm, NotifierKind, Rendering, fingerprint,
 };
 use crate::settings::keys::{Address, HTTP};
-use crate::settings::{Draft, Secret, SecretKind};
+use crate::settings::{Draft, Id, Secret, SecretKind};
 use podbell_core::outbox::pace::Pace;
 use podbell_core::outbox::{Outcome, Policy, ThreadPolicy, Upkeep};
 use podbell_core::time::Time;
@@ -38,17 +38,14 @@ const CHANGE: [&str; 3] = ["v1.0", "card", "instances"];
 const CHANGES: Pace = Pace { limit: 1, per: Duration::from_millis(250), kept_for_critical: 0 };
 /// The API.
 const API: &str = "https://api.dingtalk.com";
-pub(super) const APP_KEY: Key<Custom<String>> = Key::required(
-    "app_key",
-    Custom { read: read_key, schema: key_schema },
-    "Client ID (AppKey) of the application, such as dingabc123.",
-);
+pub(super) const APP_KEY: Key<Id> =
+    Key::required("app_key", KEY, "Client ID (AppKey) of the application, such as dingabc123.");
 pub(super) const APP_SECRET: Key<Secret> =
     Key::required("app_secret", Secret(SecretKind::Any), "Client Secret (AppSecret) of the application.");
 pub(super) const API_URL: Key<Address> = Key::with_default("api", HTTP, API, "The API.");
-const ROBOT_CODE: Key<Custom<String>> = Key::optional(
+const ROBOT_CODE: Key<Id> = Key::optional(
     "robot_code",
-    Custom { read: read_key, schema: key_schema },
+    KEY,
     "RobotCode of the application's robot [default: `app_key`, which most robots have].",
 );
 const CONVERSATION: Key<Custom<String>> = Key::required(
@@ -97,20 +94,16 @@ fn read(map: &mut MapReader<'_>, chats: &ConfiguredChats, reader: &mut Reader) -
     }))
 }
 
-fn read_key(node: &Node, reader: &mut Reader) -> Option<String> {
-    let text = reader.text(node, "letters and digits, such as dingabc123")?;
-    let fits = |b: u8| b.is_ascii_alphanumeric() || b"-_".contains(&b);
-    if !(1..=64).contains(&text.len()) || !text.bytes().all(fits) {
-        let help = "copy it from the application's page on open-dev.dingtalk.com: 凭证与基础信息, or 机器人";
-        reader.error_help(&node.span, format!("`{text}` has other characters than letters, digits, `-` and `_`"), help);
-        return None;
-    }
-    Some(text.to_owned())
-}
-
-fn key_schema() -> Value {
-    json!({"type": "string", "pattern": "^[A-Za-z0-9_-]{1,64}$"})
-}
+/// A key or a code of the application.
+const KEY: Id = Id {
+    what: "an application",
+    example: "dingabc123",
+    found_in: "the application's page on open-dev.dingtalk.com: 凭证与基础信息, or 机器人",
+    fits: |text| {
+        (1..=64).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b))
+    },
+    pattern: "^[A-Za-z0-9_-]{1,64}$",
+};
 
 /// Whether a text is the id of a conversation.
 pub(super) fn is_conversation(text: &str) -> bool {

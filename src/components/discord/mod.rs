@@ -15,9 +15,9 @@ use std::time::Duration;
 
 use self::bot::Bot;
 use self::webhook::Webhook;
-use crate::chat::access::Id;
 use crate::notifiers::hook::Replies;
 use crate::notifiers::{Audience, ConfiguredChats, Notifier, NotifierForm, NotifierKind, People};
+use crate::settings::Id;
 use crate::settings::keys::{Address, HTTP};
 use crate::settings::{Draft, Secret, SecretKind};
 use podbell_core::outbox::pace::Pace;
@@ -89,7 +89,7 @@ fn is_id(text: &str) -> bool {
 
 /// An id of Discord's, of this.
 const fn id(what: &'static str) -> Id {
-    Id { what, example: "80351110224678912", platform: "Discord", fits: is_id, pattern: "^[0-9]{1,20}$" }
+    Id { what, example: "80351110224678912", found_in: "Discord", fits: is_id, pattern: "^[0-9]{1,20}$" }
 }
 
 /// Reads the id of a user, or `&` and the id of a role, with or without the marks of a mention.

@@ -22,25 +22,40 @@ use crate::notifiers::{
     Attempt, Audience, ConfiguredChats, ExamineContext, Notifier, NotifierForm, NotifierKind, Rendering, fingerprint,
 };
 use crate::settings::keys::{Address, HTTP};
-use crate::settings::{Draft, Secret, SecretKind};
+use crate::settings::{Draft, Id, Secret, SecretKind};
 use podbell_core::outbox::pace::Pace;
 use podbell_core::outbox::{Outcome, Policy, ThreadPolicy, Upkeep};
 use podbell_core::translations::Language;
-use podbell_core::yaml::key::{Bool, Custom, Key};
-use podbell_core::yaml::{MapReader, Node, Reader};
+use podbell_core::yaml::key::{Bool, Key};
+use podbell_core::yaml::{MapReader, Reader};
 
 /// All bots of a chat share 5 messages a second.
 pub(super) const PACE: Pace = Pace { limit: 1, per: Duration::from_millis(500), kept_for_critical: 0 };
 /// The pace of changes: a message can be changed 5 times a second.
 const CHANGES: Pace = Pace { limit: 1, per: Duration::from_millis(250), kept_for_critical: 0 };
 
-pub(super) const APP_ID: Key<Custom<String>> =
-    Key::required("app_id", Custom { read: read_app, schema: app_schema }, "Of the app, cli_….");
+pub(super) const APP_ID: Key<Id> = Key::required(
+    "app_id",
+    Id {
+        what: "an app",
+        example: "cli_a1b2c3d4e5f6",
+        found_in: "the app's page in the developer console",
+        fits: |text| is_id(text, "cli_"),
+        pattern: "^cli_[A-Za-z0-9]{1,64}$",
+    },
+    "The App ID, cli_….",
+);
 pub(super) const APP_SECRET: Key<Secret> =
     Key::required("app_secret", Secret(SecretKind::Any), "The secret of the app.");
-const CHAT: Key<Custom<String>> = Key::required(
+const CHAT: Key<Id> = Key::required(
     "chat",
-    Custom { read: read_chat, schema: chat_schema },
+    Id {
+        what: "a chat",
+        example: "oc_a0553eda9014c201e6969b478895c230",
+        found_in: "the chat's settings (设置, at the bottom: 会话 ID)",
+        fits: |text| is_id(text, "oc_"),
+        pattern: "^oc_[A-Za-z0-9]{1,64}$",
+    },
     "The chat's id, oc_…; the bot must be in it.",
 );
 const BUTTONS: Key<Bool> = Key::optional(
@@ -83,34 +98,6 @@ fn read(map: &mut MapReader<'_>, chats: &ConfiguredChats, reader: &mut Reader) -
 pub(super) fn is_id(text: &str, prefix: &str) -> bool {
     let rest = text.strip_prefix(prefix).unwrap_or_default();
     (1..=64).contains(&rest.len()) && rest.bytes().all(|b| b.is_ascii_alphanumeric())
-}
-
-fn read_app(node: &Node, reader: &mut Reader) -> Option<String> {
-    let text = reader.text(node, "the id of an app, such as cli_a1b2c3d4e5f6")?;
-    if !is_id(text, "cli_") {
-        let help = "copy it from the app's page in the developer console; it looks like cli_a1b2c3d4e5f6";
-        reader.error_help(&node.span, format!("`{text}` is not the id of an app"), help);
-        return None;
-    }
-    Some(text.to_owned())
-}
-
-fn app_schema() -> Value {
-    json!({"type": "string", "pattern": "^cli_[A-Za-z0-9]{1,64}$"})
-}
-
-fn read_chat(node: &Node, reader: &mut Reader) -> Option<String> {
-    let text = reader.text(node, "a chat's id, such as oc_a0553eda9014c201e6969b478895c230")?;
-    if !is_id(text, "oc_") {
-        let help = "copy it from the chat's settings (设置, at the bottom: 会话 ID); it looks like oc_a0553eda9014c201e6969b478895c230";
-        reader.error_help(&node.span, format!("`{text}` is not the id of a chat"), help);
-        return None;
-    }
-    Some(text.to_owned())
-}
-
-fn chat_schema() -> Value {
-    json!({"type": "string", "pattern": "^oc_[A-Za-z0-9]{1,64}$"})
 }
 
 struct Chat {

@@ -23,7 +23,7 @@ use sha2::Sha256;
 use url::Url;
 
 use crate::examine::Checked;
-use crate::notifiers::hook::{Hook, Replies};
+use crate::notifiers::hook::{Hook, Replies, signed_robot};
 use crate::notifiers::http_request::HttpRequest;
 use crate::notifiers::reply::{self, Reply};
 use crate::notifiers::{
@@ -67,13 +67,7 @@ pub(crate) const NOTIFIER: NotifierKind = NotifierKind {
 };
 
 fn read(map: &mut MapReader<'_>, _: &ConfiguredChats, reader: &mut Reader) -> Option<Draft<dyn Notifier>> {
-    let (url, secret) = (URL.take(map, reader), SECRET.take(map, reader));
-    let url = url?;
-    Some(Draft::<dyn Notifier>::new(move |secrets| {
-        let address = secrets.url(&url);
-        let secret = secret.as_ref().and_then(|secret| secrets.get(secret));
-        Some(Arc::new(Robot::new(address?, secret)))
-    }))
+    signed_robot(URL.take(map, reader), SECRET.take(map, reader), |url, secret| Arc::new(Robot::new(url, secret)))
 }
 
 /// How people are named; an app has ids of its own for them.
@@ -89,8 +83,7 @@ const fn people(platform: &'static str) -> People {
 }
 
 fn is_open_id(id: &str) -> bool {
-    let rest = id.strip_prefix("ou_").unwrap_or_default();
-    id == "all" || (1..=64).contains(&rest.len()) && rest.bytes().all(|b| b.is_ascii_alphanumeric())
+    id == "all" || app::is_id(id, "ou_")
 }
 
 #[derive(Debug)]

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use sha2::Sha256;
 use url::Url;
 
-use crate::chat::replays::unhex;
+use crate::hex::{hex, unhex};
 use crate::notifiers::buttons::{Button, Pressable};
 use podbell_core::translations::Language;
 
@@ -59,7 +59,7 @@ pub(super) fn pressed(context: &Value, token: &SecretString) -> Option<Press> {
 
 fn code(command: &str, answers: Option<&str>, token: &SecretString) -> String {
     let Some(mac) = mac(command, answers, token) else { return String::new() };
-    mac.finalize().into_bytes().iter().map(|byte| format!("{byte:02x}")).collect()
+    hex(&mac.finalize().into_bytes())
 }
 
 fn mac(command: &str, answers: Option<&str>, token: &SecretString) -> Option<Hmac<Sha256>> {

@@ -31,11 +31,11 @@ use crate::notifiers::{
     fingerprint,
 };
 use crate::settings::keys::{Address, HTTP};
-use crate::settings::{Draft, Secret, SecretKind};
+use crate::settings::{Draft, Id, Secret, SecretKind};
 use podbell_core::outbox::pace::Pace;
 use podbell_core::outbox::{Outcome, Policy, ThreadPolicy, Upkeep};
-use podbell_core::yaml::key::{Custom, Key};
-use podbell_core::yaml::{MapReader, Node, Reader};
+use podbell_core::yaml::key::Key;
+use podbell_core::yaml::{MapReader, Reader};
 
 /// The pace of changes.
 const CHANGES: Pace = Pace { limit: 40, per: Duration::from_secs(61), kept_for_critical: 0 };
@@ -57,9 +57,9 @@ const WEBHOOK: HookForm = HookForm {
 };
 const URL: Key<Secret> = Key::required("url", Secret(SecretKind::Url), "The address of an incoming webhook.");
 const TOKEN: Key<Secret> = Key::required("token", Secret(SecretKind::Any), "The token of a bot account.");
-const CHANNEL: Key<Custom<String>> = Key::required(
+const CHANNEL: Key<Id> = Key::required(
     "channel",
-    Custom { read: read_channel, schema: channel_schema },
+    Id { found_in: "the channel's menu: View Info, at the bottom", ..chat::id("a channel") },
     "For a bot: the channel's id, 26 letters and digits.",
 );
 const SERVER: Key<Address> = Key::required("server", HTTP, "For a bot: where Mattermost is.");
@@ -112,20 +112,6 @@ fn read(map: &mut MapReader<'_>, _: &ConfiguredChats, reader: &mut Reader) -> Op
     }
     let url = URL.take(map, reader)?;
     Some(Draft::<dyn Notifier>::new(move |secrets| Some(Arc::new(HookNotifier::new(secrets.url(&url)?, &WEBHOOK)))))
-}
-
-fn read_channel(node: &Node, reader: &mut Reader) -> Option<String> {
-    let text = reader.text(node, "a channel's id")?;
-    if text.len() != 26 || !text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit()) {
-        let help = "copy it from the channel's menu: View Info, at the bottom";
-        reader.error_help(&node.span, format!("`{text}` is not the id of a channel of Mattermost"), help);
-        return None;
-    }
-    Some(text.to_owned())
-}
-
-fn channel_schema() -> serde_json::Value {
-    json!({"type": "string", "pattern": "^[a-z0-9]{26}$"})
 }
 
 /// A channel, and the bot that posts there.

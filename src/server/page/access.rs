@@ -11,6 +11,7 @@ use url::Url;
 
 use super::sessions::{Hash, LIFETIME, Sessions};
 use crate::guard::headers::only;
+use crate::hex::hex;
 use crate::server::api::{Rights, hash};
 use podbell_core::message::one_line;
 use podbell_core::scope::Scope;
@@ -124,7 +125,7 @@ pub(crate) fn form_token(key: &[u8; 32], visitor: &Visitor) -> String {
     let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(key) else { return String::new() };
     mac.update(b"form ");
     mac.update(&visitor.key);
-    mac.finalize().into_bytes().iter().map(|byte| format!("{byte:02x}")).collect()
+    hex(&mac.finalize().into_bytes())
 }
 
 /// Whether a form carries the right token.

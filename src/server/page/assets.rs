@@ -4,6 +4,8 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use sha2::{Digest, Sha256};
 
+use crate::hex::hex;
+
 const CSS: &str = include_str!("page.css");
 const JS: &str = include_str!("page.js");
 const ICON: &str = include_str!("icon.svg");
@@ -43,6 +45,6 @@ impl Assets {
 }
 
 fn path(text: &str, kind: &str) -> String {
-    let hash: String = Sha256::digest(text.as_bytes()).iter().take(6).map(|byte| format!("{byte:02x}")).collect();
+    let hash = hex(&Sha256::digest(text.as_bytes())[..6]);
     format!("/assets/page-{hash}.{kind}")
 }

@@ -15,6 +15,7 @@ use super::sign_in::{self, SignInError};
 use super::{Page, PageRequest, local, refused, to};
 use crate::chat::{Question, Speaker};
 use crate::guard::{CallerSecrets, logged};
+use crate::hex::hex;
 use crate::server::api::hash;
 use podbell_core::ask::{self, Answer, Entry, Excuse, Prompt};
 use podbell_core::message::one_line;
@@ -55,7 +56,7 @@ pub(super) async fn sign_in(
         return again(StatusCode::UNAUTHORIZED, SignInError::Token, "a sign-in with a token that is not known");
     };
     // The cookie is not the token itself: whoever sees it cannot use the API.
-    let id: String = rand::random::<[u8; 32]>().iter().map(|byte| format!("{byte:02x}")).collect();
+    let id = hex(&rand::random::<[u8; 32]>());
     let mut sessions = page.sessions();
     if let Some(old) = access::session_id(&headers, page.cookie()) {
         sessions.close(&hash(old));

@@ -13,7 +13,7 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use super::Field;
 use super::pattern::Pattern;
-use crate::event::{Subject, Target};
+use crate::event::{Subject, Target, trimmed};
 use crate::metadata::{Metadata, MetadataKey};
 
 /// Keys that must all fit; of the patterns of a key one must fit. Without keys everything fits.
@@ -191,7 +191,7 @@ impl Field {
             Self::Node => event.node(),
             Self::Metadata(key) => event.metadata.as_deref().and_then(|metadata| metadata.get(key)).unwrap_or_default(),
         };
-        text.trim()
+        trimmed(text)
     }
 
     /// Its place in [`Self::ALL`], or the key of a label or an annotation, which are not listed there.

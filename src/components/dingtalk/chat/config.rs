@@ -9,12 +9,13 @@ use super::super::APP_KIND;
 use super::super::api::Api;
 use super::super::app::{API_URL, APP_KEY, APP_SECRET, is_conversation};
 use super::{DingTalk, DingTalkConfig, Timing};
-use crate::chat::access::{Access, AllowList, Channels, DIRECT, Id};
+use crate::chat::access::{Access, AllowList, Channels, DIRECT};
 use crate::chat::{Chat, ChatDeps, ChatHead, ChatKind, Served};
 use crate::clock;
 use crate::examine::{Checked, Finding, Group, Net, not_well};
 use crate::http::{ClientError, HttpOptions};
 use crate::settings::Draft;
+use crate::settings::Id;
 use crate::tasks::SideTask;
 use podbell_core::translations::Language;
 use podbell_core::yaml::key::Key;
@@ -27,7 +28,7 @@ fn is_id(text: &str) -> bool {
 const COMPANY: Id = Id {
     what: "a company",
     example: "dinge19e25c0b3f73fd6",
-    platform: "DingTalk",
+    found_in: "DingTalk",
     fits: is_id,
     pattern: "^[A-Za-z0-9._$-]{1,64}$",
 };
@@ -35,7 +36,7 @@ const USER: Id = Id { what: "a user", example: "manager4220", ..COMPANY };
 const CHANNEL: Id = Id {
     what: "a group",
     example: "cid6KeBBLoveMJOGXoYKF5x7EeiodoA==",
-    platform: "DingTalk",
+    found_in: "DingTalk",
     fits: |text| text == DIRECT || is_conversation(text),
     pattern: "^(direct|cid[A-Za-z0-9+/=_-]{1,125})$",
 };

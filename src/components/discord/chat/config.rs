@@ -8,13 +8,14 @@ use url::Url;
 
 use super::super::{API, id, is_id};
 use super::{Discord, DiscordConfig, PublicKey, Timing};
-use crate::chat::access::{Access, AllowList, Channels, DIRECT, Id};
+use crate::chat::access::{Access, AllowList, Channels, DIRECT};
 use crate::chat::endpoint;
-use crate::chat::replays::unhex;
 use crate::chat::{Chat, ChatDeps, ChatHead, ChatKind, Served};
 use crate::examine::{Checked, Net};
+use crate::hex::unhex;
 use crate::http::{ClientError, HttpOptions};
 use crate::settings::Draft;
+use crate::settings::Id;
 use podbell_core::translations::Language;
 use podbell_core::yaml::key::{Custom, Key};
 use podbell_core::yaml::{MapReader, Node, Reader};

@@ -10,7 +10,8 @@ use serde_json::Value;
 
 use crate::chat::access::DIRECT;
 use crate::chat::asker::{Incoming, command};
-use crate::chat::replays::{Proof, Unproved, fresh, seconds, unhex};
+use crate::chat::replays::{Proof, Unproved, fresh, seconds};
+use crate::hex::unhex;
 use podbell_core::time::Time;
 
 /// What begins the id of a button of podbell's.

@@ -8,12 +8,13 @@ use url::Url;
 use super::super::APP_KIND;
 use super::super::app::{API, APP_ID, APP_SECRET, is_id};
 use super::{Feishu, FeishuConfig, Subscription, Timing};
-use crate::chat::access::{Access, AllowList, Channels, DIRECT, Id};
+use crate::chat::access::{Access, AllowList, Channels, DIRECT};
 use crate::chat::endpoint;
 use crate::chat::{Chat, ChatDeps, ChatHead, ChatKind, Served};
 use crate::clock;
 use crate::examine::{Checked, Finding, Group, Net, not_well};
 use crate::http::{ClientError, HttpOptions};
+use crate::settings::Id;
 use crate::settings::{Draft, Secret, SecretKind};
 use crate::tasks::SideTask;
 use podbell_core::translations::Language;
@@ -23,21 +24,21 @@ use podbell_core::yaml::{MapReader, Reader};
 const TENANT: Id = Id {
     what: "a tenant",
     example: "736588c9260f175d",
-    platform: "Feishu",
+    found_in: "Feishu",
     fits: |text| (1..=64).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_alphanumeric()),
     pattern: "^[A-Za-z0-9]{1,64}$",
 };
 const USER: Id = Id {
     what: "a user",
     example: "ou_18eac85d35a26f989317ad4f02e8bbbb",
-    platform: "Feishu",
+    found_in: "Feishu",
     fits: |text| is_id(text, "ou_"),
     pattern: "^ou_[A-Za-z0-9]{1,64}$",
 };
 const CHANNEL: Id = Id {
     what: "a chat",
     example: "oc_a0553eda9014c201e6969b478895c230",
-    platform: "Feishu",
+    found_in: "Feishu",
     fits: |text| text == DIRECT || is_id(text, "oc_"),
     pattern: "^(direct|oc_[A-Za-z0-9]{1,64})$",
 };

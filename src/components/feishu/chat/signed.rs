@@ -13,7 +13,8 @@ use serde::Deserialize;
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 
-use crate::chat::replays::{Unproved, fresh, seconds, unhex};
+use crate::chat::replays::{Unproved, fresh, seconds};
+use crate::hex::unhex;
 use podbell_core::time::Time;
 
 /// The block of AES, and the length of an IV.

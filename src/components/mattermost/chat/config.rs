@@ -8,13 +8,14 @@ use url::Url;
 use super::api::Api;
 use super::event::BotIdentity;
 use super::{Mattermost, MattermostConfig, Timing};
-use crate::chat::access::{Access, AllowList, Channels, DIRECT, Id};
+use crate::chat::access::{Access, AllowList, Channels, DIRECT};
 use crate::chat::endpoint;
 use crate::chat::reconnect::Disconnect;
 use crate::chat::{Chat, ChatDeps, ChatHead, ChatKind, ExclusiveConnection, Served};
 use crate::clock;
 use crate::examine::{Checked, Finding, Group, Net};
 use crate::http::{ClientError, HttpOptions};
+use crate::settings::Id;
 use crate::settings::keys::{Address, HTTP};
 use crate::settings::{Draft, Secret, SecretKind, SecretRef};
 use podbell_core::translations::Language;
@@ -47,8 +48,8 @@ fn is_id(text: &str) -> bool {
     text.len() == 26 && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit())
 }
 
-const fn id(what: &'static str) -> Id {
-    Id { what, example: "4xp9fdt77pncbef59f4k1qe83o", platform: "Mattermost", fits: is_id, pattern: "^[a-z0-9]{26}$" }
+pub(in crate::components::mattermost) const fn id(what: &'static str) -> Id {
+    Id { what, example: "4xp9fdt77pncbef59f4k1qe83o", found_in: "Mattermost", fits: is_id, pattern: "^[a-z0-9]{26}$" }
 }
 
 const CHANNEL: Id =

@@ -29,6 +29,7 @@ use podbell_core::outbox::Content;
 use podbell_core::outbox::pace::Pace;
 
 pub use config::CHAT;
+pub(super) use config::id;
 
 /// One server of Mattermost.
 #[derive(Clone)]

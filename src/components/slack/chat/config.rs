@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
 use secrecy::ExposeSecret as _;
-use serde_json::{Value as Json, json};
 use url::Url;
 
 use super::super::{WEB_API, token};
@@ -15,11 +14,11 @@ use crate::chat::{Chat, ChatDeps, ChatHead, ChatKind, Served};
 use crate::clock;
 use crate::examine::{Checked, Finding, Group, Net};
 use crate::http::{ClientError, HttpOptions};
-use crate::settings::{Draft, Secret, SecretKind, SecretRef};
+use crate::settings::{Draft, Id, Secret, SecretKind, SecretRef};
 use crate::tasks::SideTask;
 use podbell_core::translations::Language;
-use podbell_core::yaml::key::{Key, Number, ValueType};
-use podbell_core::yaml::{MapReader, Node, Reader};
+use podbell_core::yaml::key::{Key, Number};
+use podbell_core::yaml::{MapReader, Reader};
 
 const SIGNING_SECRET: Key<Secret> = Key::optional(
     "signing_secret",
@@ -36,23 +35,38 @@ const BOT_TOKEN: Key<Secret> = Key::optional(
     Secret(SecretKind::Any),
     "Answers mentions and direct messages (`xoxb-…` with `chat:write`) [default: none; they are not answered].",
 );
+const TEAM: Id = Id {
+    what: "a team",
+    example: "T0123ABC",
+    found_in: "Slack",
+    fits: |text| is_id(text, &['T', 'E']),
+    pattern: "^[TE][A-Z0-9]{0,31}$",
+};
+const USER: Id = Id {
+    what: "a user",
+    example: "U0123ABC",
+    fits: |text| is_id(text, &['U', 'W']),
+    pattern: "^[UW][A-Z0-9]{0,31}$",
+    ..TEAM
+};
+const CHANNEL: Id = Id {
+    what: "a channel",
+    example: "C0123ABC",
+    fits: |text| is_id(text, &['C', 'G', 'D']),
+    pattern: "^[CGD][A-Z0-9]{0,31}$",
+    ..TEAM
+};
+
 const CONNECTIONS: Key<Number> = Key::with_default(
     "connections",
     Number(1, MAX_CONNECTIONS),
     "1",
     "How many connections of Socket Mode are kept open; Slack allows an app 10, over all podbells that use it.",
 );
-const TEAMS: Key<AllowList<Id>> = Key::optional(
-    "teams",
-    AllowList(Id { what: "a team", example: "T0123ABC", begins: &['T', 'E'] }),
-    "Ids (`T…` or `E…`) of workspaces that may ask [default: any].",
-);
-const USERS: Key<AllowList<Id>> = Key::optional(
-    "users",
-    AllowList(Id { what: "a user", example: "U0123ABC", begins: &['U', 'W'] }),
-    "Ids (`U…` or `W…`) of people who may ask [default: any].",
-);
-const CHANNEL: Id = Id { what: "a channel", example: "C0123ABC", begins: &['C', 'G', 'D'] };
+const TEAMS: Key<AllowList<Id>> =
+    Key::optional("teams", AllowList(TEAM), "Ids (`T…` or `E…`) of workspaces that may ask [default: any].");
+const USERS: Key<AllowList<Id>> =
+    Key::optional("users", AllowList(USER), "Ids (`U…` or `W…`) of people who may ask [default: any].");
 const CHANNELS: Key<Channels<Id>> = Key::optional(
     "channels",
     Channels(Key::required("id", CHANNEL, "The channel's id.")),
@@ -146,31 +160,7 @@ impl Chat for SlackConfig {
     }
 }
 
-/// An id of Slack's.
-#[derive(Clone, Copy, Debug)]
-struct Id {
-    what: &'static str,
-    example: &'static str,
-    begins: &'static [char],
-}
-
-impl ValueType for Id {
-    type Value = String;
-
-    fn read(&self, node: &Node, reader: &mut Reader) -> Option<String> {
-        let Self { what, example, begins } = *self;
-        let text = reader.text(node, &format!("the id of {what}, such as {example}"))?;
-        let fine = text.starts_with(begins) && text.len() <= 32;
-        if !fine || !text.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit()) {
-            let help = format!("copy it from Slack; it looks like {example}. Names can be taken by others, ids cannot");
-            reader.error_help(&node.span, format!("`{text}` is not the id of {what}"), help);
-            return None;
-        }
-        Some(text.to_owned())
-    }
-
-    fn schema(&self) -> Json {
-        let begins: String = self.begins.iter().collect();
-        json!({"type": "string", "pattern": format!("^[{begins}][A-Z0-9]*$"), "maxLength": 32})
-    }
+fn is_id(text: &str, begins: &[char]) -> bool {
+    let fine = |b: u8| b.is_ascii_uppercase() || b.is_ascii_digit();
+    text.starts_with(begins) && text.len() <= 32 && text.bytes().all(fine)
 }

@@ -8,7 +8,8 @@ use hmac::{Hmac, KeyInit as _, Mac as _};
 use secrecy::{ExposeSecret as _, SecretString};
 use sha2::Sha256;
 
-use crate::chat::replays::{Proof, Unproved, fresh, seconds, unhex};
+use crate::chat::replays::{Proof, Unproved, fresh, seconds};
+use crate::hex::unhex;
 use podbell_core::time::Time;
 
 /// Checks the signature of a request over its raw body, in constant time.

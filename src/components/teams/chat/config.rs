@@ -10,11 +10,12 @@ use secrecy::{ExposeSecret as _, SecretBox, SecretString};
 use url::Url;
 
 use super::{SecurityToken, Teams, TeamsConfig};
-use crate::chat::access::{Access, AllowList, Channels, Id};
+use crate::chat::access::{Access, AllowList, Channels};
 use crate::chat::endpoint;
 use crate::chat::{Chat, ChatDeps, ChatHead, ChatKind, Served};
 use crate::examine::{Checked, Net};
 use crate::http::{ClientError, HttpOptions};
+use crate::settings::Id;
 use crate::settings::{Draft, Secret, SecretKind, SecretRef};
 use podbell_core::translations::Language;
 use podbell_core::yaml::key::Key;
@@ -28,7 +29,7 @@ fn is_id(text: &str) -> bool {
 }
 
 const fn id(what: &'static str, example: &'static str) -> Id {
-    Id { what, example, platform: "Teams", fits: is_id, pattern: "^[A-Za-z0-9_.:@-]{1,128}$" }
+    Id { what, example, found_in: "Teams", fits: is_id, pattern: "^[A-Za-z0-9_.:@-]{1,128}$" }
 }
 
 const SECURITY_TOKEN: Key<Secret> = Key::required(

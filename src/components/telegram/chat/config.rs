@@ -9,13 +9,14 @@ use url::Url;
 use super::super::{BOT_API, TOKEN};
 use super::api::{Api, DISPLACED};
 use super::{Telegram, TelegramConfig, Timing};
-use crate::chat::access::{Access, AllowList, Channels, DIRECT, Id};
+use crate::chat::access::{Access, AllowList, Channels, DIRECT};
 use crate::chat::reconnect::Disconnect;
 use crate::chat::{Chat, ChatDeps, ChatHead, ChatKind, ExclusiveConnection, Served};
 use crate::clock;
 use crate::examine::{Checked, Finding, Group, Net};
 use crate::http::{ClientError, HttpOptions};
 use crate::settings::Draft;
+use crate::settings::Id;
 use podbell_core::translations::Language;
 use podbell_core::yaml::key::Key;
 use podbell_core::yaml::{MapReader, Reader};
@@ -28,14 +29,14 @@ fn is_number(text: &str) -> bool {
 const USER: Id = Id {
     what: "a user",
     example: "123456789",
-    platform: "Telegram",
+    found_in: "Telegram",
     fits: |text| is_number(text) && !text.starts_with('-'),
     pattern: "^[0-9]{1,20}$",
 };
 const CHANNEL: Id = Id {
     what: "a chat",
     example: "-1001234567890",
-    platform: "Telegram",
+    found_in: "Telegram",
     fits: |text| text == DIRECT || is_number(text),
     pattern: "^(direct|-?[0-9]{1,20})$",
 };

@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
 use secrecy::SecretString;
-use serde_json::{Value as Json, json};
 use url::Url;
 
 use super::{Access, App, AppConfig, AppTiming, Bot, BotConfig, BotTiming, ChatSettings, Crypto, ENDPOINT};
@@ -15,17 +14,17 @@ use crate::chat::{Chat, ChatDeps, ChatHead, ChatKind, ExclusiveConnection, Serve
 use crate::examine::{Checked, Finding, Group, Net};
 use crate::http::{ClientError, HttpOptions};
 use crate::settings::keys::Address;
-use crate::settings::{Draft, Secret, SecretKind, SecretRef};
+use crate::settings::{Draft, Id, Secret, SecretKind, SecretRef};
 use podbell_core::translations::Language;
-use podbell_core::yaml::key::{Key, ValueType};
-use podbell_core::yaml::{MapReader, Node, Reader};
+use podbell_core::yaml::key::Key;
+use podbell_core::yaml::{MapReader, Reader};
 
-const BOT_ID: Key<Id> = Key::required("bot_id", Id("the bot"), "As the bot's page shows it.");
+const BOT_ID: Key<Id> = Key::required("bot_id", id("the bot", "aib-1a2b3c"), "As the bot's page shows it.");
 const SECRET: Key<Secret> =
     Key::required("secret", Secret(SecretKind::Any), "As the bot's page shows it, for long connections.");
 const WEBSOCKET: Key<Address> =
     Key::with_default("endpoint", Address(&["wss", "ws"]), ENDPOINT, "Where WeCom listens.");
-const CORP_ID: Key<Id> = Key::required("corp_id", Id("the company"), "The company's id.");
+const CORP_ID: Key<Id> = Key::required("corp_id", id("the company", "ww1a2b3c4d5e6f"), "The company's id.");
 const TOKEN: Key<Secret> =
     Key::required("token", Secret(SecretKind::Any), "The Token of the page 接收消息: it proves WeCom's calls.");
 const AES_KEY: Key<Secret> = Key::required(
@@ -34,12 +33,12 @@ const AES_KEY: Key<Secret> = Key::required(
     "The EncodingAESKey of the page 接收消息: 43 letters and digits.",
 );
 const AGENT_ID: Key<Id> =
-    Key::optional("agent_id", Id("the app, such as 1000002"), "Only this app's messages are answered [default: any].");
+    Key::optional("agent_id", id("the app", "1000002"), "Only this app's messages are answered [default: any].");
 const USERS: Key<AllowList<Id>> =
-    Key::optional("users", AllowList(Id("a user")), "Userids of who may ask [default: any].");
+    Key::optional("users", AllowList(id("a user", "zhangsan")), "Userids of who may ask [default: any].");
 const CHANNELS: Key<Channels<Id>> = Key::optional(
     "channels",
-    Channels(Key::required("id", Id("a channel"), "The group's chatid or the app's AgentID.")),
+    Channels(Key::required("id", id("a channel", "wrkSFfCgAAxxxxxx"), "The group's chatid or the app's AgentID.")),
     "Chatids of groups (of an app: AgentIDs), `direct` for one person with the bot, or `{id, cluster, namespace, service, read_only}` [default: any, everything].",
 );
 
@@ -174,26 +173,11 @@ impl fmt::Debug for AppConfig {
     }
 }
 
-/// An id of WeCom's: letters, digits and a few signs, never blanks. The field says of what.
-#[derive(Clone, Copy, Debug)]
-struct Id(&'static str);
+/// An id of WeCom's: letters, digits and a few signs, never blanks.
+const fn id(what: &'static str, example: &'static str) -> Id {
+    Id { what, example, found_in: "WeCom", fits: is_id, pattern: "^[A-Za-z0-9_.@-]{1,128}$" }
+}
 
-impl ValueType for Id {
-    type Value = String;
-
-    fn read(&self, node: &Node, reader: &mut Reader) -> Option<String> {
-        let text = reader.text(node, &format!("the id of {}", self.0))?;
-        let fine = |b: u8| b.is_ascii_alphanumeric() || b"_-.@".contains(&b);
-        if !(1..=128).contains(&text.len()) || !text.bytes().all(fine) {
-            let help =
-                "copy it from WeCom; it has letters, digits and `_-.@` only. Names can be taken by others, ids cannot";
-            reader.error_help(&node.span, format!("`{text}` is not the id of {}", self.0), help);
-            return None;
-        }
-        Some(text.to_owned())
-    }
-
-    fn schema(&self) -> Json {
-        json!({"type": ["string", "integer"], "pattern": "^[A-Za-z0-9_.@-]{1,128}$"})
-    }
+fn is_id(text: &str) -> bool {
+    (1..=128).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"_-.@".contains(&b))
 }

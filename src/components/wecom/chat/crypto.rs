@@ -18,6 +18,8 @@ use secrecy::{ExposeSecret as _, SecretBox, SecretString};
 use sha1::{Digest as _, Sha1};
 use subtle::ConstantTimeEq as _;
 
+use crate::hex::hex;
+
 /// The block size of WeCom's padding; AES itself has blocks of 16.
 const BLOCK: usize = 32;
 /// The bytes before the message: 16 random ones and the length.
@@ -84,7 +86,7 @@ impl Crypto {
         for part in parts {
             sha.update(part);
         }
-        sha.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+        hex(&sha.finalize())
     }
 
     /// Compares a signature, in constant time.
