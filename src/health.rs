@@ -148,7 +148,7 @@ impl HealthStatus {
     pub(crate) fn set_standby(&self, holder: Option<Holder>) {
         let now = clock::monotonic();
         if let Some(holder) = &holder {
-            self.committed(holder.turn);
+            self.committed(holder.commit);
         }
         let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
         inner.last_turn = Some(now);

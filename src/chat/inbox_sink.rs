@@ -75,7 +75,7 @@ impl InboxSink {
 
     fn repeated_now(&self, MessageKey(key): &MessageKey, until: Instant) -> Result<Option<Repeated>, StoreError> {
         let store = self.store.inbox()?;
-        let Some(item) = store.asked(key)? else { return Ok(None) };
+        let Some(item) = store.submitted(key)? else { return Ok(None) };
         let Command::UserAction { action } = item.command else { return Ok(None) };
         Ok(Some(Repeated { action: *action, done: self.wait(&*store, item.id, until) }))
     }
@@ -93,11 +93,8 @@ impl InboxSink {
             return Err(ActError::Store);
         }
         let (command, now) = (Command::UserAction { action: Box::new(action) }, clock::now());
-        let asked = match key {
-            Some(MessageKey(key)) => store.ask_once(key, &command, now),
-            None => store.ask(&command, now),
-        };
-        let id = asked.map_err(|error| match self.store.is_shared() {
+        let submitted = store.submit(key.map(|MessageKey(key)| key.as_str()), &command, now);
+        let id = submitted.map_err(|error| match self.store.is_shared() {
             // It may have been written, and only the server's word of it was lost.
             true => {
                 tracing::warn!(%error, "whether a command was handed over is not known");

@@ -140,6 +140,17 @@ pub(crate) async fn open(
     Ok(WebSocketStream::from_raw_socket(upgraded, Role::Client, Some(limits)).await)
 }
 
+/// The address of a websocket as an HTTP client takes it; `None` for any other address.
+pub(crate) fn http_url(mut websocket: Url) -> Option<Url> {
+    let scheme = match websocket.scheme() {
+        "wss" => "https",
+        "ws" => "http",
+        _ => return None,
+    };
+    websocket.set_scheme(scheme).ok()?;
+    Some(websocket)
+}
+
 /// What a server answers that understood the handshake.
 fn accept(key: &str) -> String {
     let mut sha = Sha1::new();

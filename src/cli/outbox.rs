@@ -160,7 +160,7 @@ fn gist(notice: &Notice) -> String {
 fn ask(store: &Location, command: &Command) -> Result<ExitCode, StoreError> {
     let running = store.is_owned();
     let inbox = store.inbox()?;
-    let id = inbox.ask(command, clock::now())?;
+    let id = inbox.submit(None, command, clock::now())?;
     if !running {
         anstream::println!("podbell is not running: it will carry this out at its next start");
         return Ok(ExitCode::SUCCESS);

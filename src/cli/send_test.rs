@@ -64,7 +64,7 @@ pub(super) fn end_pause(store: &Location, destination: &str) {
         return;
     }
     let command = Command::DestinationWorks { destination: destination.to_owned() };
-    if let Err(error) = store.inbox().and_then(|inbox| inbox.ask(&command, clock::now())) {
+    if let Err(error) = store.inbox().and_then(|inbox| inbox.submit(None, &command, clock::now())) {
         anstream::eprintln!("note: the running podbell could not be told: {error}");
     }
 }

@@ -97,7 +97,7 @@ fn wanted(memory: &InMemoryState, events: &[SourceEvent]) -> Vec<Target> {
     let mut add = |target: &Target| {
         // `wants` returns the whole namespace of a target.
         if !wanted.contains(target) {
-            wanted.extend(memory.state.wants(target));
+            wanted.extend(memory.state.readings_to_load(target));
         }
     };
     for event in events {

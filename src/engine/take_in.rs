@@ -111,7 +111,7 @@ impl Engine {
 
 /// Marks a target as loaded that was not stored when the turn began: it has no stored readings.
 fn know(memory: &mut InMemoryState, target: &Target) {
-    for new in memory.state.wants(target) {
+    for new in memory.state.readings_to_load(target) {
         memory.state.load(&new, []);
     }
 }

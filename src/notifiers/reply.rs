@@ -121,14 +121,21 @@ pub(crate) fn unclear(reply: &Reply, what: &str) -> Outcome {
     Outcome::Unclear { retry_after: reply.retry_after, why: format!("{what}: {}", reply.summary()) }
 }
 
+/// The outcome of a success that is not in the form of this platform.
+pub(crate) fn success_not_of(reply: &Reply, platform: &str) -> Outcome {
+    unclear(reply, &format!("a success that is not {platform}'s (a proxy or a login page in between?)"))
+}
+
+/// The outcome of a refusal that is not in the form of this platform.
+pub(crate) fn answer_not_of(reply: &Reply, platform: &str) -> Outcome {
+    unclear(reply, &format!("an answer that is not {platform}'s (wrong host, or a proxy in between?)"))
+}
+
 /// What an answer means that is not in the form of this platform: what its status says, or that something else answered.
 pub(crate) fn not_of(reply: &Reply, platform: &str) -> Outcome {
     match reply.status {
         429 | 413 | 300..=399 | 500..=599 => by_status(reply),
-        _ => {
-            let what = format!("an answer that is not {platform}'s (wrong host, or a proxy in between?)");
-            unclear(reply, &what)
-        }
+        _ => answer_not_of(reply, platform),
     }
 }
 

@@ -331,7 +331,7 @@ fn the_trouble_of_a_destination_ends_with_it_and_follows_its_name() {
         world.run_until(30);
         if name == "group" {
             let now = world.now;
-            world.store().ask(&Command::DestinationWorks { destination: "group".into() }, now).unwrap();
+            world.store().submit(None, &Command::DestinationWorks { destination: "group".into() }, now).unwrap();
             tick(&mut world, 35);
         }
         world.run_until(48 * 3600);
@@ -350,7 +350,7 @@ fn a_test_message_that_arrives_ends_a_pause() {
     world.run_until(200);
     assert_eq!(delivered(&world, "team"), 0);
     let now = world.now;
-    world.store().ask(&Command::DestinationWorks { destination: "team".into() }, now).unwrap();
+    world.store().submit(None, &Command::DestinationWorks { destination: "team".into() }, now).unwrap();
     tick(&mut world, 205);
     assert!(delivered(&world, "team") > 0);
 }
@@ -465,7 +465,7 @@ fn a30_after_24_hours_of_trying_deliveries_are_dead_listed_told_and_sent_again_o
     assert!(elsewhere.iter().any(|line| line.ends_with("info")), "{elsewhere:?}");
     let now = world.now;
     for destination in ["other", "team"] {
-        world.store().ask(&Command::RetryAll { destination: Some(destination.to_owned()) }, now).unwrap();
+        world.store().submit(None, &Command::RetryAll { destination: Some(destination.to_owned()) }, now).unwrap();
     }
     let before = world.log.len();
     tick(&mut world, 25 * 3600 + 700);
@@ -561,7 +561,7 @@ fn a_clock_that_is_set_back_silences_nobody_for_long() {
     world.run_until(3603);
     assert_eq!(delivered(&world, "team"), before + 1, "{:?}", world.told_to("team"));
     let now = world.now;
-    world.store().ask(&Command::RetryAll { destination: None }, now).unwrap();
+    world.store().submit(None, &Command::RetryAll { destination: None }, now).unwrap();
     let row = 1;
     tick(&mut world, 3606);
     assert!(world.store().answer(row).unwrap().is_some());
@@ -578,7 +578,7 @@ fn outbox_drop_gives_a_due_delivery_up() {
     let listed = world.reader().snapshot().unwrap().list_deliveries(&listing).unwrap();
     let id = DeliveryId(listed.iter().find(|d| d.notice.body.incident() == Some(1)).unwrap().id);
     let now = world.now;
-    let row = world.store().ask(&Command::DropDelivery { id }, now).unwrap();
+    let row = world.store().submit(None, &Command::DropDelivery { id }, now).unwrap();
     tick(&mut world, 23);
     let answer = world.store().answer(row).unwrap().unwrap();
     let result: DeliveryResult = serde_json::from_str(&answer).unwrap();
@@ -599,7 +599,7 @@ fn outbox_drop_gives_up_a_request_that_would_be_repeated() {
     assert_eq!(listed[0].state.as_str(), "claimed");
     let command = Command::DropDelivery { id: DeliveryId(listed[0].id) };
     let now = world.now;
-    let row = world.store().ask(&command, now).unwrap();
+    let row = world.store().submit(None, &command, now).unwrap();
     tick(&mut world, 305);
     assert!(world.store().answer(row).unwrap().unwrap().contains("given_up"));
     let before = world.log.len();

@@ -230,7 +230,7 @@ async fn a_silent_connection_is_given_up_and_nothing_is_lost() {
     fake.put(crash(1));
     fake.moods(&[Mood::Silent]);
     let mut watching = Watching::start(&kubeconfig(&fake.address, None, "good"), |config| {
-        config.pace.watch_for = Duration::from_secs(1);
+        config.timing.watch_for = Duration::from_secs(1);
     });
     watching.swept().await;
     fake.put(crash(2));
@@ -398,7 +398,7 @@ async fn a_credential_plugin_that_hangs_is_started_once() {
     assert!(Command::new("mkfifo").arg(folder.path().join("starts.fifo")).status().unwrap().success());
     let exec = format!("exec: {{apiVersion: client.authentication.k8s.io/v1, command: sh, args: [-c, \"{script}\"]}}");
     let good = kubeconfig(&fake.address, None, "good");
-    let soon = |config: &mut KubernetesConfig| config.pace.patience = Duration::from_millis(300);
+    let soon = |config: &mut KubernetesConfig| config.timing.patience = Duration::from_millis(300);
     let mut watching = Watching::start(&good.replace("token: good", &exec), soon);
     watching.until(|watching, _| (watching.errors.len() >= 3).then_some(())).await;
     assert!(watching.errors[0].text.contains("`exec` plugin wait"), "{:?}", watching.errors);

@@ -128,7 +128,7 @@ struct TargetHistory {
     /// Episodes that changed.
     known: HashSet<(Time, Level, u64)>,
     /// The first dates that the replay shows instead of the true ones: it must not count these episodes in full.
-    older: HashMap<(Time, Level, u64), Time>,
+    backdated_first_seen: HashMap<(Time, Level, u64), Time>,
 }
 
 impl Polls {
@@ -172,8 +172,9 @@ impl Polls {
         // Poll once before the history begins: these episodes are then known, as baseline.
         let begin = since.minus(Duration::from_millis(1));
         for (target, events) in before {
-            let old =
-                events.into_iter().map(|event| Event { last_seen: event.last_seen.min(begin.minus(QUIET)), ..event });
+            let old = events
+                .into_iter()
+                .map(|event| Event { last_seen: event.last_seen.min(begin.minus(BASELINE_AGE)), ..event });
             if let Some(life) = lives.get_mut(&target) {
                 life.changes.entry(begin).or_default().extend(old);
             }
@@ -186,7 +187,7 @@ impl Polls {
 }
 
 /// So old that it is baseline at first contact.
-const QUIET: Duration = Duration::from_secs(24 * 3600);
+const BASELINE_AGE: Duration = Duration::from_secs(24 * 3600);
 
 /// What identifies an episode of one target.
 fn identity(event: &Event<'_>) -> (Time, Level, u64) {
@@ -204,7 +205,7 @@ impl TargetHistory {
             down: Vec::new(),
             polled: BTreeSet::new(),
             known: HashSet::new(),
-            older: HashMap::new(),
+            backdated_first_seen: HashMap::new(),
         }
     }
 
@@ -214,11 +215,11 @@ impl TargetHistory {
         let key = identity(&event);
         if kind == ChangeKind::Appeared && new < event.count {
             // Each is a little older than the one before, so that no two merge.
-            let apart = Duration::from_millis(1 + self.older.len() as u64);
+            let apart = Duration::from_millis(1 + self.backdated_first_seen.len() as u64);
             let begun = event.first_seen.min(since.minus(CLOCK_TOLERANCE * 2).minus(apart));
-            self.older.entry(key).or_insert(begun);
+            self.backdated_first_seen.entry(key).or_insert(begun);
         }
-        let first_seen = self.older.get(&key).copied().unwrap_or(event.first_seen);
+        let first_seen = self.backdated_first_seen.get(&key).copied().unwrap_or(event.first_seen);
         Event { first_seen, ..event }
     }
 
@@ -232,7 +233,7 @@ impl TargetHistory {
             ChangeKind::Increased => Some(Event { count: event.count.saturating_sub(new), ..event.clone() }),
             // A restart needs an older episode of the same series.
             ChangeKind::Restarted => {
-                Some(Event { count: 1, first_seen: event.first_seen.minus(QUIET), ..event.clone() })
+                Some(Event { count: 1, first_seen: event.first_seen.minus(BASELINE_AGE), ..event.clone() })
             }
         }
     }
@@ -256,7 +257,7 @@ impl TargetHistory {
 
     /// The time of the next poll: the next one that is known to have happened, if it lies within one and a half
     /// intervals; else one interval later.
-    fn after(&self, at: Time) -> Time {
+    fn next_poll_at(&self, at: Time) -> Time {
         let certain = self.polled.range((Bound::Excluded(at), Bound::Unbounded)).next();
         let near = |certain: &&Time| **certain <= at.plus(self.every).plus(self.every / 2);
         certain.filter(near).copied().unwrap_or_else(|| at.plus(self.every))
@@ -270,7 +271,7 @@ impl Iterator for Polls {
         while let Some(Reverse((at, place))) = self.next.pop() {
             let life = self.lives.get_mut(place)?;
             let poll = life.poll(at);
-            let after = life.after(at);
+            let after = life.next_poll_at(at);
             if after <= self.until {
                 self.next.push(Reverse((after, place)));
             }

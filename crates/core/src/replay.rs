@@ -68,7 +68,7 @@ impl Replay {
     /// A good poll of a watched target at `at`; timers that are due until then come first.
     pub fn observe(&mut self, target: &Target, events: &[Event<'_>], at: Time) -> Outcomes {
         let mut outcomes = self.pass(at);
-        for wanted in self.state.wants(target) {
+        for wanted in self.state.readings_to_load(target) {
             self.state.load(&wanted, []);
         }
         outcomes.add(self.input(Input::Observed { target, events }));

@@ -353,7 +353,7 @@ pub(crate) fn deleted<'e>(event: &'e Event<'_>) -> Option<Deleted<'e>> {
 
 /// The group of troubles with one cause: how a pod comes to run, what its node does, its probes, and so on. To readers
 /// who know one reason of a group, another one is not news.
-pub(crate) fn family<'e>(event: &'e Event<'_>) -> &'e str {
+pub(crate) fn trouble_class<'e>(event: &'e Event<'_>) -> &'e str {
     let reason = event.reason.trim();
     match of(event).map(|report| report.trouble) {
         Some(

@@ -12,18 +12,18 @@ const NODE: &str = "node";
 /// What an event talks about: one of the built-in families, or its reason and kind of message.
 /// Two events of one topic are no news to each other.
 pub(crate) fn of(event: &Event<'_>, workload: &str) -> String {
-    if let Some(family) = family(event) {
+    if let Some(topic) = built_in_topic(event) {
         return match event.node() {
             // Another node that goes away is news.
-            node if family == NODE && event.obj_type.trim() == "Node" => format!("{family} {node}"),
-            _ => family.to_owned(),
+            node if topic == NODE && event.obj_type.trim() == "Node" => format!("{topic} {node}"),
+            _ => topic.to_owned(),
         };
     }
     format!("{}: {}", event.reason.trim(), kind_of_message(&event.message, &event.obj_name, workload))
 }
 
 /// The built-in families: reasons and texts by which the cluster reports one and the same cause.
-fn family(event: &Event<'_>) -> Option<&'static str> {
+fn built_in_topic(event: &Event<'_>) -> Option<&'static str> {
     let (reason, message) = (event.reason.trim(), event.message.as_ref());
     let says = |words: &[&str]| words.iter().any(|word| message.contains(word));
     match reason {

@@ -271,7 +271,7 @@ fn a_command_is_answered_once_and_one_that_was_taken_back_is_not_there(location:
     let mut writer = open(location);
     let inbox = location.inbox().unwrap();
     let command = Command::RetryAll { destination: None };
-    let [first, second] = [1, 2].map(|seconds| inbox.ask(&command, after(seconds)).unwrap());
+    let [first, second] = [1, 2].map(|seconds| inbox.submit(None, &command, after(seconds)).unwrap());
     assert!(inbox.withdraw(second).unwrap());
     let waiting = writer.inbox().unwrap();
     assert_eq!(waiting.iter().map(|item| (item.id, &item.command)).collect::<Vec<_>>(), [(first, &command)]);
@@ -287,15 +287,15 @@ fn a_command_that_two_replicas_hand_over_is_carried_out_once(location: &Location
     let mut writer = open(location);
     let (inbox, other) = (location.inbox().unwrap(), location.inbox().unwrap());
     let command = Command::RetryAll { destination: None };
-    let first = inbox.ask_once("chat/1", &command, after(1)).unwrap();
-    assert_eq!(other.ask_once("chat/1", &command, after(2)).unwrap(), first);
-    assert_ne!(other.ask_once("chat/2", &command, after(2)).unwrap(), first);
+    let first = inbox.submit(Some("chat/1"), &command, after(1)).unwrap();
+    assert_eq!(other.submit(Some("chat/1"), &command, after(2)).unwrap(), first);
+    assert_ne!(other.submit(Some("chat/2"), &command, after(2)).unwrap(), first);
     let answered: Vec<_> = writer.inbox().unwrap().into_iter().map(|item| (item, "done".to_owned())).collect();
     assert_eq!(answered.len(), 2);
     writer.commit(&Batch { answered, ..at(3) }).unwrap();
-    assert_eq!(other.ask_once("chat/1", &command, after(4)).unwrap(), first, "also after it was answered");
-    assert_eq!(other.asked("chat/1").unwrap(), Some(crate::InboxItem { id: first, command }));
-    assert_eq!(other.asked("chat/3").unwrap(), None);
+    assert_eq!(other.submit(Some("chat/1"), &command, after(4)).unwrap(), first, "also after it was answered");
+    assert_eq!(other.submitted("chat/1").unwrap(), Some(crate::InboxItem { id: first, command }));
+    assert_eq!(other.submitted("chat/3").unwrap(), None);
     assert_eq!(other.answer(first).unwrap().as_deref(), Some("done"));
     assert!(writer.inbox().unwrap().is_empty());
 }

@@ -82,7 +82,7 @@ pub(crate) const TABLES: &[Table] = tables! {
     report: Number id, Number at, Text about, Flag last, Text body;
 };
 
-/// What a store records of itself: which of it is a number. The rest is about a store's own files.
+/// The `meta` values that a copy takes over, and their types. The others describe a store's own files.
 pub(crate) const META: &[(&str, Kind)] = &[
     ("seed", Kind::Text),
     ("uuid", Kind::Text),
@@ -98,7 +98,7 @@ pub(crate) const META: &[(&str, Kind)] = &[
 ];
 
 /// A store that is copied. Nobody else writes it meanwhile.
-pub(crate) trait Source {
+pub(crate) trait CopyReader {
     /// What it records of itself, see [`META`].
     fn meta(&mut self) -> Result<Vec<(&'static str, Value)>, StoreError>;
 
@@ -110,7 +110,7 @@ pub(crate) trait Source {
 pub(crate) type Take<'a> = dyn FnMut(&[Row]) -> Result<(), StoreError> + 'a;
 
 /// A store that is written. Nothing of it stays unless [`Target::finish`] returns without an error.
-pub(crate) trait Target {
+pub(crate) trait CopyWriter {
     /// Writes what the source records of itself, in place of what is there.
     fn write_meta(&mut self, rows: &[(&'static str, Value)]) -> Result<(), StoreError>;
 
@@ -172,8 +172,8 @@ pub(crate) fn missing(place: &impl ToString) -> StoreError {
 
 /// Copies all rows into a target at this place, and checks that they arrived. Returns how many rows each table has.
 pub(crate) fn copy_rows(
-    mut source: Box<dyn Source>,
-    mut target: Box<dyn Target>,
+    mut source: Box<dyn CopyReader>,
+    mut target: Box<dyn CopyWriter>,
     place: &impl ToString,
 ) -> Result<Vec<(&'static str, u64)>, StoreError> {
     let mut counts = Vec::with_capacity(TABLES.len());

@@ -137,23 +137,19 @@ pub(crate) fn decodable<E>(mut page: impl FnMut(i64) -> Result<Vec<(i64, String)
 pub trait Inbox {
     /// Puts a command in the inbox. Returns the number by which [`Inbox::answer`] finds its answer.
     ///
-    /// # Errors
-    /// When the store cannot be written.
-    fn ask(&self, command: &Command, now: Time) -> Result<i64, StoreError>;
-
-    /// Like [`Inbox::ask`], but for a command that several replicas may hand over, such as a message that a platform
-    /// delivers to each of them: `key` names it. If a command with this key is there already, nothing is added and its
-    /// number is returned, so that all get one answer.
+    /// `key` names a command that several replicas may submit, such as a message that a platform delivers to each of
+    /// them. If a command with this key is there already, nothing is added and its number is returned, so that all get
+    /// one answer.
     ///
     /// # Errors
     /// When the store cannot be written.
-    fn ask_once(&self, key: &str, command: &Command, now: Time) -> Result<i64, StoreError>;
+    fn submit(&self, key: Option<&str>, command: &Command, now: Time) -> Result<i64, StoreError>;
 
-    /// The command that was handed over with this key, carried out or not.
+    /// The command that was submitted with this key, carried out or not.
     ///
     /// # Errors
     /// When the store cannot be read.
-    fn asked(&self, key: &str) -> Result<Option<InboxItem>, StoreError>;
+    fn submitted(&self, key: &str) -> Result<Option<InboxItem>, StoreError>;
 
     /// The answer to a command, once it was carried out.
     ///

@@ -97,7 +97,7 @@ pub(crate) mod tests {
             details: Details {
                 objects: LiteMap::from_iter([("Pod/web-1".into(), seen)]),
                 reasons: vec![ReasonCount { reason: "Failed".into(), occurrences: 12 }],
-                topics: vec![Topic { key: "k".into(), words: "w".into(), family: String::new() }],
+                topics: vec![Topic { key: "k".into(), words: "w".into(), trouble_class: String::new() }],
                 newest: Newest { reason: "Failed".into(), ..Newest::default() },
                 newest_seen: at,
                 episodes: vec![3, 9],

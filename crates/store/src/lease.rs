@@ -18,7 +18,7 @@ pub struct Holder {
     /// Its epoch: each change of owners adds one.
     pub epoch: u64,
     /// The number of the newest commit: there is something new when it changes.
-    pub turn: u64,
+    pub commit: u64,
     /// For how long it owns the store if it does not renew the lease, by the clock of the store.
     pub expires_in: Duration,
 }

@@ -184,7 +184,7 @@ impl Location {
         }
     }
 
-    /// Whether the store exists. If that cannot be found out, it is taken to, so that opening it says why.
+    /// Whether the store exists. If that cannot be found out, returns true, so that opening the store says why.
     pub fn exists(&self) -> bool {
         match self {
             Self::Sqlite(path) => path.exists(),
@@ -202,7 +202,7 @@ impl Location {
         if !self.exists() {
             return Err(copy::missing(self));
         }
-        let source: Box<dyn copy::Source> = match self {
+        let source: Box<dyn copy::CopyReader> = match self {
             Self::Sqlite(path) => {
                 Box::new(sqlite::CopySource::open(path).map_err(|error| copy::in_use(self, error.into()))?)
             }
@@ -210,7 +210,7 @@ impl Location {
                 Box::new(postgres::CopySource::open(server).map_err(|error| copy::in_use(self, error))?)
             }
         };
-        let target: Box<dyn copy::Target> = match to {
+        let target: Box<dyn copy::CopyWriter> = match to {
             Self::Sqlite(path) => Box::new(sqlite::CopyTarget::open(path)?),
             Self::Postgres(server) => {
                 Box::new(postgres::CopyTarget::open(server).map_err(|error| copy::in_use(to, error))?)

@@ -34,8 +34,8 @@ pub(crate) const DOWN: i64 = 5;
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
-/// How old rows are deleted.
-pub(crate) mod keep {
+/// How long rows are kept, and how many rows one round deletes.
+pub(crate) mod retention {
     use std::time::Duration;
 
     use super::DAY;
@@ -221,7 +221,7 @@ impl ObservationRow {
     }
 }
 
-/// An incident for an answer. What its own state says of the acknowledgement comes before the row beside it.
+/// An incident for an answer. Its own acknowledgement comes before the row of the table `acknowledged`.
 pub(crate) fn stored_incident(
     incident: Incident,
     ended_at: Option<i64>,

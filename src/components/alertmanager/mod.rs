@@ -266,7 +266,7 @@ fn finding(subject: &str, member: &Member, reply: Result<&Reply, &Outcome>) -> F
 }
 
 fn stranger(reply: &Reply) -> Outcome {
-    reply::unclear(reply, "a success that is not Alertmanager's (a proxy or a login page in between?)")
+    reply::success_not_of(reply, "Alertmanager")
 }
 
 /// What a reply means. What Alertmanager takes it answers with an empty body.

@@ -172,7 +172,7 @@ fn is_too_fast(status: u16, code: &str) -> bool {
 fn common(reply: &Reply) -> Outcome {
     match reply.status {
         429 | 413 | 300..=399 | 407 | 408 | 425 | 500..=599 => reply::by_status(reply),
-        _ => reply::unclear(reply, "an answer that is not DingTalk's (wrong host, or a proxy in between?)"),
+        _ => reply::answer_not_of(reply, "DingTalk"),
     }
 }
 

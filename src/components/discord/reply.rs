@@ -38,7 +38,7 @@ pub(super) fn of_webhook(request: Option<&Request>, reply: &Reply) -> Outcome {
             let posted = serde_json::from_str::<Posted>(&reply.body).unwrap_or_default();
             let is_own = reply.status == 204 || !posted.id.is_empty();
             match request {
-                _ if !is_own => reply::unclear(reply, "a success that is not Discord's (a proxy or a login page in between?)"),
+                _ if !is_own => reply::success_not_of(reply, "Discord"),
                 Some(request) => request.arrived(&posted.channel_id, &posted.id),
                 None => Outcome::Delivered,
             }
@@ -51,7 +51,7 @@ pub(super) fn of_webhook(request: Option<&Request>, reply: &Reply) -> Outcome {
         }
         (400, 220_001) => reply.invalid_destination(code, "the webhook is one of a forum: add `?thread_id=` and the id of a post to its URL"),
         (401 | 403 | 404, _) if code != 0 => reply.invalid_destination(code, "the webhook was deleted or its URL is wrong: make one in the channel's settings (Integrations), and put its URL into podbell.yaml"),
-        (401 | 403 | 404 | 405, _) => reply::unclear(reply, "an answer that is not Discord's (wrong host, or a proxy in between?)"),
+        (401 | 403 | 404 | 405, _) => reply::answer_not_of(reply, "Discord"),
         _ => reply::of_platform(reply),
     }
 }

@@ -61,9 +61,9 @@ fn classify(reply: &Reply) -> Outcome {
     };
     match reply.status {
         200 if is_own("name") => Outcome::Delivered,
-        200 => reply::unclear(reply, "a success that is not Google Chat's (a proxy or a login page in between?)"),
+        200 => reply::success_not_of(reply, "Google Chat"),
         401 | 403 | 404 if is_own("error") => reply.invalid_destination(reply.status, "the webhook was deleted or its URL is wrong: make one in the space (Apps & integrations), and put its URL into podbell.yaml"),
-        401 | 403 | 404 => reply::unclear(reply, "an answer that is not Google Chat's (wrong host, or a proxy in between?)"),
+        401 | 403 | 404 => reply::answer_not_of(reply, "Google Chat"),
         _ => reply::of_platform(reply),
     }
 }

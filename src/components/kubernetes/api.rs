@@ -117,7 +117,7 @@ impl Api {
         more: Option<&str>,
     ) -> Result<Page, Fault> {
         let response = self.get(resource, namespace, &list_query(more), resource.accepts_list()).await?;
-        let body = timeout(self.config.pace.patience.saturating_mul(2), read(response.into_body()));
+        let body = timeout(self.config.timing.patience.saturating_mul(2), read(response.into_body()));
         let body = body.await.map_err(|_| Fault::silent())??;
         let list: ListBody = serde_json::from_slice(&body).map_err(Fault::nonsense)?;
         let more = list.metadata.r#continue.filter(|more| !more.is_empty());
@@ -130,7 +130,7 @@ impl Api {
     /// When there is no valid answer.
     pub(crate) async fn version(&self, resource: Resource, namespace: Option<&str>) -> Result<String, Fault> {
         let response = self.get(resource, namespace, "limit=1", resource.accepts_list()).await?;
-        let body = timeout(self.config.pace.patience, read(response.into_body()));
+        let body = timeout(self.config.timing.patience, read(response.into_body()));
         let list: ListBody =
             serde_json::from_slice(&body.await.map_err(|_| Fault::silent())??).map_err(Fault::nonsense)?;
         Ok(list.metadata.resource_version)
@@ -182,14 +182,14 @@ impl Api {
         let asked = clock::now();
         let response = self.send(request.map_err(Fault::setup_of)?).await?;
         let clocks = Clocks::of(response.headers(), asked, clock::now());
-        let body = timeout(self.config.pace.patience, read(response.into_body())).await;
+        let body = timeout(self.config.timing.patience, read(response.into_body())).await;
         Ok((body.map_err(|_| Fault::silent())??, clocks))
     }
 
     async fn send(&self, request: Request<Body>) -> Result<Response<Body>, Fault> {
         let (client, generation) = self.client().await?;
         self.requests.fetch_add(1, Ordering::Relaxed);
-        let sent = timeout(self.config.pace.patience, client.send(request)).await;
+        let sent = timeout(self.config.timing.patience, client.send(request)).await;
         let response = match sent.map_err(|_| Fault::silent())? {
             Ok(response) => response,
             Err(error) => {
@@ -204,7 +204,7 @@ impl Api {
         if status == StatusCode::UNAUTHORIZED {
             self.read_credentials_again(generation).await;
         }
-        Err(refused(response, self.config.pace.patience).await)
+        Err(refused(response, self.config.timing.patience).await)
     }
 
     /// The client and its generation.
@@ -219,7 +219,7 @@ impl Api {
             let (config, runtime) = (self.config.clone(), Handle::current());
             (clock::monotonic(), spawn_blocking(move || runtime.block_on(connect::client(&config))))
         });
-        let made = timeout(self.config.pace.patience, making).await.map_err(|_| Fault::slow_setup())?;
+        let made = timeout(self.config.timing.patience, making).await.map_err(|_| Fault::slow_setup())?;
         state.making = None;
         let made = made.map_err(|error| Fault::setup(&error))??;
         state.generation += 1;
@@ -232,7 +232,7 @@ impl Api {
     /// long outage, because a credential plugin takes time.
     async fn not_reached(&self, generation: u64) {
         let mut state = self.client.lock().await;
-        let is_old = state.made.is_none_or(|made| made.elapsed() >= self.config.pace.longest_pause);
+        let is_old = state.made.is_none_or(|made| made.elapsed() >= self.config.timing.longest_pause);
         if state.generation == generation && is_old {
             state.ready = None;
         }

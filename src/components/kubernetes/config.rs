@@ -146,7 +146,7 @@ impl KubernetesKeys {
     fn draft(self, facts: &SourceFacts) -> Draft<dyn Source> {
         use std::sync::Arc;
 
-        use super::settings::{Enrich, KubernetesConfig, Pace};
+        use super::settings::{Enrich, KubernetesConfig, Timing};
         use super::watch::KubernetesSource;
 
         let mut config = KubernetesConfig::new(&self.name);
@@ -162,7 +162,7 @@ impl KubernetesKeys {
             Ask::Logs => Enrich::Logs,
             Ask::Off => Enrich::Off,
         };
-        config.pace = Pace { watch_for: facts.rhythm.interval(), ..Pace::default() };
+        config.timing = Timing { watch_for: facts.rhythm.interval(), ..Timing::default() };
         Draft::<dyn Source>::new(move |_| Some(Arc::new(KubernetesSource::new(config))))
     }
 

@@ -18,7 +18,7 @@ const TIMEOUT: Duration = Duration::from_secs(4);
 /// Asks the API server.
 pub(super) async fn examine(source: &KubernetesConfig) -> Checked {
     let mut config = source.clone();
-    config.pace.patience = TIMEOUT;
+    config.timing.patience = TIMEOUT;
     match inspect(&config).await {
         Err(fault) => failed(&source.name, &fault).into(),
         Ok(inspection) => {

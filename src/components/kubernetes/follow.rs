@@ -181,7 +181,7 @@ impl Follower {
 
     async fn stream(&mut self) -> Option<WatchEvent> {
         let State::Streaming { lines, held } = &mut self.state else { return None };
-        match timeout(INITIAL.min(self.config.pace.watch_for + GRACE), lines.next()).await {
+        match timeout(INITIAL.min(self.config.timing.watch_for + GRACE), lines.next()).await {
             Ok(Ok(Some(Line::Changed(object)))) => {
                 held.push(object);
                 (held.len() >= super::api::PAGE as usize)
@@ -335,8 +335,8 @@ impl Follower {
     /// Doubles the pause each time, and picks between half and all of it; never shorter than the server's
     /// `Retry-After`.
     fn pause(&mut self, retry_after: Option<Duration>) {
-        let pace = &self.config.pace;
-        let pause = jittered(doubled(pace.first_pause, self.failures, pace.longest_pause), rand::random());
+        let timing = &self.config.timing;
+        let pause = jittered(doubled(timing.first_pause, self.failures, timing.longest_pause), rand::random());
         self.failures = (self.failures + 1).min(16);
         self.not_before = Some(clock::monotonic() + pause.max(retry_after.unwrap_or_default()));
     }

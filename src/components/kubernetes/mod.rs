@@ -55,7 +55,7 @@ mod workloads;
 
 pub use self::config::SOURCE;
 #[cfg(feature = "kubernetes")]
-pub use self::settings::{EVENT_TTL, KubernetesConfig, Pace, SERVICE_LABELS};
+pub use self::settings::{EVENT_TTL, KubernetesConfig, SERVICE_LABELS, Timing};
 #[cfg(feature = "kubernetes")]
 pub use self::watch::run;
 

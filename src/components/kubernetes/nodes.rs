@@ -56,7 +56,7 @@ pub(super) async fn keep(watch: NodeWatch) {
                             "cannot be read: only events tell of nodes");
                     }
                     // The operator has to fix that: no hurry.
-                    tokio::time::sleep(reporter.watch.config.pace.longest_pause).await;
+                    tokio::time::sleep(reporter.watch.config.timing.longest_pause).await;
                 }
             }
         }

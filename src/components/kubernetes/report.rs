@@ -207,7 +207,7 @@ impl Reporter {
         }
         self.lost_at = Some(now);
         self.losses = (self.losses + 1).min(7);
-        doubled(self.config.pace.first_pause, self.losses, Duration::MAX)
+        doubled(self.config.timing.first_pause, self.losses, Duration::MAX)
     }
 
     fn start_over(&mut self) {
@@ -225,7 +225,7 @@ impl Reporter {
                 Ok(())
             }
             WatchEvent::Opened => {
-                self.say_at = Some(clock::monotonic() + self.config.pace.settled);
+                self.say_at = Some(clock::monotonic() + self.config.timing.settled);
                 Ok(())
             }
             WatchEvent::Changed(object) => self.wait(&object, Waiting::Changed, caught_up).await,
@@ -307,13 +307,13 @@ impl Reporter {
         self.waiting.push(change);
         // What a broken watch missed is still coming: a bookmark, or a quiet moment, ends it.
         if let Some(at) = &mut self.say_at {
-            *at = clock::monotonic() + self.config.pace.settled;
+            *at = clock::monotonic() + self.config.timing.settled;
         }
         if self.waiting.len() >= BATCH {
             return self.flush(caught_up).await;
         }
         // A pod's own watch may be a moment behind the watch of its events.
-        let gather = self.config.pace.gather;
+        let gather = self.config.timing.gather;
         self.flush_at.get_or_insert_with(|| clock::monotonic() + gather);
         Ok(())
     }

@@ -146,6 +146,6 @@ impl Resource {
 
     /// How long one watch lasts.
     pub(crate) fn watch_for(self, config: &KubernetesConfig) -> Duration {
-        if self == Self::Events { config.pace.watch_for } else { METADATA_WATCH }
+        if self == Self::Events { config.timing.watch_for } else { METADATA_WATCH }
     }
 }

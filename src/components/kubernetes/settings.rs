@@ -32,7 +32,7 @@ pub struct KubernetesConfig {
     /// What is asked of pods whose incidents open.
     pub enrich: Enrich,
     /// Time limits and intervals.
-    pub pace: Pace,
+    pub timing: Timing,
 }
 
 impl KubernetesConfig {
@@ -48,14 +48,14 @@ impl KubernetesConfig {
             event_ttl: EVENT_TTL,
             watch_list: false,
             enrich: Enrich::default(),
-            pace: Pace::default(),
+            timing: Timing::default(),
         }
     }
 }
 
 /// How long things take. The operator can set only `watch_for`.
 #[derive(Clone, Copy, Debug)]
-pub struct Pace {
+pub struct Timing {
     /// How long one watch lasts; its normal end proves that nothing was missed.
     pub watch_for: Duration,
     /// How long changes wait for others to form a batch.
@@ -72,7 +72,7 @@ pub struct Pace {
     pub unavailable_after: Duration,
 }
 
-impl Default for Pace {
+impl Default for Timing {
     fn default() -> Self {
         Self {
             watch_for: Duration::from_secs(30),

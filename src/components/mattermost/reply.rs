@@ -24,13 +24,13 @@ fn refusal(reply: &Reply) -> Option<String> {
 pub(super) fn of_webhook(reply: &Reply) -> Outcome {
     match (reply.status, refusal(reply)) {
         (200, _) if reply.body.trim() == "ok" => Outcome::Delivered,
-        (200, _) => reply::unclear(reply, "a success that is not Mattermost's (a proxy or a login page in between?)"),
+        (200, _) => reply::success_not_of(reply, "Mattermost"),
         (400 | 413, Some(id)) if [".too_large", ".msg.", ".parse.", ".decode.", ".text."].iter().any(|word| id.contains(word)) => {
             reply.content_rejected()
         }
         (400 | 401 | 403 | 404 | 501, Some(_)) => reply.invalid_destination(reply.status, "the webhook was deleted, its channel is gone, or webhooks are switched off: make one (Integrations) and put its URL into podbell.yaml"),
         (400 | 401 | 403 | 404 | 405, None) => {
-            reply::unclear(reply, "an answer that is not Mattermost's (wrong host, or a proxy in between?)")
+            reply::answer_not_of(reply, "Mattermost")
         }
         _ => reply::of_platform(reply),
     }
@@ -41,7 +41,7 @@ pub(super) fn of_bot(request: &Request, reply: &Reply) -> Outcome {
     if (200..300).contains(&reply.status) {
         return match serde_json::from_str::<Posted>(&reply.body) {
             Ok(posted) => request.arrived("", &posted.id),
-            Err(_) => reply::unclear(reply, "a success that is not Mattermost's (a proxy or a login page in between?)"),
+            Err(_) => reply::success_not_of(reply, "Mattermost"),
         };
     }
     let id = refusal(reply).unwrap_or_default();
@@ -60,7 +60,7 @@ pub(super) fn of_question(reply: &Reply) -> Outcome {
         (400, Some(id)) if id.contains("_deleted.") => reply.invalid_destination(reply.status, "the channel is archived: unarchive it, or put another one into podbell.yaml (`channel`)"),
         (401 | 403 | 404, Some(_)) => reply.invalid_destination(reply.status, "the bot's token is not valid any more, or the bot is not in the channel: check both, and `channel` in podbell.yaml"),
         (401 | 403 | 404 | 405, None) => {
-            reply::unclear(reply, "an answer that is not Mattermost's (wrong host, or a proxy in between?)")
+            reply::answer_not_of(reply, "Mattermost")
         }
         _ => reply::of_platform(reply),
     }

@@ -137,7 +137,7 @@ fn classify(reply: &Reply) -> Outcome {
     let says = |word: &str| reply.body.to_lowercase().contains(word);
     match reply.status {
         202 => Outcome::Delivered,
-        200..=299 => reply::unclear(reply, "a success that is not PagerDuty's (a proxy or a login page in between?)"),
+        200..=299 => reply::success_not_of(reply, "PagerDuty"),
         // What PagerDuty itself says is JSON.
         401 | 403 | 404 | 405 if reply.is_page() => reply::in_between(reply),
         400 | 401 | 403 | 404 if says("routing_key") || says("routing key") => reply.invalid_destination(reply.status, "the integration is gone or its key is wrong: add an Events API v2 integration to the service and put its key into podbell.yaml (`routing_key`)"),

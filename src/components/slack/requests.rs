@@ -131,11 +131,11 @@ pub(crate) fn classify(request: &Request, reply: &Reply) -> Outcome {
     let answer: Answer = match serde_json::from_str(&reply.body) {
         Ok(answer) if (200..300).contains(&reply.status) || reply.status == 429 => answer,
         _ if (200..300).contains(&reply.status) => {
-            return reply::unclear(reply, "a success that is not Slack's (a proxy or a login page in between?)");
+            return reply::success_not_of(reply, "Slack");
         }
         // These are not Slack's words: something in between answers, which says nothing about the token.
         _ if matches!(reply.status, 300..=399 | 401 | 403 | 404 | 410) => {
-            return reply::unclear(reply, "an answer that is not Slack's (a proxy in between?)");
+            return reply::answer_not_of(reply, "Slack");
         }
         _ => return reply::of_platform(reply),
     };

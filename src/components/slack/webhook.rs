@@ -32,11 +32,11 @@ fn classify(reply: &Reply) -> Outcome {
     let is_code = (1..=64).contains(&code.len()) && code.bytes().all(|b| b.is_ascii_lowercase() || b == b'_');
     match reply.status {
         200 if code == "ok" => Outcome::Delivered,
-        200..=299 => reply::unclear(reply, "a success that is not Slack's (a proxy or a login page in between?)"),
+        200..=299 => reply::success_not_of(reply, "Slack"),
         400 if is_code => reply.content_rejected(),
         401 | 403 | 404 | 410 if is_code => reply.invalid_destination(code.to_owned(), advice(code)),
         // These are not Slack's words: something in between answers, which says nothing about the URL.
-        401 | 403 | 404 | 410 => reply::unclear(reply, "an answer that is not Slack's (a proxy in between?)"),
+        401 | 403 | 404 | 410 => reply::answer_not_of(reply, "Slack"),
         _ => reply::of_platform(reply),
     }
 }

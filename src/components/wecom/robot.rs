@@ -88,7 +88,7 @@ pub(crate) fn classify(reply: &Reply) -> Outcome {
         return reply::not_of(reply, "WeCom");
     }
     let Ok(Answer { errcode }) = serde_json::from_str(&reply.body) else {
-        return reply::unclear(reply, "a success that is not WeCom's (a proxy or a login page in between?)");
+        return reply::success_not_of(reply, "WeCom");
     };
     match errcode {
         0 => Outcome::Delivered,

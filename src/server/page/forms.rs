@@ -9,6 +9,7 @@ use axum::response::Response;
 use serde::Deserialize;
 
 use super::access::{self, Visitor};
+use super::action::PageAction;
 use super::html::Tab;
 use super::sessions::LIFETIME;
 use super::sign_in::{self, SignInError};
@@ -137,12 +138,12 @@ pub(super) async fn act(
         return asking.say(StatusCode::FORBIDDEN, words.not_done(), words.forbidden());
     }
     let what = one_line(&form.what, 400);
-    let text = match (form.command.as_str(), form.lasts.as_str()) {
-        ("ack", _) => format!("ack {what}"),
-        ("unmute", _) => format!("unmute {what}"),
-        ("mute", lasts @ ("1h" | "4h" | "24h")) => {
+    let action = PageAction::of(&form.command);
+    let (action, text) = match (action, form.lasts.as_str()) {
+        (Some(action @ (PageAction::Ack | PageAction::Unmute)), _) => (action, format!("{} {what}", action.as_str())),
+        (Some(action @ PageAction::Mute), lasts @ ("1h" | "4h" | "24h")) => {
             let why = one_line(&form.why, 200);
-            format!("mute {what} {lasts} {}", ask::without_dashes(&why))
+            (action, format!("mute {what} {lasts} {}", ask::without_dashes(&why)))
         }
         _ => return refused(StatusCode::BAD_REQUEST, "a form that asks for nothing known"),
     };
@@ -163,5 +164,5 @@ pub(super) async fn act(
     }
     let back = local(&form.back).filter(|back| back.starts_with(page.base.as_str())).unwrap_or("/");
     let join = if back.contains('?') { '&' } else { '?' };
-    to(&format!("{back}{join}said={}", form.command))
+    to(&format!("{back}{join}said={}", action.as_str()))
 }

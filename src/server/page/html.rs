@@ -4,6 +4,7 @@
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use super::access::Visitor;
+use super::action::PageAction;
 use super::words::PageTexts;
 use podbell_core::message::{Block, Phrases, Span, Style, one_line};
 use podbell_core::rollout::RolloutOf;
@@ -82,10 +83,10 @@ impl Context<'_> {
     }
 
     /// The hidden fields of a form that changes something.
-    pub(super) fn hidden(&self, command: &str, what: &str) -> Markup {
+    pub(super) fn hidden(&self, action: PageAction, what: &str) -> Markup {
         html! {
             input type="hidden" name="token" value=(self.token);
-            input type="hidden" name="do" value=(command);
+            input type="hidden" name="do" value=(action.as_str());
             input type="hidden" name="what" value=(what);
             input type="hidden" name="back" value=(self.here);
         }

@@ -2,6 +2,7 @@
 
 use maud::{Markup, html};
 
+use super::action::PageAction;
 use super::html::{Context, Size, blocks, data};
 use super::incidents::{has_it, service_path};
 use crate::chat::views::Detail;
@@ -86,13 +87,13 @@ fn action_forms(cx: &Context<'_>, detail: &Detail) -> Markup {
         div.actions.large {
             @if brief.acknowledged.is_none() {
                 form method="post" action=(cx.to("/do")) {
-                    (cx.hidden("ack", &id))
+                    (cx.hidden(PageAction::Ack, &id))
                     button #ack data-key="a" { (words.acknowledge()) }
                 }
             }
             @if let Some(mute) = own {
                 form method="post" action=(cx.to("/do")) {
-                    (cx.hidden("unmute", &typed(&mute.what)))
+                    (cx.hidden(PageAction::Unmute, &typed(&mute.what)))
                     button #mute data-key="m" { (words.unmute()) }
                 }
             } @else {
@@ -107,7 +108,7 @@ pub(super) fn mute_form(cx: &Context<'_>, what: &str) -> Markup {
     let words = cx.words;
     html! {
         form method="post" action=(cx.to("/do")) {
-            (cx.hidden("mute", what))
+            (cx.hidden(PageAction::Mute, what))
             label for="lasts" { (words.how_long()) }
             select #lasts name="lasts" {
                 option value="1h" selected { (words.hour()) }

@@ -2,6 +2,7 @@
 
 use maud::{Markup, html};
 
+use super::action::PageAction;
 use super::html::{Context, Size, data, encoded, nothing};
 use crate::chat::views::{Home, PAGE, Row};
 use podbell_core::ask::{few, named, typed};
@@ -107,16 +108,16 @@ fn action_forms(cx: &Context<'_>, row: &Row, list: &str) -> Markup {
         div.actions {
             @if row.brief.acknowledged.is_none() {
                 form method="post" action=(cx.to("/do")) {
-                    (cx.hidden("ack", &number))
+                    (cx.hidden(PageAction::Ack, &number))
                     button id=(format!("{list}{id}-ack")) data-key="a" aria-label=(format!("{} #{id}", words.acknowledge())) { (words.acknowledge()) }
                 }
             }
             form method="post" action=(cx.to("/do")) {
                 @if let Some(mute) = row.brief.muted.iter().find(own) {
-                    (cx.hidden("unmute", &typed(&mute.what)))
+                    (cx.hidden(PageAction::Unmute, &typed(&mute.what)))
                     button id=(format!("{list}{id}-mute")) data-key="m" aria-label=(format!("{} #{id}", words.unmute())) { (words.unmute()) }
                 } @else {
-                    (cx.hidden("mute", &number))
+                    (cx.hidden(PageAction::Mute, &number))
                     input type="hidden" name="lasts" value="1h";
                     @let mute = words.mute_for(words.hour());
                     button id=(format!("{list}{id}-mute")) data-key="m" aria-label=(format!("{mute} #{id}")) { (mute) }
@@ -142,7 +143,7 @@ pub(super) fn muted(cx: &Context<'_>, mute: &Mute) -> Markup {
             }
             @if cx.may_write() {
                 form method="post" action=(cx.to("/do")) {
-                    (cx.hidden("unmute", &typed(&mute.what)))
+                    (cx.hidden(PageAction::Unmute, &typed(&mute.what)))
                     button.quiet id=(format!("mute{}", mute.id)) aria-label=(format!("{}{}{}", words.unmute(), cx.say().colon(), one_line(&named(&mute.what), 200))) { (words.unmute()) }
                 }
             } @else { (nothing()) }

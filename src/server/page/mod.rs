@@ -5,6 +5,7 @@
 //! pure). The query service leaves out what a visitor may not see, and carries out user actions as in chats.
 
 mod access;
+mod action;
 mod assets;
 mod destinations;
 mod forms;
@@ -38,6 +39,7 @@ pub(crate) use self::destinations::Paced;
 pub(crate) use self::sources::Interval;
 
 use self::access::Visitor;
+use self::action::PageAction;
 use self::assets::Assets;
 use self::html::{Context, Tab};
 use self::live::{Streams, Waits};
@@ -171,7 +173,7 @@ struct PageRequest<'a> {
     visitor: Option<Visitor>,
     style: Style,
     here: String,
-    said: Option<&'static str>,
+    said: Option<PageAction>,
 }
 
 impl Page {
@@ -222,12 +224,11 @@ impl PageRequest<'_> {
             visitor: self.visitor.as_ref(),
             token: self.visitor.as_ref().map(|v| access::form_token(&self.page.key, v)).unwrap_or_default(),
             here: self.here.clone(),
-            said: match self.said {
-                Some("ack") => Some(words.said_ack()),
-                Some("mute") => Some(words.said_mute()),
-                Some("unmute") => Some(words.said_unmute()),
-                _ => None,
-            },
+            said: self.said.map(|action| match action {
+                PageAction::Ack => words.said_ack(),
+                PageAction::Mute => words.said_mute(),
+                PageAction::Unmute => words.said_unmute(),
+            }),
         }
     }
 
@@ -288,11 +289,11 @@ fn to(place: &str) -> Response {
 }
 
 /// Path and query without `said`, and the value of `said`.
-fn without_said(uri: &Uri) -> (String, Option<&'static str>) {
+fn without_said(uri: &Uri) -> (String, Option<PageAction>) {
     let mut said = None;
     let kept = uri.query().unwrap_or_default().split('&').filter(|pair| match pair.strip_prefix("said=") {
         Some(word) => {
-            said = ["ack", "mute", "unmute"].into_iter().find(|known| *known == word);
+            said = PageAction::of(word);
             false
         }
         None => !pair.is_empty(),
@@ -481,7 +482,7 @@ mod tests {
     #[test]
     fn what_was_said_is_one_of_three_words_and_leaves_the_address() {
         let of = |text: &str| without_said(&text.parse().unwrap());
-        assert_eq!(of("/?page=2&said=ack"), ("/?page=2".to_owned(), Some("ack")));
+        assert_eq!(of("/?page=2&said=ack"), ("/?page=2".to_owned(), Some(PageAction::Ack)));
         assert_eq!(of("/incidents/7?said=%3Cscript%3E"), ("/incidents/7".to_owned(), None));
         assert_eq!(of("/?said=mute&said=x&q=said"), ("/?q=said".to_owned(), None));
     }

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use podbell::clock;
-use podbell::components::kubernetes::{self, KubernetesConfig, Pace};
+use podbell::components::kubernetes::{self, KubernetesConfig, Timing};
 use podbell::sources::{SourceEvent, WantedMetadata};
 use podbell_core::source::Problem;
 use podbell_core::time::Time;
@@ -18,8 +18,8 @@ use tokio_util::sync::CancellationToken;
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Rhythms for the impatient.
-pub fn pace() -> Pace {
-    Pace {
+pub fn timing() -> Timing {
+    Timing {
         watch_for: Duration::from_secs(5),
         gather: Duration::from_millis(50),
         settled: Duration::from_millis(200),
@@ -56,7 +56,7 @@ impl Watching {
         let mut config = KubernetesConfig::new("prod");
         config.cluster = "c".into();
         config.kubeconfig = Some(folder.path().join("kubeconfig"));
-        config.pace = pace();
+        config.timing = timing();
         change(&mut config);
         let (sender, events) = mpsc::channel(64);
         let stop = CancellationToken::new();

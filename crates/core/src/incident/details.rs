@@ -26,8 +26,8 @@ const MAX_TOPICS: usize = 50;
 const MAX_MESSAGE_CHARS: usize = 4000;
 /// Names in Kubernetes have at most 253 characters; a longer one is garbage from the source.
 pub(super) const MAX_NAME_CHARS: usize = 300;
-/// How many characters of a family of troubles are kept.
-pub(super) const MAX_FAMILY_CHARS: usize = 60;
+/// How many characters of a class of troubles are kept.
+pub(super) const MAX_CLASS_CHARS: usize = 60;
 
 /// What an incident is about, in detail. All of it is bounded.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -92,9 +92,9 @@ pub struct Topic {
     pub key: String,
     /// Its words when it is news: the reason, and the message's beginning.
     pub words: String,
-    /// The family of troubles that it belongs to, see [`crate::reports::family`].
+    /// The class of troubles that it belongs to, see [`crate::reports::trouble_class`].
     #[serde(default)]
-    pub family: String,
+    pub trouble_class: String,
 }
 
 impl Details {
@@ -153,8 +153,8 @@ impl Details {
     pub(super) fn record_topic(&mut self, event: &Event<'_>, workload: &str) {
         let key = clipped(&crate::topic::of(event, workload), MAX_NAME_CHARS);
         if self.topics.len() < MAX_TOPICS && !self.topics.iter().any(|known| known.key == key) {
-            let family = clipped(crate::reports::family(event), MAX_FAMILY_CHARS);
-            self.topics.push(Topic { key, words: topic_words(event), family });
+            let trouble_class = clipped(crate::reports::trouble_class(event), MAX_CLASS_CHARS);
+            self.topics.push(Topic { key, words: topic_words(event), trouble_class });
         }
     }
 

@@ -39,7 +39,7 @@ pub(crate) use affected::CauseState;
 pub use affected::JoinedRule;
 pub(crate) use details::object_key;
 pub use details::{Details, ObjectState, Topic};
-use details::{MAX_FAMILY_CHARS, MAX_NAME_CHARS, clipped, newest};
+use details::{MAX_CLASS_CHARS, MAX_NAME_CHARS, clipped, newest};
 pub(crate) use joining::Joining;
 use notification_state::NotificationState;
 use packed::Packed;
@@ -268,11 +268,11 @@ impl Incident {
         });
     }
 
-    /// Whether it is about the same family of troubles as an event.
+    /// Whether it is about the same class of troubles as an event.
     pub(crate) fn is_about(&self, event: &Event<'_>) -> bool {
-        let family = clipped(super::reports::family(event), MAX_FAMILY_CHARS);
+        let trouble_class = clipped(super::reports::trouble_class(event), MAX_CLASS_CHARS);
         // Topics that were stored before families were known may be about anything.
-        self.details.topics.iter().any(|topic| topic.family == family || topic.family.is_empty())
+        self.details.topics.iter().any(|topic| topic.trouble_class == trouble_class || topic.trouble_class.is_empty())
     }
 
     /// The time from its first occurrence to its newest.

@@ -67,7 +67,7 @@ pub struct PendingNotice {
     pub kind: NoticeKind,
     /// The poll that caused it; of several, the first.
     pub caused_at: Time,
-    /// Whether it skips its usual wait: `group_wait` if it opens by lasting, `min_gap` if it is about another family of
+    /// Whether it skips its usual wait: `group_wait` if it opens by lasting, `min_gap` if it is about another class of
     /// troubles than those sent.
     #[serde(default)]
     pub at_once: bool,
@@ -407,10 +407,12 @@ impl Grouped {
     }
 }
 
-/// Whether a topic beyond the first `known` belongs to a new family.
+/// Whether a topic beyond the first `known` belongs to a new class of troubles.
 fn tells_of_another(topics: &[Topic], known: usize) -> bool {
     let (told, new) = topics.split_at(known.min(topics.len()));
-    let is_told = |topic: &Topic| told.iter().any(|other| other.family == topic.family || other.family.is_empty());
+    let is_told = |topic: &Topic| {
+        told.iter().any(|other| other.trouble_class == topic.trouble_class || other.trouble_class.is_empty())
+    };
     !told.is_empty() && new.iter().any(|topic| !is_told(topic))
 }
 

@@ -28,7 +28,8 @@ impl Composed {
 }
 
 impl MessageFormatter<'_> {
-    /// The incident by its rule's template, else by its destination's, else in podbell's own words.
+    /// Applies the rule's template, completed by the destination's. Without a template, or if it fails, the message is in
+    /// podbell's own words.
     pub(super) fn with_template(
         &self,
         notice: &Notice,

@@ -68,8 +68,8 @@ fn written<S: ValueType>(key: &Key<S>, map: &mut MapReader<'_>, context: &mut Co
     key.take_written(map, context.reader)
 }
 
-/// What a function makes of the value.
-fn by<T: Default>(
+/// Reads a key's value with this function; without the key, the default of the value's type.
+fn read_with<T: Default>(
     read: impl Fn(&Node, &mut Context<'_>) -> T,
 ) -> impl Fn(&Key<SchemaOnly>, &mut MapReader<'_>, &mut Context<'_>) -> T {
     move |key, map, context| key.node(map, context.reader).map(|node| read(node, context)).unwrap_or_default()
@@ -141,7 +141,7 @@ settings! {
     SEVERITY: OneOf<Severity> = Key::with_default("severity", SEVERITIES, "warning", "How urgent it is: `critical`, `warning` or `info`.");
 
     /// `open_when`.
-    open_when: Option<OpenWhen>, read by(|node, context| open_when::read(node, context.reader));
+    open_when: Option<OpenWhen>, read read_with(|node, context| open_when::read(node, context.reader));
     OPEN_WHEN: SchemaOnly = Key::optional(
         "open_when",
         SchemaOnly(open_when::schema),
@@ -242,7 +242,7 @@ settings! {
     );
 
     /// `notify`.
-    notify: Option<Notify>, read by(notify::notify);
+    notify: Option<Notify>, read read_with(notify::notify);
     NOTIFY: SchemaOnly = Key::optional(
         "notify",
         SchemaOnly(notify_schema),
@@ -250,7 +250,7 @@ settings! {
     );
 
     /// `unacknowledged`. Empty for `off`.
-    unacknowledged: Option<Vec<UnacknowledgedStep>>, read by(notify::unacknowledged);
+    unacknowledged: Option<Vec<UnacknowledgedStep>>, read read_with(notify::unacknowledged);
     UNACKNOWLEDGED: SchemaOnly = Key::optional(
         "unacknowledged",
         SchemaOnly(unacknowledged_schema),
@@ -258,7 +258,7 @@ settings! {
     );
 
     /// `mention`.
-    mention: Option<BTreeMap<Severity, Vec<String>>>, read by(notify::mention);
+    mention: Option<BTreeMap<Severity, Vec<String>>>, read read_with(notify::mention);
     MENTION: SchemaOnly = Key::optional(
         "mention",
         SchemaOnly(mention_schema),
@@ -282,7 +282,7 @@ settings! {
     );
 
     /// `escalate`.
-    escalate: PartialEscalate, read by(|node, context| escalate::read(node, context.reader));
+    escalate: PartialEscalate, read read_with(|node, context| escalate::read(node, context.reader));
     ESCALATE: SchemaOnly = Key::optional(
         "escalate",
         SchemaOnly(escalate::schema),
@@ -290,7 +290,7 @@ settings! {
     );
 
     /// `template`. After `labels`, which it may name: rows are read in this order.
-    template: Template, read by(|node, context| template::read(node, &context.labels, context.reader).unwrap_or_default());
+    template: Template, read read_with(|node, context| template::read(node, &context.labels, context.reader).unwrap_or_default());
     TEMPLATE: SchemaOnly = Key::optional(
         "template",
         SchemaOnly(template::schema),

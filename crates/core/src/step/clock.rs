@@ -43,7 +43,7 @@ impl State {
             let blind = source.blind.iter_mut();
             let blind =
                 blind.flat_map(|blind| [&mut blind.from, &mut blind.until, &mut blind.tell_at, &mut blind.tell_by]);
-            let own = [&mut source.first_good, &mut source.watched_since, &mut source.aged].into_iter().flatten();
+            let own = [&mut source.first_good, &mut source.watched_since, &mut source.expired_at].into_iter().flatten();
             // The lag was measured by the old clock: measure it anew.
             source.lag = Lag::default();
             for at in own.chain(blind).chain(source.watched.values_mut()) {

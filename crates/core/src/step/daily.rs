@@ -12,7 +12,7 @@ use crate::rule::quiet::Hours;
 use crate::rule::{Destination, Severity};
 use crate::time::Time;
 
-/// Bound on the kinds of unsent Warnings that are counted.
+/// Bound on the kinds of Warnings without a notice that are counted.
 const MAX_UNTOLD: usize = 1_000;
 
 /// The time of day at which a destination gets its line.
@@ -51,7 +51,7 @@ impl State {
         }
     }
 
-    /// Counts a kind of Warning as unsent, until a rule sends one of that kind.
+    /// Counts a kind of Warning as not notified of, until a rule notifies of one.
     pub(super) fn count_untold(&mut self, decision: &Decision) {
         if self.days.is_empty() {
             return;

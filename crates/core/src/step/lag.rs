@@ -20,8 +20,9 @@ pub(super) struct Lag {
     current: Option<(Time, i64)>,
     /// The smallest age in the window before.
     before: Option<i64>,
-    /// When the first event was shown, and whether another one was shown later: a single one may be late.
+    /// When the first event was shown.
     first: Option<Time>,
+    /// Whether events were shown at least [`APART`] apart: a single event may have been written late.
     sure: bool,
     /// The newest date so far.
     newest: Time,

@@ -1,7 +1,7 @@
 //! The one pure step: `step(state, setup, input, now)` decides what is to be written and sent.
 //!
-//! The service, the demo, backtests and rule tests run the same function. [`State`] is what the store holds: when a commit
-//! fails, it is thrown away and read again. So nothing in it may matter unless [`Writes`] carries it out.
+//! The service, the demo, backtests and rule tests run the same function. When a commit fails, [`State`] is thrown away
+//! and read again from the store. So every change that must last has to be in [`Writes`] as well.
 
 mod ages;
 mod claimed;

@@ -81,8 +81,8 @@ impl State {
         self.bound_episodes(cx.writes);
     }
 
-    /// Compares what was read of a target with what is known of it, which it then replaces. Also returns until when the
-    /// target was read before.
+    /// Compares what was read of a target with its known readings, and updates these. Also returns until when the
+    /// target had been read before.
     fn compare_with_known<'e>(
         &mut self,
         target: &Target,
@@ -133,7 +133,7 @@ impl State {
         (diff, previous)
     }
 
-    /// Applies the changes of a target, which was read until `previous` before.
+    /// Applies the changes of a target; `previous` is until when the target had been read before.
     fn apply(&mut self, target: &Target, diff: &Diff<'_>, previous: Option<Time>, cx: &mut StepContext<'_>) {
         let ends: Vec<&Event<'_>> =
             diff.changes.iter().map(|change| &change.event).filter(|event| reports::ends(event)).collect();

@@ -16,7 +16,7 @@ use crate::time::Time;
 const UNREADABLE_AFTER: Duration = Duration::from_secs(300);
 /// Targets that fail together share a notice: wait for one round of polls.
 const GATHER: Duration = Duration::from_secs(60);
-/// Bound on the targets that such a trouble names: its row is written again with each of them.
+/// Most targets that the trouble of unusable entries names: its row is written again with each further one.
 const MAX_UNUSABLE: usize = 1000;
 /// The member that stands for a source's discovery.
 const DISCOVERY: &str = "discovery";

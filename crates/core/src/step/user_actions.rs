@@ -29,7 +29,7 @@ impl State {
     pub fn act(&mut self, setup: &Setup, action: &UserAction, now: Time, writes: &mut Writes) -> ActionResult {
         let cx = &mut StepContext { setup, now, writes };
 
-        let by = Author { name: clipped(&action.by.name, MAX_NAME), via: clipped(&action.by.via, MAX_NAME) };
+        let by = Author { name: in_one_line(&action.by.name, MAX_NAME), via: in_one_line(&action.by.via, MAX_NAME) };
         let done = match &action.act {
             Act::Mute { what, lasts, why } => {
                 if lasts.as_secs() == 0 || *lasts > LONGEST_MUTE {
@@ -40,7 +40,7 @@ impl State {
                     what: what.clone(),
                     scope: action.scope.clone(),
                     by: by.clone(),
-                    why: why.as_deref().map(|why| clipped(why, MAX_WHY)),
+                    why: why.as_deref().map(|why| in_one_line(why, MAX_WHY)),
                     from: cx.now,
                     until: cx.now.plus(*lasts),
                 };
@@ -258,6 +258,6 @@ impl State {
 }
 
 /// Joins a user's text into one line, and cuts it.
-fn clipped(text: &str, most: usize) -> String {
+fn in_one_line(text: &str, most: usize) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ").chars().take(most).collect()
 }

@@ -13,8 +13,8 @@ use crate::notice::TroubleSubject;
 use crate::source::{PartialObservation, WatchCoverage};
 use crate::time::Time;
 
-/// How often the episodes that left the lists are aged.
-const AGE_EVERY: Duration = Duration::from_secs(3600);
+/// How often the episodes that left the lists are checked for expiry.
+const EXPIRE_EVERY: Duration = Duration::from_secs(3600);
 
 impl State {
     /// Events of a target that may be new to podbell.
@@ -65,9 +65,9 @@ impl State {
         let until = source.watched.entry(covers.name()).or_insert(cx.now);
         *until = (*until).max(cx.now);
         let since = *source.watched_since.get_or_insert(cx.now);
-        let ages = source.aged.is_none_or(|last| cx.now.since(last) >= AGE_EVERY);
+        let ages = source.expired_at.is_none_or(|last| cx.now.since(last) >= EXPIRE_EVERY);
         if ages {
-            source.aged = Some(cx.now);
+            source.expired_at = Some(cx.now);
         }
         for target in self.covered(covers) {
             self.still(&target, cx.now);

@@ -69,7 +69,7 @@ pub struct Writes {
     pub notices: Vec<Notice>,
     /// What became of each Warning change; kept for a while for those who ask why.
     pub decisions: Vec<Decision>,
-    /// Pods that somebody may be asked about, for messages that are not made yet.
+    /// Pods about which the engine asks their sources after the commit; messages made after the answer quote it.
     pub questions: Vec<PodQuestion>,
     /// Whether a daily line was sent: its counts start anew.
     pub daily: bool,

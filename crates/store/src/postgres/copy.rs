@@ -11,7 +11,7 @@ use super::error::PostgresError;
 use super::lease;
 use super::server::Server;
 use super::session::Session;
-use crate::copy::{Kind, META, PAGE, Row, Source, TABLES, Table, Take, Target, Value};
+use crate::copy::{CopyReader, CopyWriter, Kind, META, PAGE, Row, TABLES, Table, Take, Value};
 use crate::{StoreError, Writer};
 
 /// With less of the lease left than this, reading on renews it.
@@ -36,7 +36,7 @@ impl CopySource {
     }
 }
 
-impl Source for CopySource {
+impl CopyReader for CopySource {
     fn meta(&mut self) -> Result<Vec<(&'static str, Value)>, StoreError> {
         let select = Call::new("SELECT key, value FROM podbell.meta");
         let rows = self.session.read(select, "what the store records of itself", |row| {
@@ -108,7 +108,7 @@ impl CopyTarget {
     }
 }
 
-impl Target for CopyTarget {
+impl CopyWriter for CopyTarget {
     fn write_meta(&mut self, rows: &[(&'static str, Value)]) -> Result<(), StoreError> {
         self.session.query(Call::new("DELETE FROM podbell.meta"))?;
         let text = |value: &Value| match value {

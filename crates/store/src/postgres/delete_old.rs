@@ -7,7 +7,7 @@ use super::error::PostgresError;
 use super::writer::Store;
 use crate::HISTORY;
 use crate::moment::Moment;
-use crate::rows::keep;
+use crate::rows::retention;
 use podbell_core::time::Time;
 
 /// What is deleted: rows of a table that are older than a span. `$1` is the moment before which they are old, `$2` how
@@ -15,23 +15,23 @@ use podbell_core::time::Time;
 const OLD: &[(&str, Duration)] = &[
     (
         "delivery WHERE id IN (SELECT id FROM podbell.delivery WHERE done_at < $1 AND state <> 'dead' LIMIT $2)",
-        keep::DELIVERIES,
+        retention::DELIVERIES,
     ),
     (
         "delivery WHERE id IN (SELECT id FROM podbell.delivery WHERE done_at < $1 AND state = 'dead' LIMIT $2)",
-        keep::DEAD,
+        retention::DEAD,
     ),
     (
         "notice WHERE id IN (SELECT id FROM podbell.notice n WHERE made_at < $1
          AND NOT EXISTS (SELECT FROM podbell.delivery WHERE notice = n.id) LIMIT $2)",
-        keep::DELIVERIES,
+        retention::DELIVERIES,
     ),
     (
         "send WHERE id IN (SELECT id FROM (SELECT id, claimed_at, settled FROM podbell.send ORDER BY id LIMIT $2) o
          WHERE claimed_at < $1 AND settled IS NOT NULL)",
-        keep::SENDS,
+        retention::SENDS,
     ),
-    ("attempt WHERE ctid = ANY (ARRAY(SELECT ctid FROM podbell.attempt WHERE at < $1 LIMIT $2))", keep::SENDS),
+    ("attempt WHERE ctid = ANY (ARRAY(SELECT ctid FROM podbell.attempt WHERE at < $1 LIMIT $2))", retention::SENDS),
     (
         "observation WHERE id IN (SELECT id FROM (SELECT id, at FROM podbell.observation ORDER BY id LIMIT $2) o WHERE at < $1)",
         HISTORY,
@@ -45,11 +45,11 @@ const OLD: &[(&str, Duration)] = &[
     ),
     (
         "tally WHERE (target, quarter) IN (SELECT target, quarter FROM podbell.tally WHERE quarter < $1 / 900000 LIMIT $2)",
-        keep::TALLIES,
+        retention::TALLIES,
     ),
-    ("mute WHERE id IN (SELECT id FROM podbell.mute WHERE ended_at < $1 LIMIT $2)", keep::INCIDENTS),
-    ("action WHERE id IN (SELECT id FROM podbell.action WHERE at < $1 LIMIT $2)", keep::ACTIONS),
-    ("inbox WHERE id IN (SELECT id FROM podbell.inbox WHERE done_at < $1 LIMIT $2)", keep::DELIVERIES),
+    ("mute WHERE id IN (SELECT id FROM podbell.mute WHERE ended_at < $1 LIMIT $2)", retention::INCIDENTS),
+    ("action WHERE id IN (SELECT id FROM podbell.action WHERE at < $1 LIMIT $2)", retention::ACTIONS),
+    ("inbox WHERE id IN (SELECT id FROM podbell.inbox WHERE done_at < $1 LIMIT $2)", retention::DELIVERIES),
 ];
 
 /// Stores the next numbers, so that none is used twice after its row was deleted.
@@ -85,7 +85,7 @@ fn delete(which: &str) -> String {
 
 /// What deletes from tables that grow, and how old rows must be for it.
 pub(super) fn deletions() -> impl Iterator<Item = (String, Duration)> {
-    let incidents = (INCIDENTS.to_owned(), keep::INCIDENTS);
+    let incidents = (INCIDENTS.to_owned(), retention::INCIDENTS);
     OLD.iter().map(|(which, span)| (delete(which), *span)).chain([incidents])
 }
 
@@ -95,7 +95,7 @@ impl Store {
     /// Each table in a transaction of its own, and for a moment only: the turn that waits for it must renew the lease. What is left
     /// goes on with the next call.
     pub(super) fn delete_old_rows(&mut self, now: Time) -> Result<bool, PostgresError> {
-        let round = i64::from(keep::ROUND);
+        let round = i64::from(retention::ROUND);
         let begun = Moment::now();
         if self.deletion.next == 0 {
             self.commit_fenced(vec![Call::new(RESERVE)])?;

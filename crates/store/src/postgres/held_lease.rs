@@ -21,7 +21,7 @@ pub(super) struct HeldLease {
     /// the same epoch.
     pub replica: String,
     /// The number of the last commit that is known to be written.
-    pub turn: i64,
+    pub commit: i64,
     /// When the statement was sent that renewed it last; `None`: it is lost, or was given up.
     pub renewed: Option<Moment>,
 }

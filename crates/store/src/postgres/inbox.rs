@@ -42,8 +42,10 @@ impl Sender {
         }
         Ok(run(&session)?)
     }
+}
 
-    fn add(&self, key: Option<&str>, command: &Command, now: Time) -> Result<i64, StoreError> {
+impl Inbox for Sender {
+    fn submit(&self, key: Option<&str>, command: &Command, now: Time) -> Result<i64, StoreError> {
         self.run(|session| {
             let json = serde_json::to_string(command).map_err(|error| session.damaged("a command", error))?;
             // An update without a change makes the row that is there the one that is returned.
@@ -54,20 +56,10 @@ impl Sender {
             id.ok_or_else(|| session.damaged("a command", "it has no number"))
         })
     }
-}
 
-impl Inbox for Sender {
-    fn ask(&self, command: &Command, now: Time) -> Result<i64, StoreError> {
-        self.add(None, command, now)
-    }
-
-    fn ask_once(&self, key: &str, command: &Command, now: Time) -> Result<i64, StoreError> {
-        self.add(Some(key), command, now)
-    }
-
-    fn asked(&self, key: &str) -> Result<Option<InboxItem>, StoreError> {
+    fn submitted(&self, key: &str) -> Result<Option<InboxItem>, StoreError> {
         let select = "SELECT id, command FROM podbell.inbox WHERE key = $1";
-        let asked = self.run(|session| {
+        let submitted = self.run(|session| {
             let read = |row: &_| Ok((get(row, 0)?, get::<String>(row, 1)?));
             let Some((id, json)) = session.read(Call::new(select).text(key), "a command", read)?.pop() else {
                 return Ok(None);
@@ -75,7 +67,7 @@ impl Inbox for Sender {
             let command = serde_json::from_str(&json).map_err(|error| session.damaged("a command", error))?;
             Ok(Some(InboxItem { id, command }))
         })?;
-        Ok(asked)
+        Ok(submitted)
     }
 
     fn answer(&self, id: i64) -> Result<Option<String>, StoreError> {

@@ -26,7 +26,7 @@ impl Keeper {
     pub(super) fn start(server: Arc<Server>, held: &HeldLease) -> Self {
         let renewed = Arc::new(Mutex::new(None));
         let (until, ended) = channel();
-        let lease = Lease { server, epoch: held.epoch, replica: held.replica.clone(), renewed: renewed.clone() };
+        let lease = LeaseRenewer { server, epoch: held.epoch, replica: held.replica.clone(), renewed: renewed.clone() };
         std::thread::spawn(move || lease.keep(&ended));
         Self { renewed, _until: until }
     }
@@ -37,14 +37,14 @@ impl Keeper {
     }
 }
 
-struct Lease {
+struct LeaseRenewer {
     server: Arc<Server>,
     epoch: u64,
     replica: String,
     renewed: Arc<Mutex<Option<Moment>>>,
 }
 
-impl Lease {
+impl LeaseRenewer {
     fn keep(&self, ended: &Receiver<()>) {
         let begun = Moment::now();
         let mut session = None;

@@ -104,7 +104,7 @@ pub(super) fn owner(session: &Session) -> Result<(i64, Holder), PostgresError> {
         greatest(0, ceil(extract(epoch FROM expires_at - clock_timestamp()) * 1000))::int8 FROM podbell.lease";
     let mut rows = session.read(Call::new(select), "the lease", |row| {
         let expires_in = Some(Duration::from_millis(id(row, 4)?)).filter(|left| *left <= AHEAD).unwrap_or_default();
-        let holder = Holder { replica: get(row, 1)?, epoch: id(row, 2)?, turn: id(row, 3)?, expires_in };
+        let holder = Holder { replica: get(row, 1)?, epoch: id(row, 2)?, commit: id(row, 3)?, expires_in };
         Ok((get(row, 0)?, holder))
     })?;
     rows.pop().ok_or_else(|| session.damaged("the lease", "it is not there"))
@@ -141,13 +141,14 @@ fn try_to_claim(session: Session, replica: &str) -> Result<Result<Store, (Sessio
     let (seed, epochs) = begin_epoch(&session)?;
     let renewed = finish(&session)?;
     tracing::debug!(epoch = taken.epoch, took = ?sent.elapsed(), "this replica owns the store");
-    let held = HeldLease { epoch: taken.epoch, replica: replica.to_owned(), turn: taken.turn, renewed: Some(renewed) };
+    let held =
+        HeldLease { epoch: taken.epoch, replica: replica.to_owned(), commit: taken.commit, renewed: Some(renewed) };
     Ok(Ok(Store::new(session, held, seed, epochs)))
 }
 
 struct Taken {
     epoch: u64,
-    turn: i64,
+    commit: i64,
     format: i64,
 }
 
@@ -164,7 +165,7 @@ fn take(session: &Session, replica: &str) -> Result<Option<Taken>, PostgresError
     let calls = [Call::new(super::BEGIN), Call::new(limits), take];
     let mut rows = session.pipeline(&calls, super::CALL_LIMIT).map_err(|failed| failed.error)?;
     let rows = rows.pop().unwrap_or_default();
-    let taken = |row: &_| Ok(Taken { epoch: id(row, 0)?, turn: get(row, 1)?, format: get(row, 2)? });
+    let taken = |row: &_| Ok(Taken { epoch: id(row, 0)?, commit: get(row, 1)?, format: get(row, 2)? });
     Ok(session.decode(&rows, "the lease", taken)?.pop())
 }
 
@@ -263,9 +264,9 @@ impl Store {
             WHERE epoch = $1 AND holder = $3 AND expires_at > clock_timestamp() RETURNING turn";
         let call = Call::new(resume).number(sql(self.held.epoch)).number(LEASE_MS).text(&self.held.replica);
         let rows = session.read(call, "the lease", |row| get::<i64>(row, 0));
-        let turn = self.noticed(rows)?.pop();
-        self.renewed_at(sent, turn.is_some())?;
-        self.held.turn = turn.unwrap_or(self.held.turn);
+        let commit = self.noticed(rows)?.pop();
+        self.renewed_at(sent, commit.is_some())?;
+        self.held.commit = commit.unwrap_or(self.held.commit);
         self.session = Some(session);
         Ok(())
     }
@@ -277,10 +278,10 @@ impl Store {
     ) -> Result<Vec<Vec<tokio_postgres::Row>>, PostgresError> {
         self.check_held()?;
         self.session()?.prepare_repeated()?;
-        let turn = self.held.turn + 1;
+        let commit = self.held.commit + 1;
         let replica = self.held.replica.clone();
         let fence = Call::new("SELECT podbell.fence($1, $2, $3, $4)");
-        let fence = fence.number(sql(self.held.epoch)).text(&replica).number(turn).number(LEASE_MS);
+        let fence = fence.number(sql(self.held.epoch)).text(&replica).number(commit).number(LEASE_MS);
         let last = calls.len() + 2;
         let mut all = Vec::with_capacity(last + 1);
         all.extend([Call::new(super::BEGIN), fence]);
@@ -289,25 +290,25 @@ impl Store {
         let sent = Moment::now();
         match self.session()?.pipeline(&all, super::CALL_LIMIT) {
             Ok(mut rows) => {
-                self.held.turn = turn;
+                self.held.commit = commit;
                 self.held.renewed = Some(sent);
                 rows.pop();
                 Ok(rows.split_off(2))
             }
             // Only a refusal before the end is certainly no commit.
             Err(Failed { error, refused: Some(at) }) if at < last => self.noticed(Err(error)),
-            Err(Failed { error, .. }) => self.resolve_unknown_commit(turn, error).map(|()| Vec::new()),
+            Err(Failed { error, .. }) => self.resolve_unknown_commit(commit, error).map(|()| Vec::new()),
         }
     }
 
-    /// After the answer to commit number `turn` was lost: finds out whether it was written.
-    fn resolve_unknown_commit(&mut self, turn: i64, error: PostgresError) -> Result<(), PostgresError> {
+    /// After the answer to commit number `commit` was lost: finds out whether it was written.
+    fn resolve_unknown_commit(&mut self, commit: i64, error: PostgresError) -> Result<(), PostgresError> {
         self.unknown_commits += 1;
         self.session = None;
         tracing::warn!(%error, "the answer to a commit was lost; podbell reads whether it was written");
         self.resume()?;
-        // Finding out took one turn.
-        if self.held.turn == turn + 1 {
+        // Finding out took one commit.
+        if self.held.commit == commit + 1 {
             return Ok(());
         }
         Err(PostgresError::NotWritten { server: self.server.to_string() })

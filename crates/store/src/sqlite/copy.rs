@@ -9,7 +9,7 @@ use rusqlite::{Connection, OptionalExtension as _, params_from_iter};
 
 use super::{Ownership, SqliteError, Store, place, stamp};
 use crate::StoreError;
-use crate::copy::{self, Kind, META, PAGE, Row, Source, Table, Take, Target, Value};
+use crate::copy::{self, CopyReader, CopyWriter, Kind, META, PAGE, Row, Table, Take, Value};
 
 /// A store that is copied; owned, so that nobody writes it.
 pub(crate) struct CopySource {
@@ -26,7 +26,7 @@ impl CopySource {
     }
 }
 
-impl Source for CopySource {
+impl CopyReader for CopySource {
     fn meta(&mut self) -> Result<Vec<(&'static str, Value)>, StoreError> {
         let mut found = Vec::new();
         for (key, kind) in META {
@@ -122,7 +122,7 @@ impl Drop for CopyTarget {
     }
 }
 
-impl Target for CopyTarget {
+impl CopyWriter for CopyTarget {
     fn write_meta(&mut self, rows: &[(&'static str, Value)]) -> Result<(), StoreError> {
         let rows = rows.iter().map(|(key, value)| vec![Field::Text((*key).to_owned()), field(value)]);
         self.put("INSERT INTO meta VALUES (?1, ?2)", rows)

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{SqliteError, Store};
 use crate::HISTORY;
-use crate::rows::keep;
+use crate::rows::retention;
 use podbell_core::time::Time;
 
 /// The counters of numbers, and where the numbers are.
@@ -20,16 +20,16 @@ const COUNTERS: [(&str, &str); 5] = [
 const OLD: [(&str, Duration); 12] = [
     (
         "delivery WHERE id IN (SELECT id FROM delivery WHERE done_at < ?1 AND state != 'dead' LIMIT ?2)",
-        keep::DELIVERIES,
+        retention::DELIVERIES,
     ),
-    ("delivery WHERE id IN (SELECT id FROM delivery WHERE done_at < ?1 AND state = 'dead' LIMIT ?2)", keep::DEAD),
+    ("delivery WHERE id IN (SELECT id FROM delivery WHERE done_at < ?1 AND state = 'dead' LIMIT ?2)", retention::DEAD),
     (
         "notice WHERE id IN (SELECT id FROM notice WHERE made_at < ?1
          AND NOT EXISTS (SELECT 1 FROM delivery WHERE notice = notice.id) LIMIT ?2)",
-        keep::DELIVERIES,
+        retention::DELIVERIES,
     ),
-    ("send WHERE id IN (SELECT id FROM send WHERE claimed_at < ?1 AND settled IS NOT NULL LIMIT ?2)", keep::SENDS),
-    ("attempt WHERE rowid IN (SELECT rowid FROM attempt WHERE at < ?1 LIMIT ?2)", keep::SENDS),
+    ("send WHERE id IN (SELECT id FROM send WHERE claimed_at < ?1 AND settled IS NOT NULL LIMIT ?2)", retention::SENDS),
+    ("attempt WHERE rowid IN (SELECT rowid FROM attempt WHERE at < ?1 LIMIT ?2)", retention::SENDS),
     (
         "observation WHERE id IN (SELECT id FROM (SELECT id, at FROM observation ORDER BY id LIMIT ?2) WHERE at < ?1)",
         HISTORY,
@@ -43,12 +43,12 @@ const OLD: [(&str, Duration); 12] = [
     ),
     (
         "tally WHERE (target, quarter) IN (SELECT target, quarter FROM tally WHERE quarter < ?1 / 900000 LIMIT ?2)",
-        keep::TALLIES,
+        retention::TALLIES,
     ),
-    ("incident WHERE id IN (SELECT id FROM incident WHERE ended_at < ?1 LIMIT ?2)", keep::INCIDENTS),
-    ("mute WHERE id IN (SELECT id FROM mute WHERE ended_at < ?1 LIMIT ?2)", keep::INCIDENTS),
-    ("action WHERE id IN (SELECT id FROM action WHERE at < ?1 LIMIT ?2)", keep::ACTIONS),
-    ("inbox WHERE id IN (SELECT id FROM inbox WHERE done_at < ?1 LIMIT ?2)", keep::DELIVERIES),
+    ("incident WHERE id IN (SELECT id FROM incident WHERE ended_at < ?1 LIMIT ?2)", retention::INCIDENTS),
+    ("mute WHERE id IN (SELECT id FROM mute WHERE ended_at < ?1 LIMIT ?2)", retention::INCIDENTS),
+    ("action WHERE id IN (SELECT id FROM action WHERE at < ?1 LIMIT ?2)", retention::ACTIONS),
+    ("inbox WHERE id IN (SELECT id FROM inbox WHERE done_at < ?1 LIMIT ?2)", retention::DELIVERIES),
 ];
 
 impl Store {
@@ -73,11 +73,11 @@ impl Store {
             }
             let mut deleted = 0;
             for (sql, before) in OLD {
-                deleted +=
-                    transaction.execute(&format!("DELETE FROM {sql}"), rusqlite::params![ago(before), keep::ROUND])?;
+                deleted += transaction
+                    .execute(&format!("DELETE FROM {sql}"), rusqlite::params![ago(before), retention::ROUND])?;
             }
             deleted += transaction.execute("DELETE FROM trouble WHERE over = 1", [])?;
-            deleted += super::queries::shown::delete_old(&transaction, keep::ROUND)?;
+            deleted += super::queries::shown::delete_old(&transaction, retention::ROUND)?;
             transaction.commit()?;
             Ok(deleted)
         })();
@@ -85,6 +85,6 @@ impl Store {
         self.connection
             .execute_batch("PRAGMA incremental_vacuum(2000)")
             .map_err(|source| SqliteError::of(&self.path, source))?;
-        Ok(deleted >= keep::ROUND as usize)
+        Ok(deleted >= retention::ROUND as usize)
     }
 }

@@ -85,7 +85,7 @@ impl Store {
     }
 }
 
-/// Whether podbell did more after what this store holds.
+/// Whether podbell has done, or may have done, more since the newest commit of this store.
 fn went_back(fate: &StoreFate) -> bool {
     matches!(fate, StoreFate::WentBack { .. } | StoreFate::Restored { .. })
 }

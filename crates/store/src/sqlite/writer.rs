@@ -126,15 +126,7 @@ impl Writer for Store {
 }
 
 impl Inbox for Store {
-    fn ask(&self, command: &Command, now: Time) -> Result<i64, StoreError> {
-        let json = serde_json::to_string(command).map_err(|error| self.row_error("a command", error))?;
-        self.connection
-            .execute("INSERT INTO inbox (at, command) VALUES (?1, ?2)", params![now.millis(), json])
-            .map_err(|source| self.error(source))?;
-        Ok(self.connection.last_insert_rowid())
-    }
-
-    fn ask_once(&self, key: &str, command: &Command, now: Time) -> Result<i64, StoreError> {
+    fn submit(&self, key: Option<&str>, command: &Command, now: Time) -> Result<i64, StoreError> {
         let json = serde_json::to_string(command).map_err(|error| self.row_error("a command", error))?;
         // Without a change, an update of the row that is there makes it the one that is returned.
         let insert = "INSERT INTO inbox (at, command, key) VALUES (?1, ?2, ?3)
@@ -143,11 +135,11 @@ impl Inbox for Store {
         Ok(id.map_err(|source| self.error(source))?)
     }
 
-    fn asked(&self, key: &str) -> Result<Option<InboxItem>, StoreError> {
+    fn submitted(&self, key: &str) -> Result<Option<InboxItem>, StoreError> {
         let select = "SELECT id, command FROM inbox WHERE key = ?1";
         let row = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, row.get::<_, String>(1)?));
-        let asked = self.connection.query_row(select, [key], row).optional();
-        let Some((id, json)) = asked.map_err(|source| self.error(source))? else { return Ok(None) };
+        let submitted = self.connection.query_row(select, [key], row).optional();
+        let Some((id, json)) = submitted.map_err(|source| self.error(source))? else { return Ok(None) };
         let command = serde_json::from_str(&json).map_err(|error| self.row_error("a command", error))?;
         Ok(Some(InboxItem { id, command }))
     }

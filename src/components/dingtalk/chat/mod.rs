@@ -6,7 +6,6 @@ mod frame;
 mod stream;
 
 use std::collections::HashSet;
-use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -28,7 +27,7 @@ pub use config::CHAT;
 const MAX_NAMED: usize = 200;
 
 /// What a chat of an application needs.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub struct DingTalkConfig {
     /// What every chat has.
     pub settings: ChatSettings,
@@ -40,16 +39,6 @@ pub struct DingTalkConfig {
     pub api: Url,
     /// How long things take.
     pub timing: Timing,
-}
-
-impl fmt::Debug for DingTalkConfig {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("DingTalkConfig")
-            .field("settings", &self.settings)
-            .field("app_key", &self.app_key)
-            .field("api", &self.api.as_str())
-            .finish_non_exhaustive()
-    }
 }
 
 /// How long things take; tests have less patience.
@@ -85,12 +74,6 @@ pub struct DingTalk {
     press_rate: Rate,
     /// The groups that the log has named.
     named: Mutex<HashSet<String>>,
-}
-
-impl fmt::Debug for DingTalk {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("DingTalk").field("asker", &self.asker).finish_non_exhaustive()
-    }
 }
 
 impl DingTalk {

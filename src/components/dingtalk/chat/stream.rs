@@ -80,8 +80,7 @@ impl DingTalk {
 
     /// The address of a stream, as HTTP names it.
     fn stream_url(&self, endpoint: &str) -> Option<Url> {
-        let http = endpoint.replacen("ws", "http", 1);
-        let url = endpoint.starts_with("ws").then(|| Url::parse(&http).ok()).flatten()?;
+        let url = websocket::http_url(Url::parse(endpoint).ok()?)?;
         self.is_own(&url).then_some(url)
     }
 

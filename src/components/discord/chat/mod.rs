@@ -9,7 +9,6 @@
 mod config;
 mod interaction;
 
-use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -54,7 +53,7 @@ const EPHEMERAL: u32 = 64;
 const CHANGED_WITHIN: Duration = Duration::from_secs(14 * 60);
 
 /// One application.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub struct DiscordConfig {
     /// What every chat has.
     pub settings: ChatSettings,
@@ -83,27 +82,11 @@ impl Default for Timing {
     }
 }
 
-impl fmt::Debug for DiscordConfig {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("DiscordConfig")
-            .field("settings", &self.settings)
-            .field("application", &self.application)
-            .field("api", &self.api.as_str())
-            .finish_non_exhaustive()
-    }
-}
-
 /// A running chat.
 pub struct Discord {
     asker: Arc<Asker>,
     config: DiscordConfig,
     replays: Mutex<Replays>,
-}
-
-impl fmt::Debug for Discord {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Discord").field("asker", &self.asker).finish_non_exhaustive()
-    }
 }
 
 impl Discord {

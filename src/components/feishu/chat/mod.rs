@@ -12,7 +12,6 @@ mod frame;
 mod signed;
 mod socket;
 
-use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -34,7 +33,7 @@ pub use config::CHAT;
 pub use signed::Subscription;
 
 /// One app.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub struct FeishuConfig {
     /// What every chat has.
     pub settings: ChatSettings,
@@ -75,17 +74,6 @@ impl Default for Timing {
     }
 }
 
-impl fmt::Debug for FeishuConfig {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("FeishuConfig")
-            .field("settings", &self.settings)
-            .field("app_id", &self.app_id)
-            .field("api", &self.api.as_str())
-            .field("is_called", &self.subscription.is_some())
-            .finish_non_exhaustive()
-    }
-}
-
 /// A running chat.
 pub struct Feishu {
     asker: Arc<Asker>,
@@ -95,12 +83,6 @@ pub struct Feishu {
     subscription: Option<Subscription>,
     /// The bot's open_id, once it was asked for.
     me: OnceCell<String>,
-}
-
-impl fmt::Debug for Feishu {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Feishu").field("asker", &self.asker).finish_non_exhaustive()
-    }
 }
 
 impl Feishu {

@@ -21,7 +21,7 @@ use podbell_core::time::Time;
 const BLOCK: usize = 16;
 
 /// The two secrets of an application's event subscription.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub struct Subscription {
     /// Encrypts and signs what the platform posts.
     pub encrypt_key: SecretString,

@@ -102,15 +102,12 @@ struct ClientConfig {
 impl Endpoint {
     fn read(reply: &Reply, api: &Url) -> Option<Self> {
         let EndpointReply { data } = serde_json::from_str(&reply.body).ok()?;
-        let mut url = Url::parse(&data.url).ok()?;
-        let scheme = match url.scheme() {
-            "wss" => "https",
-            // Without TLS only if the operator configured the API without it, too.
-            "ws" if api.scheme() == "http" => "http",
-            _ => return None,
-        };
+        let url = websocket::http_url(Url::parse(&data.url).ok()?)?;
+        // Without TLS only if the operator configured the API without it, too.
+        if url.scheme() == "http" && api.scheme() != "http" {
+            return None;
+        }
         let service = url.query_pairs().find(|(key, _)| key == "service_id")?.1.parse().ok()?;
-        url.set_scheme(scheme).ok()?;
         let ping = data.client_config.and_then(|config| config.ping_interval).filter(|seconds| *seconds > 0);
         Some(Self { url, service, ping: ping.map(Duration::from_secs) })
     }

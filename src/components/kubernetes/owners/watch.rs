@@ -163,7 +163,7 @@ impl OwnerWatch {
             progress.refused = Some(fault.error.code.clone());
         }
         // The operator has to fix that: no hurry.
-        tokio::time::sleep(self.config.pace.longest_pause).await;
+        tokio::time::sleep(self.config.timing.longest_pause).await;
     }
 
     /// Takes what the state of an object says.

@@ -112,7 +112,7 @@ pub(super) async fn keep(mut watch: WorkloadWatch) {
             WatchEvent::Failed(fault) => {
                 if reporter.failed(&fault).await {
                     // A watch that is taken up again would not show what does not change.
-                    follower.list_again(reporter.watch.config.pace.first_pause);
+                    follower.list_again(reporter.watch.config.timing.first_pause);
                 }
             }
         }
@@ -226,7 +226,7 @@ impl WorkloadReporter {
                     "cannot be read: incidents of such workloads end by events and silence");
             }
             // The operator has to fix that: no hurry.
-            tokio::time::sleep(self.watch.config.pace.longest_pause).await;
+            tokio::time::sleep(self.watch.config.timing.longest_pause).await;
         }
         stale
     }
@@ -289,7 +289,7 @@ impl WorkloadWatch {
             let (level, reason, message) = (Level::Warning, UNAVAILABLE, NO_POD_IS_READY.to_owned());
             let node = self.owners.ask(|owners| owners.only_node(kind, namespace, name)).unwrap_or_default();
             let signal = Signal { level, kind, namespace, name, node: &node, reason, message, at };
-            signal.after(self.config.pace.unavailable_after).while_it_lasts()
+            signal.after(self.config.timing.unavailable_after).while_it_lasts()
         });
         let all = known.stalled.iter().cloned().chain(unavailable).collect();
         self.signals.put(&signals::key(self.kind.as_str(), namespace, name), all, self.config.event_ttl, now);

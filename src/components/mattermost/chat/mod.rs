@@ -10,7 +10,6 @@ mod http;
 mod missed;
 mod socket;
 
-use std::fmt;
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
@@ -32,7 +31,7 @@ pub use config::CHAT;
 pub(super) use config::id;
 
 /// One server of Mattermost.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub struct MattermostConfig {
     /// What every chat has.
     pub settings: ChatSettings,
@@ -66,17 +65,6 @@ impl Default for Timing {
     }
 }
 
-impl fmt::Debug for MattermostConfig {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("MattermostConfig")
-            .field("settings", &self.settings)
-            .field("commands", &self.tokens.len())
-            .field("is_bot", &self.bot_token.is_some())
-            .field("server", &self.server.as_ref().map(Url::as_str))
-            .finish_non_exhaustive()
-    }
-}
-
 /// A running chat.
 pub struct Mattermost {
     asker: Arc<Asker>,
@@ -86,12 +74,6 @@ pub struct Mattermost {
     position: Mutex<Position>,
     /// The bot's id, once it is known.
     me: OnceLock<String>,
-}
-
-impl fmt::Debug for Mattermost {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Mattermost").field("asker", &self.asker).finish_non_exhaustive()
-    }
 }
 
 impl Mattermost {

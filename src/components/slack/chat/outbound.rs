@@ -12,6 +12,7 @@ use futures_util::future::BoxFuture;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use url::Url;
 
+use crate::chat::websocket;
 use crate::http::{ClientError, HttpOptions};
 
 /// Finds the addresses of a host.
@@ -114,17 +115,14 @@ impl Hosts {
 
     /// The address of a connection of Socket Mode, for an HTTP client.
     pub(crate) fn socket_url(&self, text: &str) -> Option<Url> {
-        let mut url = Url::parse(text).ok()?;
-        let host = url.host_str()?.to_owned();
-        let api = self.api.host_str()?;
+        let url = websocket::http_url(Url::parse(text).ok()?)?;
+        let (host, api) = (url.host_str()?, self.api.host_str()?);
         let fine = match url.scheme() {
-            "wss" => host == api || [api, "slack.com"].iter().any(|of| host.ends_with(&format!(".{of}"))),
+            "https" => host == api || [api, "slack.com"].iter().any(|of| host.ends_with(&format!(".{of}"))),
             // Without TLS only if the operator configured the Web API without it, too.
-            "ws" => self.api.scheme() == "http" && host == api,
-            _ => false,
+            _ => self.api.scheme() == "http" && host == api,
         };
-        let scheme = if url.scheme() == "wss" { "https" } else { "http" };
-        (fine && url.set_scheme(scheme).is_ok()).then_some(url)
+        fine.then_some(url)
     }
 
     /// The address of a method of the Web API.

@@ -5,7 +5,6 @@
 mod activity;
 mod config;
 
-use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -43,12 +42,6 @@ pub struct Teams {
     asker: Arc<Asker>,
     config: TeamsConfig,
     replays: Mutex<Replays>,
-}
-
-impl fmt::Debug for Teams {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Teams").field("asker", &self.asker).finish_non_exhaustive()
-    }
 }
 
 impl Teams {

@@ -11,7 +11,6 @@ mod api;
 mod config;
 mod update;
 
-use std::fmt;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
@@ -39,7 +38,7 @@ const POSTS_WITHIN: Duration = Duration::from_secs(10 * 60);
 const TOAST: usize = 190;
 
 /// One bot.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub struct TelegramConfig {
     /// What every chat has. Its channels are numbers of chats, or `direct`.
     pub settings: ChatSettings,
@@ -79,15 +78,6 @@ impl Default for Timing {
     }
 }
 
-impl fmt::Debug for TelegramConfig {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("TelegramConfig")
-            .field("settings", &self.settings)
-            .field("api", &self.api.as_str())
-            .finish_non_exhaustive()
-    }
-}
-
 /// A running bot.
 pub struct Telegram {
     asker: Arc<Asker>,
@@ -98,12 +88,6 @@ pub struct Telegram {
     name: OnceLock<String>,
     /// The first number that was not carried out, until Telegram knows it.
     next: Mutex<Option<i64>>,
-}
-
-impl fmt::Debug for Telegram {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Telegram").field("asker", &self.asker).finish_non_exhaustive()
-    }
 }
 
 impl Telegram {

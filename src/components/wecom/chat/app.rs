@@ -17,17 +17,16 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 
 use super::answer::Form;
-use super::command;
 use super::crypto::{Crypto, Rejected};
 use super::xml::{self, cdata};
 use crate::chat::ChatDeps;
-use crate::chat::asker::{Asker, ChatSettings, Incoming};
+use crate::chat::asker::{self, Asker, ChatSettings, Incoming};
 use crate::chat::endpoint;
 use crate::chat::replays::{fresh, seconds};
 use crate::guard::Refused;
 
 /// One app of a company.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub struct AppConfig {
     /// What every chat has. Its channels are AgentIDs.
     pub settings: ChatSettings,
@@ -173,7 +172,7 @@ async fn call(app: &Arc<App>, query: Option<&str>, body: &[u8]) -> Result<Respon
         "" => format!("{user} at {at}"),
         id => format!("message {id}"),
     };
-    let (entry, text) = command(field("Content"), false);
+    let (entry, text) = asker::command(field("Content"));
     let incoming = Incoming {
         ids: vec![id],
         teams: Vec::new(),

@@ -7,7 +7,6 @@
 //! Source: "AI bot: long connection" of WeCom's developer documentation (subscribe first, a ping every
 //! 30 s, one connection for each bot, `disconnected_event`).
 
-use std::fmt;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -35,7 +34,7 @@ pub const ENDPOINT: &str = "wss://openws.work.weixin.qq.com";
 const MAX_TRIES: u32 = 3;
 
 /// One AI bot.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub struct BotConfig {
     /// What every chat has. Its channels are ids of groups, or [`super::DIRECT`].
     pub settings: ChatSettings,
@@ -89,12 +88,6 @@ pub struct Bot {
     endpoint: Url,
     timing: BotTiming,
     outbox: Outbox,
-}
-
-impl fmt::Debug for Bot {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Bot").field("asker", &self.asker).finish_non_exhaustive()
-    }
 }
 
 impl Bot {
@@ -205,9 +198,8 @@ impl Bot {
 
 /// Opens a connection and subscribes.
 async fn open(bot: &Bot) -> Result<Link, Disconnect> {
-    let mut url = bot.endpoint.clone();
-    let scheme = if url.scheme() == "ws" { "http" } else { "https" };
-    url.set_scheme(scheme).map_err(|()| Disconnect::lost("the endpoint is not an address"))?;
+    let url = websocket::http_url(bot.endpoint.clone());
+    let url = url.ok_or(Disconnect::lost("the endpoint is not the address of a websocket"))?;
     let mut socket = websocket::open(&bot.asker.deps.client, url, None, frame::MAX).await.map_err(Disconnect::lost)?;
     let hello = frame::subscribe("subscribe", &bot.bot_id, bot.secret.expose_secret());
     websocket::send(&mut socket, Message::text(hello)).await?;

@@ -1,6 +1,5 @@
 //! The kinds `wecom-bot` and `wecom-app` of `chats:`.
 
-use std::fmt;
 use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
@@ -10,6 +9,7 @@ use url::Url;
 use super::{Access, App, AppConfig, AppTiming, Bot, BotConfig, BotTiming, ChatSettings, Crypto, ENDPOINT};
 use crate::chat::access::{AllowList, Channels};
 use crate::chat::endpoint;
+use crate::chat::websocket;
 use crate::chat::{Chat, ChatDeps, ChatHead, ChatKind, ExclusiveConnection, Served};
 use crate::examine::{Checked, Finding, Group, Net};
 use crate::http::{ClientError, HttpOptions};
@@ -131,7 +131,7 @@ impl Chat for BotConfig {
             let name = &self.settings.name;
             let mut findings = Vec::new();
             // Only the handshake of TLS, not that of the WebSocket.
-            if let Ok(url) = Url::parse(&self.endpoint.as_str().replacen("ws", "http", 1)) {
+            if let Some(url) = websocket::http_url(self.endpoint.clone()) {
                 findings.push(net.reached(Group::Chats, name, "WeCom's endpoint", url).await);
             }
             let found = "the bot: not tried, a second connection would take the running one's place";
@@ -150,26 +150,6 @@ impl Chat for AppConfig {
     fn examine<'a>(&'a self, _: &'a Net, public_url: Option<&'a Url>) -> BoxFuture<'a, Checked> {
         let finding = endpoint::examine(&self.settings.name, "WeCom", "wecom", public_url);
         Box::pin(std::future::ready(finding.into()))
-    }
-}
-
-impl fmt::Debug for BotConfig {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("BotConfig")
-            .field("settings", &self.settings)
-            .field("bot_id", &self.bot_id)
-            .field("endpoint", &self.endpoint.as_str())
-            .finish_non_exhaustive()
-    }
-}
-
-impl fmt::Debug for AppConfig {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("AppConfig")
-            .field("settings", &self.settings)
-            .field("corp_id", &self.corp_id)
-            .field("agent_id", &self.agent_id)
-            .finish_non_exhaustive()
     }
 }
 

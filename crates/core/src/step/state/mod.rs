@@ -199,7 +199,7 @@ impl State {
 
     /// The targets whose readings must be loaded before `target` can be observed: those of its namespace, because two
     /// services may show the same occurrence.
-    pub fn wants(&self, target: &Target) -> Vec<Target> {
+    pub fn readings_to_load(&self, target: &Target) -> Vec<Target> {
         if self.targets.get(target).is_some_and(|state| state.readings.is_some()) {
             return Vec::new();
         }

@@ -46,9 +46,9 @@ pub struct SourceState {
     /// Since when the source is watched, in this run.
     #[serde(skip)]
     pub(in crate::step) watched_since: Option<Time>,
-    /// When the episodes that left its lists were last aged.
+    /// When the episodes that left its lists were last checked for expiry.
     #[serde(skip)]
-    pub(in crate::step) aged: Option<Time>,
+    pub(in crate::step) expired_at: Option<Time>,
     /// Whether a complete list of its targets was handed in since the start.
     #[serde(skip)]
     pub target_list_known: bool,

@@ -11,7 +11,8 @@ use crate::{AtPlace, PlaceName, Service, StoreError};
 use podbell_core::event::Target;
 use podbell_core::time::Time;
 
-/// For how many services more than the name is read at once. Further ones are rare, and are read when one of them is chosen.
+/// For how many services of a name their events, incidents and rollouts are read at once. Few names have more; those
+/// services are read when they are chosen.
 const PREFETCHED: usize = 4;
 
 /// See the module.

@@ -95,7 +95,7 @@ impl Statements {
     }
 }
 
-/// Others begin and end transactions, or depend on what was declared in one.
+/// Whether a statement can be prepared: the others begin or end transactions, or depend on a cursor of one.
 fn can_be_prepared(sql: &str) -> bool {
     let first = sql.split_whitespace().next().unwrap_or_default();
     ["SELECT", "INSERT", "UPDATE", "DELETE", "WITH"].contains(&first)

@@ -62,7 +62,7 @@ fn every_field_of_every_table_is_copied_to_postgresql_and_back() {
     assert!(before.len() > 40);
     assert_eq!(after, before);
     // New commands get numbers that no copied one has.
-    let id = database.inbox().unwrap().ask(&crate::Command::RetryAll { destination: None }, NOW).unwrap();
+    let id = database.inbox().unwrap().submit(None, &crate::Command::RetryAll { destination: None }, NOW).unwrap();
     assert!(id > 100, "{id}");
 }
 
