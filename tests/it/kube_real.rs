@@ -542,7 +542,7 @@ async fn a_watch_says_so_while_it_is_quiet() {
     let ns = server.namespace().await;
     let mut watching = Watching::start(&server.kubeconfig(ADMIN), |config| {
         config.namespaces = only(&ns);
-        config.pace.watch_for = Duration::from_secs(2);
+        config.timing.watch_for = Duration::from_secs(2);
     });
     watching.swept().await;
     for _ in 0..3 {
