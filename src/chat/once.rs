@@ -41,8 +41,8 @@ impl<T> Default for Deduplicator<T> {
 }
 
 impl<T> Deduplicator<T> {
-    /// Whether one of these identities was heard before. All of them are known from now on: an event keeps its id in
-    /// another envelope, and an envelope keeps its own on another connection.
+    /// Whether one of these identities was heard before. All of them, as far as there is room, are known from now on: an
+    /// event keeps its id in another envelope, and an envelope keeps its own on another connection.
     pub(crate) fn register(&mut self, ids: &[String], now: Time) -> Registered<T> {
         while self.order.front().is_some_and(|(at, _)| now.since(*at) > KEPT) {
             if let Some((_, id)) = self.order.pop_front() {

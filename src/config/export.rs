@@ -21,8 +21,10 @@ const HEADERS: Key<Custom<Vec<(HeaderName, SecretRef)>>> = Key::optional(
     "Headers of each request, such as {authorization: \"Bearer ${TOKEN}\"} [default: none].",
 );
 
+/// The keys of `export:`.
+pub(super) const EXPORT_KEYS: [&dyn Row; 1] = [&OTLP];
 /// The keys of `export.otlp:`.
-pub const OTLP_KEYS: [&dyn Row; 2] = [&ENDPOINT, &HEADERS];
+pub(super) const OTLP_KEYS: [&dyn Row; 2] = [&ENDPOINT, &HEADERS];
 
 /// Reads `export:`.
 pub(super) fn read(node: &Node, reader: &mut Reader) -> Option<OtlpConfig<Unresolved>> {
@@ -59,5 +61,5 @@ fn headers_schema() -> Json {
 
 /// The JSON Schema of `export:`.
 pub(super) fn schema() -> Json {
-    map_schema("", &[&OTLP])
+    map_schema("", &EXPORT_KEYS)
 }

@@ -12,6 +12,8 @@ const KEYS: Key<SchemaOnly> = Key::required("keys", SchemaOnly(keys_schema), "Wh
 const SECRET_ID: Key<Secret> = Key::required("secret_id", Secret(SecretKind::Any), "The SecretId of a client.");
 const SECRET_KEY: Key<Secret> =
     Key::required("secret_key", Secret(SecretKind::Token), "Its key, at least 16 characters.");
+/// The keys of `gateway:`.
+pub(super) const GATEWAY_KEYS: [&dyn Row; 1] = [&KEYS];
 /// The keys of one of `keys:`.
 pub(super) const KEY_KEYS: [&dyn Row; 5] = [&SECRET_ID, &SECRET_KEY, &SCOPE_CLUSTER, &SCOPE_NAMESPACE, &SCOPE_SERVICE];
 
@@ -47,5 +49,5 @@ fn keys_schema() -> Json {
 
 /// The JSON Schema of `gateway:`.
 pub(super) fn schema() -> Json {
-    map_schema("", &[&KEYS])
+    map_schema("", &GATEWAY_KEYS)
 }

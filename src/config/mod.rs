@@ -5,7 +5,7 @@
 //! and knows components only through the registry.
 
 mod chats;
-pub mod export;
+mod export;
 mod files;
 mod gateway;
 pub mod hours;

@@ -13,7 +13,8 @@ use podbell_core::yaml::{Node, Reader};
 /// Headers that have a meaning of their own, and that browsers and proxies set by themselves.
 const TAKEN: [&str; 6] = ["authorization", "cookie", "host", "content-type", "content-length", "connection"];
 
-const LANGUAGE: Key<OneOf<Language>> = Key::optional("language", LANGUAGES, "Its language [default: the browser's].");
+const LANGUAGE: Key<OneOf<Language>> =
+    Key::optional("language", LANGUAGES, "The page's language, `en` or `zh` [default: the browser's].");
 const TIME_ZONE: Key<Zone> = Key::with_default("time_zone", Zone, "UTC", "The zone of its times.");
 const PROXY: Key<SchemaOnly> =
     Key::optional("proxy", SchemaOnly(proxy_schema), "A proxy in front of it that signs people in, see docs/page.md.");

@@ -14,7 +14,7 @@ use super::{
 };
 use crate::notifiers::ConfiguredChats;
 use crate::settings::keys::{
-    Address, HTTP, NAME, RIGHTS, SCOPE_CLUSTER, SCOPE_NAMESPACE, SCOPE_SERVICE, is_given, named, scope,
+    Address, HTTP, Name, RIGHTS, SCOPE_CLUSTER, SCOPE_NAMESPACE, SCOPE_SERVICE, is_given, named, scope,
 };
 use crate::settings::{Secret, SecretKind, SecretRef};
 use podbell_core::rule::{Conditions, Destination};
@@ -83,17 +83,20 @@ pub(super) const ROWS: [&dyn Row; 13] = [
 const OPERATOR_KEYS: [&dyn Row; 2] = [&NOTIFY, &HEARTBEAT];
 const HEARTBEAT_KEYS: [&dyn Row; 2] = [&HEARTBEAT_URL, &EVERY];
 const SERVER_KEYS: [&dyn Row; 4] = [&LISTEN, &PUBLIC_URL, &TOKENS, &PAGE];
-const TOKEN_KEYS: [&dyn Row; 6] = [&NAME, &TOKEN, &RIGHTS, &SCOPE_CLUSTER, &SCOPE_NAMESPACE, &SCOPE_SERVICE];
+const TOKEN_KEYS: [&dyn Row; 6] = [&TOKEN_NAME, &TOKEN, &RIGHTS, &SCOPE_CLUSTER, &SCOPE_NAMESPACE, &SCOPE_SERVICE];
 const HTTP_KEYS: [&dyn Row; 2] = [&PROXY, &CA_FILE];
 const RULE_ENTRY_KEYS: [&dyn Row; 3] = [&FILES, &SCOPE, &MAY_NOTIFY];
 
 /// The keys of podbell.yaml that no component and no rule has, by where they stand.
-pub const SECTIONS: [(&str, &[&dyn Row]); 10] = [
+pub const SECTIONS: [(&str, &[&dyn Row]); 13] = [
     ("", &ROWS),
     ("rules[].", &RULE_ENTRY_KEYS),
     ("operator.", &OPERATOR_KEYS),
     ("operator.heartbeat.", &HEARTBEAT_KEYS),
+    ("gateway.", &gateway::GATEWAY_KEYS),
     ("gateway.keys[].", &gateway::KEY_KEYS),
+    ("export.", &export::EXPORT_KEYS),
+    ("export.otlp.", &export::OTLP_KEYS),
     ("server.", &SERVER_KEYS),
     ("server.tokens[].", &TOKEN_KEYS),
     ("server.page.", &page::PAGE_KEYS),
@@ -139,11 +142,14 @@ const TOKENS: Key<SchemaOnly> = Key::optional(
     "Who may use the API and sign in to the status page, see docs/api.md; without one nobody may.",
 );
 const PAGE: Key<SchemaOnly> = Key::optional("page", SchemaOnly(page::schema), "The status page, see docs/page.md.");
+/// Read by [`named`].
+const TOKEN_NAME: Key<Name> =
+    Key::required("name", Name, "The name of whoever has the token, recorded as the author of changes.");
 const TOKEN: Key<Secret> = Key::required("token", Secret(SecretKind::Token), "The token, at least 16 characters.");
 const PROXY: Key<NonNull<Secret>> = Key::optional(
     "proxy",
     NonNull(Secret(SecretKind::Url)),
-    "For every request but those to a Kubernetes API server; the environment's proxy variables are not read.",
+    "A proxy for every request but those to a Kubernetes API server; the environment's proxy variables are not read.",
 );
 const CA_FILE: Key<NonNull<Text>> = Key::optional(
     "ca_file",

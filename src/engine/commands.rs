@@ -27,6 +27,11 @@ pub(super) fn carry_out(request: &Request, setup: &Setup, memory: &mut InMemoryS
                 }
             }
         },
+        Command::RetryAll { destination: Some(destination) }
+            if !memory.outbox.destinations().any(|(name, _)| **name == **destination) =>
+        {
+            DeliveryResult::NoDestination { destination: destination.clone() }
+        }
         Command::RetryAll { .. } => {
             let revived = request.deliveries.iter().filter(|stored| revive(stored, memory, turn)).count();
             DeliveryResult::AllDueAgain { deliveries: revived as u64 }

@@ -95,7 +95,7 @@ fn delivery_of(command: &Command) -> Option<DeliveryId> {
 fn wanted(memory: &InMemoryState, events: &[SourceEvent]) -> Vec<Target> {
     let mut wanted = BTreeSet::new();
     let mut add = |target: &Target| {
-        // `wants` returns the whole namespace of a target.
+        // `readings_to_load` returns the whole namespace of a target.
         if !wanted.contains(target) {
             wanted.extend(memory.state.readings_to_load(target));
         }

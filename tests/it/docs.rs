@@ -6,7 +6,6 @@ use std::collections::BTreeMap;
 use crate::support::process::podbell;
 use podbell::components::registry::{CHATS, NOTIFIERS, SOURCES};
 use podbell::config::SECTIONS;
-use podbell::config::export::OTLP_KEYS;
 use podbell_core::rules::keys::OF_A_RULE;
 use podbell_core::rules::settings::SETTINGS;
 use podbell_core::yaml::key::{Presence, Row};
@@ -73,7 +72,6 @@ fn tables() -> Vec<(&'static str, String, String)> {
     let mut all = vec![("docs/rules.md", "rule".to_owned(), table(&rules))];
     all.push(("docs/commands.md", "options".to_owned(), options()));
     let config = "docs/configuration.md";
-    all.push((config, "otlp".to_owned(), table(&OTLP_KEYS)));
     all.extend(sections().into_iter().map(|(name, table)| (config, name, table)));
     all.extend(SOURCES.iter().map(|kind| (config, format!("source {}", kind.name), table(kind.keys))));
     all.extend(CHATS.iter().map(|kind| (config, format!("chat {}", kind.name), table(kind.keys))));

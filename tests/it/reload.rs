@@ -309,7 +309,7 @@ async fn rule_files_that_vanish_for_a_while_change_nothing_and_are_told_of() {
     logged(&running, "matches no file any more", 1).await;
     std::fs::rename(site.path("hidden"), site.path("a.rules.yaml")).unwrap();
     logged(&running, "a rule file is good again", 1).await;
-    assert!(!running.process.stderr().contains("other rules hold"), "{}", running.process.stderr());
+    assert!(!running.process.stderr().contains("other rules apply"), "{}", running.process.stderr());
     // Somebody who asks for it gets the built-in rules, and hears why.
     std::fs::remove_file(site.path("a.rules.yaml")).unwrap();
     running.process.signal(Signal::HUP);

@@ -109,7 +109,7 @@ pub(crate) trait CopyReader {
 /// Takes some rows of a table.
 pub(crate) type Take<'a> = dyn FnMut(&[Row]) -> Result<(), StoreError> + 'a;
 
-/// A store that is written. Nothing of it stays unless [`Target::finish`] returns without an error.
+/// A store that is written. Nothing of it stays unless [`CopyWriter::finish`] returns without an error.
 pub(crate) trait CopyWriter {
     /// Writes what the source records of itself, in place of what is there.
     fn write_meta(&mut self, rows: &[(&'static str, Value)]) -> Result<(), StoreError>;

@@ -50,7 +50,7 @@ pub enum DeliveryResult {
         /// Where it goes.
         destination: String,
     },
-    /// All dead deliveries that were asked for are due again.
+    /// The dead deliveries that were asked for, and whose destinations exist, are due again.
     AllDueAgain {
         /// How many; possibly none.
         deliveries: u64,

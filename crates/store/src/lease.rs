@@ -17,7 +17,8 @@ pub struct Holder {
     pub replica: String,
     /// Its epoch: each change of owners adds one.
     pub epoch: u64,
-    /// The number of the newest commit: there is something new when it changes.
+    /// The number of the newest commit, or of a look at whether one was written: there may be something new when it
+    /// changes.
     pub commit: u64,
     /// For how long it owns the store if it does not renew the lease, by the clock of the store.
     pub expires_in: Duration,

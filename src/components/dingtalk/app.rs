@@ -45,7 +45,7 @@ pub(super) const APP_SECRET: Key<Secret> =
 pub(super) const API_URL: Key<Address> = Key::with_default("api", HTTP, API, "The API.");
 const ROBOT_CODE: Key<Id> = Key::optional(
     "robot_code",
-    KEY,
+    Id { what: "a robot", ..KEY },
     "RobotCode of the application's robot [default: `app_key`, which most robots have].",
 );
 const CONVERSATION: Key<Custom<String>> = Key::required(

@@ -67,7 +67,7 @@ pub(super) struct Data<'a> {
     /// The numbers of all notices that are folded into this message, ascending.
     pub notices: Vec<u64>,
     pub severity: Severity,
-    /// When the poll or the timer was that caused the notice (of several notices, the first).
+    /// When the poll was made, or the timer fired, that caused the notice (of several notices, the first).
     pub caused_at: Timestamp,
     pub made_at: Timestamp,
     /// One line for people, in the language of the destination.

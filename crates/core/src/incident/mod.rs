@@ -271,7 +271,7 @@ impl Incident {
     /// Whether it is about the same class of troubles as an event.
     pub(crate) fn is_about(&self, event: &Event<'_>) -> bool {
         let trouble_class = clipped(super::reports::trouble_class(event), MAX_CLASS_CHARS);
-        // Topics that were stored before families were known may be about anything.
+        // Topics that were stored before classes were known may be about anything.
         self.details.topics.iter().any(|topic| topic.trouble_class == trouble_class || topic.trouble_class.is_empty())
     }
 

@@ -40,7 +40,7 @@ impl State {
         let sight = self.targets.get(target).and_then(|state| state.ages.as_ref()?.sight(event));
         let first = match sight {
             Some(FirstSeen { at, starts: true, .. }) => at,
-            // The source shows when pods start: a pod without such an event started before its lists reach back.
+            // The source shows when pods start: a pod without such an event started earlier than its lists reach back.
             _ if event.obj_type.trim() == "Pod" && source.is_some_and(|source| source.shows_ends) => return None,
             _ if change.kind == ChangeKind::Restarted || previous.is_none() => return None,
             // Before the source was read for the first time, nobody looked: then the first sight says nothing.

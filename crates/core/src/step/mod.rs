@@ -66,7 +66,7 @@ pub struct Setup {
 /// Something that happened.
 #[derive(Debug)]
 pub enum Input<'a> {
-    /// A target was read; its readings must be loaded, see [`State::wants`].
+    /// A target was read; its readings must be loaded, see [`State::readings_to_load`].
     Observed {
         /// The target.
         target: &'a Target,
@@ -103,7 +103,7 @@ pub enum Input<'a> {
         /// The error.
         error: &'a Problem,
     },
-    /// A watching source saw events; the target's readings must be loaded, see [`State::wants`].
+    /// A watching source saw events; the target's readings must be loaded, see [`State::readings_to_load`].
     PartialObservation {
         /// The events, and their target.
         seen: &'a PartialObservation,

@@ -307,7 +307,7 @@ impl Store {
         self.session = None;
         tracing::warn!(%error, "the answer to a commit was lost; podbell reads whether it was written");
         self.resume()?;
-        // Finding out took one commit.
+        // Finding out took one number.
         if self.held.commit == commit + 1 {
             return Ok(());
         }

@@ -131,7 +131,8 @@ impl Inbox for Store {
         // Without a change, an update of the row that is there makes it the one that is returned.
         let insert = "INSERT INTO inbox (at, command, key) VALUES (?1, ?2, ?3)
             ON CONFLICT (key) WHERE key IS NOT NULL DO UPDATE SET key = excluded.key RETURNING id";
-        let id = self.connection.query_row(insert, params![now.millis(), json, key], |row| row.get(0));
+        // Reading to the end of the statement commits it, so that an error of the commit is not lost.
+        let id = self.connection.query_one(insert, params![now.millis(), json, key], |row| row.get(0));
         Ok(id.map_err(|source| self.error(source))?)
     }
 

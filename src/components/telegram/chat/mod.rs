@@ -181,23 +181,29 @@ impl Telegram {
         let delivery = self.asker.delivery(self.timing.answers.again, POSTS_WITHIN);
         let delivery = AnswerDelivery { rate: Some((&self.rate, &conversation)), ..delivery };
         let [body, plain] = [body, plain].map(|arguments| below(&said.place, arguments));
-        delivery.post(body, plain, |arguments| self.posted("sendMessage", arguments)).await;
-        if said.pressed.is_some()
-            && let Some(incident) = answer.acknowledged()
-        {
-            let mut without = json!({"chat_id": said.place.chat, "message_id": said.place.message});
-            keyboard(&mut without, incident.into(), language);
-            let delivery = self.asker.delivery(self.timing.answers.again, POSTS_WITHIN);
-            let change = |arguments| self.posted("editMessageReplyMarkup", arguments);
-            delivery.post(without.clone(), without, change).await;
-        }
+        let answer_posted = delivery.post(body, plain, |arguments| self.posted("sendMessage", arguments));
+        tokio::join!(answer_posted, self.remove_button(said, answer));
+    }
+
+    /// Takes the button *Acknowledge* from the message on which it was pressed, if that acknowledged its incident.
+    async fn remove_button(&self, said: &Received, answer: &ChatAnswer) {
+        let Some(incident) = answer.acknowledged().filter(|_| said.pressed.is_some()) else { return };
+        let mut without = json!({"chat_id": said.place.chat, "message_id": said.place.message});
+        keyboard(&mut without, incident.into(), self.asker.settings.language);
+        let change = |arguments: Value| async move {
+            match self.posted("editMessageReplyMarkup", arguments).await {
+                Posted::Later(after) => Posted::Later(after),
+                // A message that is too old, deleted, or already without the button stays as it is.
+                Posted::Done | Posted::ContentRejected | Posted::Never(_) => Posted::Done,
+            }
+        };
+        self.asker.delivery(self.timing.answers.again, POSTS_WITHIN).post(without.clone(), without, change).await;
     }
 
     async fn posted(&self, method: &str, arguments: Value) -> Posted {
         match self.api.call(method, &arguments).await {
             Err(outcome) => Posted::from(outcome),
-            // The update of the incident's own message may have removed the button already.
-            Ok(reply) if reply.status == 200 || reply.body.contains("message is not modified") => Posted::Done,
+            Ok(reply) if reply.status == 200 => Posted::Done,
             Ok(reply) => Posted::from(refused(None, &reply)),
         }
     }

@@ -38,7 +38,11 @@ const USERS: Key<AllowList<Id>> =
     Key::optional("users", AllowList(id("a user", "zhangsan")), "Userids of who may ask [default: any].");
 const CHANNELS: Key<Channels<Id>> = Key::optional(
     "channels",
-    Channels(Key::required("id", id("a channel", "wrkSFfCgAAxxxxxx"), "The group's chatid or the app's AgentID.")),
+    Channels(Key::required(
+        "id",
+        id("a channel", "wrkSFfCgAAxxxxxx (a group) or 1000002 (an app)"),
+        "The group's chatid or the app's AgentID.",
+    )),
     "Chatids of groups (of an app: AgentIDs), `direct` for one person with the bot, or `{id, cluster, namespace, service, read_only}` [default: any, everything].",
 );
 
