@@ -1,4 +1,5 @@
-//! What the error codes of Slack's Web API mean for whoever called it. One table: notices, answers and Socket Mode read it.
+//! Which error codes of Slack's Web API pass by themselves, and which refuse a content: one table for notices, answers and
+//! Socket Mode. What the operator must fix is `advice` in `requests.rs`.
 
 /// What an error code means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
